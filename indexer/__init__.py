@@ -1,0 +1,1 @@
+"""The write wing: sources, decode, encode, commit. Internal; import from `pictor`."""

@@ -1,0 +1,191 @@
+"""What waits to be committed, and how a batch of results becomes one transaction.
+
+The journal decides outcomes: a path that is new but whose content was under a path that is gone has
+moved; a file that is new but whose content is known is a copy; a file that waits for a twin which is
+still being decoded is kept for the next batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from indexer.roots import display
+from indexer.scan import Pending, Scan
+from indexer.worker import ReadResult, Refusal
+from library.catalog import contents, files
+from library.catalog.rows import ContentChange, ContentState, FileChange, FilePlace
+from library.library import Library
+from library.records import Outcome, Reason, outcome_of
+
+#: Reasons that say something of the path at this moment, not of the content.
+OF_THE_PATH = frozenset(
+    {Reason.PERMISSION, Reason.VANISHED, Reason.CHANGED, Reason.IO_ERROR, Reason.FETCH}
+)
+
+
+class Journal:
+    """The uncommitted part of a run. All methods are called from the pipeline's thread."""
+
+    def __init__(self, library: Library, run_id: int, scan: Scan) -> None:
+        """Nothing is written before `commit`."""
+        self._library = library
+        self._run_id = run_id
+        self._scan = scan
+        self._contents: dict[bytes, ContentChange] = {}
+        self._files: list[FileChange] = []
+        self._by_content: list[tuple[Pending, bytes, int, bool]] = []
+
+    def file_read(self, pending: Pending, result: ReadResult) -> None:
+        """Note a file whose outcome follows from its content, or from the path alone."""
+        if self.file_failed(result):
+            assert isinstance(result.outcome, Refusal)  # what file_failed means
+            reason, detail = result.outcome.reason, _safe(result.outcome.detail)
+            self._files.append(_change(pending, outcome_of(reason), None, reason, detail))
+            return
+        if result.digest is None:  # pragma: no cover - results without a digest are refusals
+            raise AssertionError("a decoded file has a digest")
+        decoded = result.outcome is not None
+        self._by_content.append((pending, result.digest, result.size_bytes, decoded))
+        if isinstance(result.outcome, Refusal):
+            refusal = result.outcome
+            self.content(
+                ContentChange(
+                    hash=result.digest,
+                    size_bytes=result.size_bytes,
+                    outcome=outcome_of(refusal.reason),
+                    reason=refusal.reason,
+                    detail=_safe(refusal.detail),
+                )
+            )
+
+    @staticmethod
+    def file_failed(result: ReadResult) -> bool:
+        """Whether the result says something of the path alone and nothing of a content."""
+        if not isinstance(result.outcome, Refusal):
+            return False
+        return result.digest is None or result.outcome.reason in OF_THE_PATH
+
+    def content(self, change: ContentChange) -> None:
+        """Note a content that was encoded or that failed."""
+        self._contents[change.hash] = change
+
+    def commit(self, *, last: bool = False) -> set[bytes]:
+        """Write what is ready in one transaction; the hashes of the contents written.
+
+        Args:
+            last: nothing more will come: files whose twin never arrived fail.
+        """
+        decided, returned = self._scan.drain()
+        if not (decided or returned or self._contents or self._files or self._by_content):
+            return set()
+        batch = list(self._contents.values())
+        with self._library.writing() as connection:
+            ready, waiting = self._resolve(connection, last=last)
+            changes = decided + self._files + ready
+            contents.apply(connection, self._run_id, batch, changes)
+            files.mark_present(connection, returned)
+        written = set(self._contents)
+        self._contents, self._files, self._by_content = {}, [], waiting
+        return written
+
+    def _resolve(
+        self, connection: Connection, *, last: bool
+    ) -> tuple[list[FileChange], list[tuple[Pending, bytes, int, bool]]]:
+        """Outcomes of files whose content is known by now, and the files that go on waiting."""
+        digests = {digest for _, digest, _, _ in self._by_content}
+        states = contents.content_states(connection, sorted(digests - set(self._contents)))
+        gone = self._gone_places(connection, states)
+        ready: list[FileChange] = []
+        waiting: list[tuple[Pending, bytes, int, bool]] = []
+        for entry in self._by_content:
+            pending, digest, _, decoded = entry
+            if digest in self._contents:
+                ready.append(_from_change(pending, self._contents[digest]))
+            elif digest in states:
+                ready.append(_from_state(pending, digest, states[digest], gone))
+            elif last:
+                detail = (
+                    "its content could not be read through another path; the next run tries again"
+                )
+                ready.append(_change(pending, Outcome.FAILED, None, Reason.CHANGED, detail))
+            else:
+                waiting.append(entry)
+        return ready, waiting
+
+    def _gone_places(
+        self, connection: Connection, states: Mapping[bytes, ContentState]
+    ) -> dict[int, list[FilePlace]]:
+        """By content id, the rows whose file is no longer where they say; each may be taken over once."""
+        fresh = {
+            states[digest].id
+            for pending, digest, _, _ in self._by_content
+            if pending.row is None and digest in states
+        }
+        places = files.places(connection, sorted(fresh)) if fresh else {}
+        return {content_id: _gone(rows) for content_id, rows in places.items()}
+
+
+def _gone(places: Sequence[FilePlace]) -> list[FilePlace]:
+    return [
+        place
+        for place in places
+        if place.root_kind in ("folder", "file")
+        and place.state != "unreachable"
+        and not os.path.lexists(place.full_path)
+    ]
+
+
+def _from_state(
+    pending: Pending,
+    digest: bytes,
+    state: ContentState,
+    gone: dict[int, list[FilePlace]],
+) -> FileChange:
+    """The outcome of a file whose content was in the catalog before."""
+    if state.reason is not None:
+        reason = Reason(state.reason)
+        detail = "its content is known: it was refused before"
+        return _change(pending, outcome_of(reason), digest, reason, detail)
+    row = pending.row
+    if row is not None:
+        outcome = Outcome.UNCHANGED if row.content_id == state.id else Outcome.INDEXED
+        return _change(pending, outcome, digest)
+    left_behind = gone.get(state.id)
+    if left_behind:
+        return _change(pending, Outcome.MOVED, digest, file_id=left_behind.pop(0).file_id)
+    return _change(pending, Outcome.INDEXED, digest)
+
+
+def _from_change(pending: Pending, change: ContentChange) -> FileChange:
+    """The outcome of a file whose content is in this batch."""
+    return _change(pending, change.outcome, change.hash, change.reason, change.detail)
+
+
+def _change(
+    pending: Pending,
+    outcome: Outcome,
+    digest: bytes | None,
+    reason: Reason | None = None,
+    detail: str | None = None,
+    file_id: int | None = None,
+) -> FileChange:
+    row = pending.row
+    return FileChange(
+        root_id=pending.root_id,
+        path=pending.found.path,
+        size_bytes=pending.found.size_bytes,
+        mtime_ns=pending.found.mtime_ns,
+        outcome=outcome,
+        file_id=file_id if file_id is not None else (row.id if row else None),
+        hash=digest,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def _safe(text: str) -> str:
+    """Text without lone surrogates, which no database takes, and of a bounded length."""
+    return display(text.encode("utf-8", errors="surrogateescape"))[:500]

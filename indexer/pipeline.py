@@ -1,0 +1,346 @@
+"""The loop: scan, read, encode, commit; and the counts that a run ends with.
+
+Work flows in one direction through bounded queues. Every few seconds what is finished is committed in
+one transaction, so a kill costs at most that; the next run goes on from there because the catalog is
+the only memory a run has.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from sqlalchemy import Connection
+
+from indexer import backfill, roots
+from indexer.encode import DecodedFile, encode
+from indexer.journal import Journal
+from indexer.observer import Observer, Progress
+from indexer.reader import ReaderPool
+from indexer.roots import Scope
+from indexer.scan import Scan
+from indexer.spaces import OpenSpaces
+from indexer.worker import ReadResult, ReadTask, WorkerOptions
+from library import indexes
+from library.catalog import files
+from library.catalog import spaces as catalog_spaces
+from library.catalog.contents import content_state
+from library.errors import LibraryFull
+from library.images import Limits
+from library.library import Library
+from library.records import TRANSIENT, Decoded, Outcome, Reason
+
+MIB = 1 << 20
+#: A video stops giving frames at this share of the time limit; at the limit its process is ended.
+SOFT_LIMIT_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The counts of a run, read back from the catalog.
+
+    `seen = indexed + unchanged + moved + skipped + failed`. `missing`: files of the scanned scopes that
+    are gone. `encoded`: vectors made in this run for new or changed contents, counted once an item.
+    `items`: items the library holds now.
+    """
+
+    seen: int
+    indexed: int
+    unchanged: int
+    moved: int
+    missing: int
+    skipped: int
+    failed: int
+    encoded: int
+    items: int
+    seconds: float
+    interrupted: bool = False
+    unreachable: tuple[str, ...] = ()
+    notices: tuple[str, ...] = field(default=())
+
+
+class Pipeline:
+    """One run over some scopes with spaces that are open. The caller holds the write lock."""
+
+    def __init__(
+        self,
+        library: Library,
+        spaces: OpenSpaces,
+        observer: Observer,
+        *,
+        default_space: int | None = None,
+        retry: bool = False,
+    ) -> None:
+        """Nothing is done before `run`.
+
+        Args:
+            default_space: becomes the default one once it is complete.
+            retry: read contents again that failed or were skipped before.
+        """
+        self._library = library
+        self._spaces = spaces
+        self._observer = observer
+        self._default_space = default_space
+        self._retry = retry
+        self._settings = library.settings.index
+        self._in_flight: set[bytes] = set()
+        self._lock = threading.Lock()
+        self._waiting: list[DecodedFile] = []
+        self._waiting_items = 0
+        self._waiting_since = 0.0
+        self._committed_at = time.monotonic()
+        self._encoded = 0
+        self._settled = 0
+        self._total = 0
+        self._notices: list[str] = []
+
+    def run(self, scopes: Sequence[Scope]) -> Summary:
+        """Scan, read, encode and commit; the counts.
+
+        Raises:
+            SourceError: none of the scopes can be reached.
+        """
+        started = time.monotonic()
+        with self._library.writing() as connection:
+            run_id = files.start_run(connection)
+        reachable, unreachable = self._check(scopes)
+        scan = Scan(self._library, reachable, run_id)
+        self._journal = Journal(self._library, run_id, scan)
+        stopped = self._loop(scan, reachable)
+        return self._finish(run_id, scan, reachable, unreachable, stopped, started)
+
+    # --- before
+
+    def _check(self, scopes: Sequence[Scope]) -> tuple[list[Scope], list[str]]:
+        """Which scopes can be scanned; the others are marked unreachable, with a notice."""
+        reachable: list[Scope] = []
+        reasons: list[str] = []
+        names: list[str] = []
+        with self._library.writing() as connection:
+            for scope in scopes:
+                reason, volume = roots.check_reachable(connection, scope.root)
+                state = "unreachable" if reason else "reachable"
+                files.set_root_state(connection, scope.root.id, state, reason or "", volume)
+                if reason is None:
+                    reachable.append(scope)
+                else:
+                    reasons.append(reason)
+                    names.append(roots.display(scope.root.location))
+        roots.require_any_reachable(scopes, reasons)
+        for name, reason in zip(names, reasons, strict=True):
+            self._notice(f"{name!r} is unreachable, nothing of it was forgotten: {reason}")
+        return reachable, names
+
+    def _pool(self) -> ReaderPool:
+        settings = self._settings
+        limits = Limits(
+            max_pixels=settings.max_pixels,
+            max_bytes=settings.max_file_mib * MIB,
+            frames=settings.frames,
+        )
+        options = WorkerOptions(
+            specs=self._spaces.specs,
+            limits=limits,
+            max_file_bytes=settings.max_file_mib * MIB,
+            fetch_timeout_s=settings.fetch_timeout_s,
+            deadline_s=settings.time_limit_s * SOFT_LIMIT_SHARE,
+        )
+        return ReaderPool(
+            options,
+            workers=settings.workers or default_workers(),
+            time_limit_s=settings.time_limit_s,
+            lookahead_bytes=settings.lookahead_mib * MIB,
+            wanted=self._wanted,
+        )
+
+    def _wanted(self, digest: bytes) -> bool:
+        """Whether a content must be decoded. Called from the reader's dispatcher thread."""
+        with self._lock:
+            if digest in self._in_flight:
+                return False
+        with self._library.reading() as connection:
+            state = content_state(connection, digest)
+        again = state is not None and state.reason is not None
+        if state is not None and not (
+            again and (self._retry or Reason(state.reason or "") in TRANSIENT)
+        ):
+            return False
+        with self._lock:
+            self._in_flight.add(digest)
+        return True
+
+    # --- the loop
+
+    def _loop(self, scan: Scan, scopes: Sequence[Scope]) -> bool:
+        """Take results until there are no more, or until the observer stops it (True)."""
+        lacking = backfill.Backfill(self._library, [s.row for s in self._spaces.spaces])
+        counter = threading.Thread(target=self._count, args=(scopes,), daemon=True)
+        counter.start()
+        tasks: Iterator[ReadTask] = chain(scan.tasks(), lacking.tasks())
+        self._backfill = lacking
+        with self._pool() as pool:
+            results = pool.run(tasks)
+            try:
+                for result in results:
+                    if result is not None:
+                        self._take(result, scan)
+                    self._encode_if_due()
+                    self._commit_if_due()
+                    self._show(scan)
+                    if self._observer.should_stop():
+                        self._commit()
+                        return True
+                self._encode()
+                self._commit(last=True)
+            finally:
+                results.close()  # type: ignore[attr-defined]  # it is a generator
+        return False
+
+    def _take(self, result: ReadResult, scan: Scan) -> None:
+        """Sort one result into what waits to be encoded or committed."""
+        self._settled += 1
+        pending = scan.pending.pop(result.task_id, None)
+        if pending is None:
+            self._take_backfilled(result)
+            return
+        self._journal.file_read(pending, result)
+        if isinstance(result.outcome, Decoded) and result.digest is not None:
+            captions = pending.found.captions
+            self._wait(DecodedFile(result.digest, result.size_bytes, result.outcome, captions))
+        elif self._journal.file_failed(result) and result.digest is not None:
+            with self._lock:
+                self._in_flight.discard(result.digest)
+
+    def _take_backfilled(self, result: ReadResult) -> None:
+        file = self._backfill.accept(result)
+        if isinstance(file, DecodedFile):
+            self._wait(file)
+        else:
+            self._notice(file)
+
+    def _wait(self, file: DecodedFile) -> None:
+        if not self._waiting:
+            self._waiting_since = time.monotonic()
+        self._waiting.append(file)
+        self._waiting_items += len(file.decoded.frames)
+
+    def _encode_if_due(self) -> None:
+        overdue = time.monotonic() - self._waiting_since > self._settings.checkpoint_s
+        if self._waiting_items >= self._spaces.batch_size or (self._waiting and overdue):
+            self._encode()
+
+    def _encode(self) -> None:
+        if not self._waiting:
+            return
+        waiting, self._waiting, self._waiting_items = self._waiting, [], 0
+        for file, change in zip(waiting, encode(waiting, self._spaces), strict=True):
+            if file.is_known and change.outcome is Outcome.FAILED:
+                self._notice(f"content {change.hash.hex()} lacks a vector: {change.detail}")
+                continue
+            self._encoded += len(change.frames)
+            self._journal.content(change)
+
+    def _commit_if_due(self) -> None:
+        if time.monotonic() - self._committed_at > self._settings.checkpoint_s:
+            self._commit()
+
+    def _commit(self, *, last: bool = False) -> None:
+        committed = self._journal.commit(last=last)
+        self._committed_at = time.monotonic()
+        with self._lock:
+            self._in_flight -= committed
+        for space in self._spaces.spaces:
+            if indexes.is_far_behind(self._library, space.row):
+                self._refresh(space.row.id)
+
+    # --- after
+
+    def _finish(
+        self,
+        run_id: int,
+        scan: Scan,
+        scopes: Sequence[Scope],
+        unreachable: list[str],
+        stopped: bool,
+        started: float,
+    ) -> Summary:
+        """Mark what is missing, complete the spaces, and count."""
+        complete = scan.complete and not stopped
+        with self._library.writing() as connection:
+            if complete:
+                files.mark_missing(connection, scan.missing)
+            summary = self._count_outcomes(connection, run_id, scan, scopes)
+            self._complete_spaces(connection, complete)
+        for scope, problem in scan.problems:
+            where = roots.display(scope.root.location + b"/" + problem.prefix)
+            self._notice(f"{where!r} could not be listed: {problem.detail}")
+        for space in self._spaces.spaces:
+            self._refresh(space.row.id)
+        result = Summary(
+            **summary,
+            encoded=self._encoded,
+            seconds=round(time.monotonic() - started, 3),
+            interrupted=stopped,
+            unreachable=tuple(unreachable),
+            notices=tuple(self._notices),
+        )
+        state = "interrupted" if stopped else "finished"
+        with self._library.writing() as connection:
+            files.finish_run(connection, run_id, state, summary | {"encoded": self._encoded})
+        return result
+
+    def _count_outcomes(
+        self, connection: Connection, run_id: int, scan: Scan, scopes: Sequence[Scope]
+    ) -> dict[str, int]:
+        """Rows this run wrote, by outcome, and rows it found settled; they make up all it saw."""
+        written = files.outcomes_of_run(connection, run_id)
+        counts = {o.value: written.get(o, 0) + scan.settled[o] for o in Outcome}
+        conditions = [files.in_scope(scope.root.id, scope.prefix) for scope in scopes]
+        counts["missing"] = files.count(connection, conditions, missing=True)
+        counts["items"] = catalog_spaces.count_items(connection)
+        return counts | {"seen": sum(counts[o] for o in Outcome)}
+
+    def _complete_spaces(self, connection: Connection, complete: bool) -> None:
+        """A space is ready once a run went through all it lacks; then it may become the default."""
+        if not complete:
+            return
+        for space in self._spaces.spaces:
+            catalog_spaces.set_state(connection, space.row.id, "ready")
+        if self._default_space is not None:
+            catalog_spaces.set_default(connection, self._default_space)
+
+    def _refresh(self, space_id: int) -> None:
+        """Bring a space's index cache up to date; it is a cache, so a full disk is only a notice."""
+        row = next(row for row in self._library.spaces() if row.id == space_id)
+        try:
+            indexes.refresh(self._library, row)
+        except (LibraryFull, OSError) as error:
+            self._notice(f"the index of {row.encoder} was not saved, searches build it: {error}")
+
+    # --- telling
+
+    def _notice(self, text: str) -> None:
+        self._notices.append(text)
+        self._observer.notice(text)
+
+    def _show(self, scan: Scan) -> None:
+        settled = self._settled + sum(scan.settled.values())
+        self._observer.progress(Progress(self._total, scan.seen, settled, self._encoded))
+
+    def _count(self, scopes: Sequence[Scope]) -> None:
+        """Count the files of all scopes, for the time left; runs beside the scan."""
+        total = 0
+        for scope in scopes:
+            for _ in scope.source.scan(scope.prefix):
+                total += 1
+        self._total = total
+
+
+def default_workers() -> int:
+    """One decoding process a core that this process may use."""
+    import os
+
+    return max(1, len(os.sched_getaffinity(0)))

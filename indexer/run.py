@@ -1,0 +1,54 @@
+"""One indexing run from beginning to end: lock, scopes, spaces, pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from indexer import roots
+from indexer.observer import Observer, Silent
+from indexer.pipeline import Pipeline, Summary
+from indexer.sources.base import ScanOptions
+from indexer.spaces import opened
+from library.catalog import files
+from library.library import Library
+from library.records import Outcome
+from library.towers import encoder_options
+
+
+def index(
+    library: Library,
+    named: Sequence[str | bytes],
+    encoders: Sequence[str] = (),
+    *,
+    retry: bool = False,
+    observer: Observer | None = None,
+) -> Summary:
+    """Index `named` roots (all known ones if empty) into every space of the library and `encoders`.
+
+    Raises:
+        SourceError: nothing that was named can be reached.
+        LibraryLocked: another process writes the library.
+        ModelError: a named encoder cannot be had.
+    """
+    observer = observer or Silent()
+    settings = library.settings.index
+    options = ScanOptions(
+        include=settings.include,
+        exclude=settings.exclude,
+        hidden=settings.hidden,
+        follow_symlinks=settings.follow_symlinks,
+    )
+    with library.writer():
+        scopes = roots.resolve(library, named, options)
+        if retry:
+            with library.writing() as connection:
+                files.forget_stat(connection, [Outcome.FAILED, Outcome.SKIPPED])
+        with opened(library, encoders, encoder_options(library), observer) as spaces:
+            default = _newest_of(library, encoders)
+            pipeline = Pipeline(library, spaces, observer, default_space=default, retry=retry)
+            return pipeline.run(scopes)
+
+
+def _newest_of(library: Library, encoders: Sequence[str]) -> int | None:
+    """The space that a run with these names makes the default: that of the first name."""
+    return library.space(encoders[0]).id if encoders else None

@@ -1,0 +1,172 @@
+"""Comparing what is there with what the catalog knows, in one pass and constant memory.
+
+Both sides come in ascending byte order of paths, so they are merged like two sorted lists: a file
+without a row is new, a row without a file is missing, a pair with equal size and time is settled at
+the cost of one stat. The rows are read page by page, so that no long transaction is held.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_
+
+from indexer.roots import Scope, display
+from indexer.sources.base import FoundFile, ScanProblem
+from indexer.worker import ReadTask
+from library.catalog import files
+from library.catalog.rows import FileChange, FileRow
+from library.catalog.schema import File
+from library.library import Library
+from library.records import TRANSIENT, Outcome, Reason
+
+#: Rows of the catalog read at once.
+PAGE = 5000
+GOOD = frozenset({Outcome.INDEXED.value, Outcome.UNCHANGED.value, Outcome.MOVED.value})
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A file that is being read: where it is, what the scan saw, the row it has."""
+
+    root_id: int
+    found: FoundFile
+    row: FileRow | None
+
+
+class Scan:
+    """One pass over scopes. `tasks()` runs in the feeder's thread; `drain()` in the pipeline's.
+
+    Attributes:
+        seen: files listed so far.
+        settled: outcomes of files whose rows need no change.
+        pending: by task id, files that were handed out to be read.
+        missing: (file id, path) of rows whose file was not there.
+        problems: (scope, problem) of folders that could not be listed.
+        complete: whether every scope was walked to its end.
+    """
+
+    def __init__(self, library: Library, scopes: Sequence[Scope], run_id: int) -> None:
+        """Nothing is read before `tasks()` is iterated."""
+        self._library = library
+        self._scopes = scopes
+        self._run_id = run_id
+        self._lock = threading.Lock()
+        self._decided: list[FileChange] = []
+        self._returned: list[int] = []
+        self._next_id = 0
+        self.seen = 0
+        self.settled: Counter[str] = Counter()
+        self.pending: dict[int, Pending] = {}
+        self.missing: list[tuple[int, bytes]] = []
+        self.problems: list[tuple[Scope, ScanProblem]] = []
+        self.complete = False
+
+    def tasks(self) -> Iterator[ReadTask]:
+        """The files that must be read, as they are found."""
+        for scope in self._scopes:
+            yield from self._merge(scope)
+        self.complete = True
+
+    def drain(self) -> tuple[list[FileChange], list[int]]:
+        """Changes decided without reading, and ids of files that are there again; each once."""
+        with self._lock:
+            decided, returned = self._decided, self._returned
+            self._decided, self._returned = [], []
+        return decided, returned
+
+    def _merge(self, scope: Scope) -> Iterator[ReadTask]:
+        rows = self._rows(scope)
+        row = next(rows, None)
+        blocked: tuple[bytes, ...] = ()
+        for found in scope.source.scan(scope.prefix):
+            if isinstance(found, ScanProblem):
+                self.problems.append((scope, found))
+                blocked += (found.prefix,)
+                continue
+            self.seen += 1
+            while row is not None and row.path < found.path:
+                self._row_without_file(row, blocked)
+                row = next(rows, None)
+            if row is not None and row.path == found.path:
+                task = self._compare(scope, found, row)
+                row = next(rows, None)
+            else:
+                task = self._compare(scope, found, None)
+            if task is not None:
+                yield task
+        while row is not None:
+            self._row_without_file(row, blocked)
+            row = next(rows, None)
+
+    def _rows(self, scope: Scope) -> Iterator[FileRow]:
+        """The catalog's rows of a scope, in order, but those that this run itself has written."""
+        where: ColumnElement[bool] = and_(
+            files.in_scope(scope.root.id, scope.prefix), File.run_id != self._run_id
+        )
+        after = b""
+        # A single file's root has the empty path, which no other path of its scope precedes.
+        if scope.source.kind == "file":
+            with self._library.reading() as connection:
+                row = files.file_at(connection, scope.root.id, b"")
+            if row is not None:
+                yield row
+            return
+        while True:
+            with self._library.reading() as connection:
+                page = files.scan_page(connection, where, after, PAGE)
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1].path
+
+    def _row_without_file(self, row: FileRow, blocked: tuple[bytes, ...]) -> None:
+        if row.missing_since is None and not row.path.startswith(blocked):
+            self.missing.append((row.id, row.path))
+
+    def _compare(self, scope: Scope, found: FoundFile, row: FileRow | None) -> ReadTask | None:
+        """What to do with one file: nothing, a change without reading, or a task."""
+        same = (
+            row is not None
+            and row.size_bytes == found.size_bytes
+            and row.mtime_ns == found.mtime_ns
+        )
+        if same and row is not None and self._is_settled(found, row):
+            outcome = Outcome.UNCHANGED if row.outcome in GOOD else Outcome(row.outcome)
+            self.settled[outcome] += 1
+            if row.missing_since is not None:
+                with self._lock:
+                    self._returned.append(row.id)
+            return None
+        if found.skip is not None:
+            with self._lock:
+                self._decided.append(_skipped(scope, found, row))
+            return None
+        self._next_id += 1
+        self.pending[self._next_id] = Pending(scope.root.id, found, row)
+        return ReadTask(self._next_id, found.locator, found.size_bytes, found.mtime_ns)
+
+    @staticmethod
+    def _is_settled(found: FoundFile, row: FileRow) -> bool:
+        """Whether an unchanged file keeps its outcome."""
+        if found.skip is not None:
+            return row.reason == found.skip
+        if row.reason is None:
+            return True
+        return Reason(row.reason) not in TRANSIENT | {Reason.SIDECAR}
+
+
+def _skipped(scope: Scope, found: FoundFile, row: FileRow | None) -> FileChange:
+    return FileChange(
+        root_id=scope.root.id,
+        path=found.path,
+        size_bytes=found.size_bytes,
+        mtime_ns=found.mtime_ns,
+        outcome=Outcome.SKIPPED,
+        file_id=row.id if row else None,
+        reason=found.skip,
+        detail=found.skip_detail or f"{display(found.path)} is not indexed",
+    )

@@ -1,0 +1,224 @@
+"""One decoding process: reads a file once, hashes it, asks whether to go on, decodes.
+
+It runs apart from the pipeline so that a decoder that dies, hangs or eats memory costs one file. It
+knows nothing of the catalog: between hash and decode it asks its parent, so that a content that is
+known already is neither decoded nor read twice. It ends when its pipe closes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import BinaryIO
+
+from indexer.sources.base import Locator
+from indexer.sources.descriptors import opened_regular
+from indexer.sources.reading import read_bytes
+from library.errors import ImageError
+from library.hashing import Hasher, content_hash
+from library.images import HEAD_BYTES, Limits, captured_stderr, decode, sniff
+from library.records import Decoded, ImageSpec, Reason
+
+#: Hashing a file that is not held in memory: bytes a read.
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What every task of a pool shares.
+
+    Attributes:
+        specs: pixels wanted of each frame, one array a spec.
+        max_file_bytes: larger images are refused; videos are read from their path and not bound by it.
+        deadline_s: after which no further frame of a video is decoded; what there is counts.
+    """
+
+    specs: tuple[ImageSpec, ...]
+    limits: Limits
+    max_file_bytes: int
+    fetch_timeout_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True)
+class ReadTask:
+    """One file to read. `forced`: decode without asking."""
+
+    task_id: int
+    locator: Locator
+    size_bytes: int
+    mtime_ns: int
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A file gave no picture: the outcome's code and one sentence."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """What became of a task.
+
+    Attributes:
+        digest: BLAKE3 of the whole content, 32 bytes; None where it could not be or need not be read.
+        outcome: the pictures, why there are none, or None when the parent knew the content.
+    """
+
+    task_id: int
+    digest: bytes | None
+    size_bytes: int
+    outcome: Decoded | Refusal | None
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Memory its pixels take."""
+        if not isinstance(self.outcome, Decoded):
+            return 0
+        return sum(p.nbytes for frame in self.outcome.frames for p in frame.pixels)
+
+
+#: What native libraries print about one file is kept up to so many lines.
+MAX_SPILLED_LINES = 5
+
+#: Tells the parent a digest and returns whether to decode.
+Ask = Callable[[bytes], bool]
+
+
+def serve(pipe: Connection, options: WorkerOptions) -> None:
+    """Work on tasks from `pipe` until it closes. The target of every worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    try:
+        while (task := pipe.recv()) is not None:
+
+            def ask(digest: bytes, task_id: int = task.task_id) -> bool:
+                pipe.send((task_id, digest))
+                return bool(pipe.recv())
+
+            pipe.send(read(task, options, ask))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the parent is gone
+
+
+def read(task: ReadTask, options: WorkerOptions, ask: Ask) -> ReadResult:
+    """Read, hash and, if wanted, decode one file. Never raises for what a file can cause."""
+    job = _Job(task, options, ask)
+    try:
+        outcome: Decoded | Refusal | None = job.run()
+    except ImageError as error:
+        outcome = Refusal(error.reason, error.detail)
+    except MemoryError:
+        outcome = Refusal(Reason.OUT_OF_MEMORY, "decoding it took more memory than there is")
+    except OSError as error:
+        outcome = Refusal(Reason.IO_ERROR, f"reading it failed: {error.strerror or error}")
+    except (
+        Exception
+    ) as error:  # the per-file boundary: whatever a decoder raises is this file's outcome
+        outcome = Refusal(Reason.CORRUPT, f"its decoder raised {type(error).__name__}: {error}")
+    return ReadResult(task.task_id, job.digest, job.size_bytes, outcome)
+
+
+class _Job:
+    """The steps of one task; `digest` and `size_bytes` are kept for whatever step fails."""
+
+    def __init__(self, task: ReadTask, options: WorkerOptions, ask: Ask) -> None:
+        self.task = task
+        self.options = options
+        self.ask = ask
+        self.digest: bytes | None = None
+        self.size_bytes = task.size_bytes
+        locator = task.locator
+        self.name = locator.member or locator.path
+
+    def run(self) -> Decoded | Refusal | None:
+        """The outcome; raises ImageError and whatever decoders raise."""
+        if self.task.locator.kind == "file":
+            return self._run_file()
+        limit = self.options.max_file_bytes
+        data = read_bytes(self.task.locator, limit, self.options.fetch_timeout_s)
+        return self._run_bytes(data)
+
+    def _run_file(self) -> Decoded | Refusal | None:
+        path = self.task.locator.path
+        with opened_regular(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            before = os.fstat(descriptor)
+            self._check_unchanged(before)
+            self.size_bytes = before.st_size
+            head = file.read(HEAD_BYTES)
+            refusal = self._refuse(head)
+            if refusal is not None:
+                return refusal
+            media = sniff(head, self.name)
+            if media is not None and media.kind == "video":
+                return self._run_video(file, head)
+            if before.st_size > self.options.max_file_bytes:
+                limit = self.options.max_file_bytes
+                detail = (
+                    f"it has {before.st_size:,} bytes; the limit is {limit:,} (index.max_file_mib)"
+                )
+                return Refusal(Reason.TOO_LARGE, detail)
+            data = head + file.read()
+            self._check_unchanged(os.fstat(descriptor), len(data))
+        return self._run_bytes(data)
+
+    def _run_bytes(self, data: bytes) -> Decoded | Refusal | None:
+        self.size_bytes = len(data)
+        refusal = self._refuse(data[:HEAD_BYTES])
+        if refusal is not None:
+            return refusal
+        self.digest = content_hash(data)
+        if not self.task.forced and not self.ask(self.digest):
+            return None
+        return self._decode(data)
+
+    def _run_video(self, file: BinaryIO, head: bytes) -> Decoded | None:
+        hasher = Hasher(head)
+        while block := file.read(BLOCK_BYTES):
+            hasher.update(block)
+        self.digest = hasher.digest()
+        if not self.task.forced and not self.ask(self.digest):
+            return None
+        path = self.task.locator.path
+        decoded = self._decode(Path(os.fsdecode(path)))
+        self._check_unchanged(os.stat(path))
+        return decoded
+
+    def _decode(self, data: bytes | Path) -> Decoded:
+        options = self.options
+        with captured_stderr() as spilled:
+            decoded = decode(
+                data, options.specs, options.limits, self.name, deadline_s=options.deadline_s
+            )
+        warnings = decoded.warnings + tuple(spilled.text.splitlines()[:MAX_SPILLED_LINES])
+        return Decoded(decoded.metadata, decoded.frames, warnings)
+
+    def _refuse(self, head: bytes) -> Refusal | None:
+        """Why content that begins so is not to be indexed, if it is not."""
+        if not head:
+            return Refusal(Reason.EMPTY, "it has no bytes")
+        media = sniff(head, self.name)
+        if media is not None and media.kind == "archive":
+            return Refusal(Reason.ARCHIVE, "it is an archive: index it as a root of its own")
+        if media is None:
+            return Refusal(Reason.NOT_MEDIA, "its content is no image or video type pictor reads")
+        return None
+
+    def _check_unchanged(self, stat: os.stat_result, read: int | None = None) -> None:
+        """Raise unless the file still is what the scan saw (and as long as what was read)."""
+        task = self.task
+        listed = (task.size_bytes, task.mtime_ns)
+        if listed != (-1, -1) and listed != (stat.st_size, stat.st_mtime_ns):
+            raise ImageError(
+                Reason.CHANGED, "it changed while it was being read; the next run takes it"
+            )
+        if read is not None and read != stat.st_size:
+            raise ImageError(
+                Reason.CHANGED, "it changed while it was being read; the next run takes it"
+            )

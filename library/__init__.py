@@ -1,0 +1,1 @@
+"""The ground floor: one library on disk (catalog, vectors, encoders, images). Internal; import from `pictor`."""

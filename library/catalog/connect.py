@@ -1,0 +1,82 @@
+"""Opening the database: the only place that knows one database from another.
+
+SQLite runs in WAL mode, so that readers are never blocked by the writer, with full synchronisation, so
+that a commit survives a power cut. Transactions are begun by us and not by the driver, so that schema
+changes are transactional too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from library.errors import LibraryCorrupt, LibraryError, LibraryFull, LibraryLocked
+
+
+def open_engine(url: str, busy_timeout_s: float) -> Engine:
+    """An engine for `url`; connections are made when first used.
+
+    Raises:
+        LibraryError: the URL names a database or driver that is not there.
+    """
+    try:
+        if not url.startswith("sqlite"):
+            return create_engine(url)
+        engine = create_engine(url, connect_args={"timeout": busy_timeout_s})
+    except Exception as error:  # SQLAlchemy raises ArgumentError, NoSuchModuleError, ImportError…
+        raise LibraryError(f"the catalog URL {url!r} cannot be used: {error}") from error
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we begin transactions, see `open_engine`
+    cursor = connection.cursor()
+    try:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.execute("PRAGMA cache_size=-65536")  # KiB: 64 MiB, pages of the indexes being filled
+        cursor.execute(
+            "PRAGMA wal_autocheckpoint=4000"
+        )  # pages of 4 KiB: the log stays near 16 MiB
+    finally:
+        cursor.close()
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn the database's own errors inside the block into ours; `what` names the catalog."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise _translate(error, what) from error
+    except sqlite3.DatabaseError as error:
+        raise _by_text(str(error), what) from error
+
+
+def _translate(error: DatabaseError, what: str) -> LibraryError:
+    if isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.DatabaseError):
+        return _by_text(str(error.orig), what)
+    return LibraryError(f"the catalog {what} refused a statement: {error.orig}")
+
+
+def _by_text(text: str, what: str) -> LibraryError:
+    if "full" in text or ("disk I/O" in text and "quota" in text):
+        return LibraryFull(
+            f"the disk that holds {what} is full: what was committed is kept; make room and run again"
+        )
+    if "locked" in text or "busy" in text:
+        return LibraryLocked(
+            f"the catalog {what} stays locked by another program; wait for it to end, then run again"
+        )
+    if "malformed" in text or "not a database" in text:
+        return LibraryCorrupt(
+            f"the catalog {what} is damaged ({text}); restore it from a backup, or index anew"
+        )
+    return LibraryError(f"the catalog {what} cannot be read or written: {text}")

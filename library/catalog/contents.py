@@ -1,0 +1,240 @@
+"""Contents and items: what was decoded, and the change that a batch of results makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, delete, insert, select, update
+
+from library.catalog import spaces
+from library.catalog.files import chunked, next_id
+from library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
+from library.catalog.schema import CaptionRow, Content, File, Item, RemovedVector, Vector
+from library.records import HalfMatrix
+
+
+def content_state(connection: Connection, digest: bytes) -> ContentState | None:
+    """What is known of a content, by its hash."""
+    query = select(Content.id, Content.outcome, Content.reason).where(Content.hash == digest)
+    row = connection.execute(query).first()
+    return ContentState(*row) if row else None
+
+
+def content_ids(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
+    """The ids of those contents that are in the catalog."""
+    found: dict[bytes, int] = {}
+    for chunk in chunked(list(digests)):
+        rows = connection.execute(select(Content.hash, Content.id).where(Content.hash.in_(chunk)))
+        found |= {digest: content_id for digest, content_id in rows}
+    return found
+
+
+def content_states(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, ContentState]:
+    """What is known of some contents, by their hashes."""
+    found: dict[bytes, ContentState] = {}
+    columns = (Content.hash, Content.id, Content.outcome, Content.reason)
+    for chunk in chunked(list(digests)):
+        for row in connection.execute(select(*columns).where(Content.hash.in_(chunk))):
+            found[row[0]] = ContentState(*row[1:])
+    return found
+
+
+def items(connection: Connection, item_ids: Sequence[int]) -> dict[int, ItemRow]:
+    """Items with the facts of their contents, by id."""
+    columns = (Item.id, Item.content_id, Item.position, Item.time_s, Item.width, Item.height)
+    query = select(*columns, Content.hash, Content.taken_at).join(
+        Content, Content.id == Item.content_id
+    )
+    found: dict[int, ItemRow] = {}
+    for chunk in chunked(list(item_ids)):
+        for row in connection.execute(query.where(Item.id.in_(chunk))):
+            found[row[0]] = ItemRow(*row)
+    return found
+
+
+def first_item(connection: Connection, content_id: int) -> int | None:
+    """The id of a content's first item."""
+    query = select(Item.id).where(Item.content_id == content_id).order_by(Item.position).limit(1)
+    return connection.scalar(query)
+
+
+def lacking_vectors(
+    connection: Connection, space_id: int, after_id: int, limit: int
+) -> list[tuple[int, bytes]]:
+    """(id, hash) of indexed contents with an item that has no vector in a space, ascending by id."""
+    there = select(Vector.id).where(Vector.space_id == space_id, Vector.item_id == Item.id).exists()
+    lacking = select(Item.content_id).where(Item.content_id > after_id, ~there)
+    lacking = lacking.distinct().order_by(Item.content_id).limit(limit)
+    query = select(Content.id, Content.hash).where(Content.id.in_(lacking)).order_by(Content.id)
+    return [(content_id, digest) for content_id, digest in connection.execute(query)]
+
+
+def apply(
+    connection: Connection,
+    run_id: int,
+    contents: Sequence[ContentChange],
+    files: Sequence[FileChange],
+) -> None:
+    """Write one batch: contents with items and vectors, then the files that hold them.
+
+    Everything is in the caller's transaction. A content that is known already is brought up to date:
+    its facts are replaced, items it lacks are added, its vectors are replaced.
+    """
+    known = content_ids(connection, [change.hash for change in contents])
+    first_id = next_id(connection, Content)
+    fresh = [change for change in contents if change.hash not in known]
+    known |= {change.hash: first_id + i for i, change in enumerate(fresh)}
+    if fresh:
+        rows = [{"id": known[c.hash], "hash": c.hash} | _content_values(c) for c in fresh]
+        connection.execute(insert(Content), rows)
+    fresh_hashes = {change.hash for change in fresh}
+    for change in contents:
+        if change.hash not in fresh_hashes:
+            where = Content.id == known[change.hash]
+            connection.execute(update(Content).where(where).values(**_content_values(change)))
+    _write_items(connection, contents, known, fresh_hashes)
+    _write_captions(connection, contents, known)
+    _write_files(connection, run_id, files, known)
+
+
+def _content_values(change: ContentChange) -> dict[str, Any]:
+    facts = asdict(change.metadata) | {"keywords": list(change.metadata.keywords)}
+    return facts | {
+        "size_bytes": change.size_bytes,
+        "outcome": change.outcome.value,
+        "reason": change.reason.value if change.reason else None,
+        "detail": change.detail,
+        "warnings": list(change.warnings),
+    }
+
+
+def _write_items(
+    connection: Connection,
+    contents: Sequence[ContentChange],
+    known: Mapping[bytes, int],
+    fresh: set[bytes],
+) -> None:
+    item_id = next_id(connection, Item)
+    rows: list[dict[str, Any]] = []
+    vectors: dict[int, list[tuple[int, HalfMatrix]]] = {}
+    for change in contents:
+        content_id = known[change.hash]
+        held = {} if change.hash in fresh else _positions(connection, content_id)
+        for i, (position, time_s, width, height) in enumerate(change.frames):
+            if position not in held:
+                held[position] = item_id
+                facts = {"position": position, "time_s": time_s, "width": width, "height": height}
+                rows.append({"id": item_id, "content_id": content_id} | facts)
+                item_id += 1
+            for space_id, matrix in change.vectors.items():
+                vectors.setdefault(space_id, []).append((held[position], matrix[i]))
+    if rows:
+        connection.execute(insert(Item), rows)
+    for space_id, pairs in vectors.items():
+        _write_vectors(connection, space_id, pairs)
+
+
+def _positions(connection: Connection, content_id: int) -> dict[int, int]:
+    query = select(Item.position, Item.id).where(Item.content_id == content_id)
+    return {position: item_id for position, item_id in connection.execute(query)}
+
+
+def _write_vectors(
+    connection: Connection, space_id: int, pairs: Sequence[tuple[int, HalfMatrix]]
+) -> None:
+    change = spaces.next_change(connection, space_id)
+    for chunk in chunked([item_id for item_id, _ in pairs]):
+        where = (Vector.space_id == space_id, Vector.item_id.in_(chunk))
+        connection.execute(delete(Vector).where(*where))
+    first = next_id(connection, Vector)
+    rows = [
+        {
+            "id": first + i,
+            "space_id": space_id,
+            "item_id": item_id,
+            "change": change,
+            "data": np.ascontiguousarray(vector, dtype=spaces.LITTLE_FLOAT16).tobytes(),
+        }
+        for i, (item_id, vector) in enumerate(pairs)
+    ]
+    connection.execute(insert(Vector), rows)
+
+
+def _write_captions(
+    connection: Connection, contents: Sequence[ContentChange], known: Mapping[bytes, int]
+) -> None:
+    rows: list[dict[str, Any]] = []
+    first = next_id(connection, CaptionRow)
+    for change in contents:
+        if change.captions:
+            where = CaptionRow.content_id == known[change.hash]
+            connection.execute(delete(CaptionRow).where(where))
+            rows += [{"content_id": known[change.hash]} | asdict(c) for c in change.captions]
+    if rows:
+        connection.execute(
+            insert(CaptionRow), [{"id": first + i} | row for i, row in enumerate(rows)]
+        )
+
+
+def _write_files(
+    connection: Connection, run_id: int, files: Sequence[FileChange], known: Mapping[bytes, int]
+) -> None:
+    others = {f.hash for f in files if f.hash is not None and f.hash not in known}
+    ids = dict(known) | content_ids(connection, sorted(others))
+    new: list[dict[str, Any]] = []
+    first = next_id(connection, File)
+    for change in files:
+        values = {
+            "root_id": change.root_id,
+            "path": change.path,
+            "size_bytes": change.size_bytes,
+            "mtime_ns": change.mtime_ns,
+            "content_id": ids[change.hash] if change.hash is not None else None,
+            "outcome": change.outcome.value,
+            "reason": change.reason.value if change.reason else None,
+            "detail": change.detail,
+            "run_id": run_id,
+            "missing_since": None,
+        }
+        if change.file_id is None:
+            new.append({"id": first + len(new)} | values)
+        else:
+            connection.execute(update(File).where(File.id == change.file_id).values(**values))
+    if new:
+        connection.execute(insert(File), new)
+
+
+def purge_missing(connection: Connection) -> int:
+    """Forget files that are missing from roots that can be reached; how many."""
+    return int(connection.execute(delete(File).where(File.missing_since.is_not(None))).rowcount)
+
+
+def purge_orphans(connection: Connection) -> int:
+    """Forget contents that no file holds, with items, vectors and captions; how many."""
+    held = select(File.id).where(File.content_id == Content.id).exists()
+    orphans = list(connection.scalars(select(Content.id).where(~held)))
+    for chunk in chunked(orphans):
+        item_ids = list(connection.scalars(select(Item.id).where(Item.content_id.in_(chunk))))
+        _remove_vectors(connection, item_ids)
+        connection.execute(delete(Item).where(Item.content_id.in_(chunk)))
+        connection.execute(delete(CaptionRow).where(CaptionRow.content_id.in_(chunk)))
+        connection.execute(delete(Content).where(Content.id.in_(chunk)))
+    return len(orphans)
+
+
+def _remove_vectors(connection: Connection, item_ids: Sequence[int]) -> None:
+    for chunk in chunked(list(item_ids)):
+        query = select(Vector.space_id, Vector.item_id).where(Vector.item_id.in_(chunk))
+        gone = connection.execute(query).all()
+        changes = {s: spaces.next_change(connection, s) for s in {space_id for space_id, _ in gone}}
+        first = next_id(connection, RemovedVector)
+        rows = [
+            {"id": first + i, "space_id": space_id, "item_id": item_id, "change": changes[space_id]}
+            for i, (space_id, item_id) in enumerate(gone)
+        ]
+        connection.execute(delete(Vector).where(Vector.item_id.in_(chunk)))
+        if rows:
+            connection.execute(insert(RemovedVector), rows)

@@ -1,0 +1,14 @@
+"""Alembic's entry: runs the scripts on the connection that `library.catalog.migrate` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from library.catalog.schema import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+)
+context.run_migrations()

@@ -1,0 +1,93 @@
+"""Every error a user can cause or meet, in one tree.
+
+PictorError
+├── ConfigError            a setting is unknown, of the wrong type, or out of range
+├── LibraryError           one library on disk cannot do what was asked
+│   ├── LibraryNotFound    there is no library at that path
+│   ├── LibraryTooNew      it was written by a newer release
+│   ├── LibraryLocked      another process is writing it, or its catalog stays locked
+│   ├── LibraryCorrupt     what is stored contradicts itself
+│   └── LibraryFull        the disk that holds it is full
+├── SourceError            a root cannot be read at all
+├── ImageError             one file gives no picture (carries a `Reason`)
+├── ModelError             an encoder cannot be had or cannot do what was asked
+│   ├── ModelNotAvailable  its files are neither here nor to be fetched
+│   └── ModelUnsupported   its family, format or tower is not one pictor reads
+└── QueryError             a query cannot be understood or answered
+
+A message is one sentence: what failed, on what, what was expected and found, what to do. Facts are
+attributes, so that edges need not parse messages.
+"""
+
+from __future__ import annotations
+
+from library.records import Reason
+
+
+class PictorError(Exception):
+    """The base of every error pictor raises on purpose."""
+
+
+class ConfigError(PictorError):
+    """A setting is unknown, of the wrong type, or out of range."""
+
+
+class LibraryError(PictorError):
+    """One library on disk cannot do what was asked."""
+
+
+class LibraryNotFound(LibraryError):
+    """There is no library at that path."""
+
+
+class LibraryTooNew(LibraryError):
+    """The library was written by a newer release of pictor."""
+
+
+class LibraryLocked(LibraryError):
+    """Another process is writing the library."""
+
+
+class LibraryCorrupt(LibraryError):
+    """What the library stores contradicts itself."""
+
+
+class LibraryFull(LibraryError):
+    """The disk that holds the library is full."""
+
+
+class SourceError(PictorError):
+    """A root cannot be read at all."""
+
+
+class ImageError(PictorError):
+    """One file gives no picture.
+
+    Attributes:
+        reason: the code that is stored as the file's outcome.
+        detail: one sentence about this file.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[Reason, str]]:
+        return (type(self), (self.reason, self.detail))
+
+
+class ModelError(PictorError):
+    """An encoder cannot be had or cannot do what was asked."""
+
+
+class ModelNotAvailable(ModelError):
+    """The files of an encoder are neither here nor to be fetched."""
+
+
+class ModelUnsupported(ModelError):
+    """The family, file format or tower of an encoder is not one pictor reads."""
+
+
+class QueryError(PictorError):
+    """A query cannot be understood or answered."""

@@ -1,0 +1,212 @@
+"""One library on disk: its catalog, its spaces, its caches. The only place that commits.
+
+A library is a folder:
+
+    catalog.sqlite      the truth (unless `library.catalog_url` names another database)
+    settings.toml       optional settings of this library
+    write.lock          held by the one writer
+    cache/space-N/      index and text tower of space N; may be deleted at any time
+
+Opening one reads a few rows. Towers and indexes are opened when first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select, text
+
+from library.catalog import spaces as catalog_spaces
+from library.catalog.connect import open_engine, translated
+from library.catalog.files import now
+from library.catalog.rows import SpaceRow
+from library.catalog.schema import SCHEMA_REVISION, Meta
+from library.config import SETTINGS_FILE, Settings, load_settings
+from library.errors import LibraryCorrupt, LibraryError, LibraryNotFound, LibraryTooNew, QueryError
+from library.lock import write_lock
+
+CATALOG_FILE = "catalog.sqlite"
+#: Revisions a release can upgrade from; anything else was written by a newer one.
+OLDER_REVISIONS: tuple[str, ...] = ()
+
+
+class Library:
+    """An open library. Close it, or use it in a `with` block.
+
+    Attributes:
+        path: its folder, absolute.
+        settings: those it was opened with.
+        library_id: a UUID made with the library; caches carry it.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        """Use `Library.open` or `Library.create`."""
+        self.path = path
+        self.settings = settings
+        url = settings.library.catalog_url or f"sqlite:///{path / CATALOG_FILE}"
+        self._engine = open_engine(url, settings.library.busy_timeout_s)
+        self._catalog_name = settings.library.catalog_url or repr(str(path / CATALOG_FILE))
+        self.library_id = ""
+
+    @classmethod
+    def open(cls, path: Path, settings: Settings | None = None) -> Library:
+        """The library in folder `path`.
+
+        Raises:
+            LibraryNotFound: there is none.
+            LibraryTooNew: a newer release wrote it.
+            LibraryCorrupt: the catalog is damaged.
+        """
+        path = Path(os.path.abspath(path))
+        settings = settings or settings_of(path)
+        if not settings.library.catalog_url and not (path / CATALOG_FILE).is_file():
+            raise LibraryNotFound(
+                f"there is no library at {str(path)!r}; make one with: pictor index FOLDER"
+            )
+        library = cls(path, settings)
+        try:
+            library._check_schema()
+        except BaseException:
+            library.close()
+            raise
+        return library
+
+    @classmethod
+    def create(cls, path: Path, settings: Settings | None = None) -> Library:
+        """The library in folder `path`, made if it is not there. A kill leaves all of it or nothing."""
+        path = Path(os.path.abspath(path))
+        settings = settings or settings_of(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryError(
+                f"the library folder {str(path)!r} cannot be made: {error.strerror}"
+            ) from error
+        library = cls(path, settings)
+        try:
+            if library._revision() is None:
+                with write_lock(path):
+                    library._upgrade()
+            library._check_schema()
+        except BaseException:
+            library.close()
+            raise
+        return library
+
+    def close(self) -> None:
+        """Give back the catalog's connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- transactions
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view of the catalog; never blocked by the writer."""
+        with translated(self._catalog_name), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction: all of the block is committed at its end, or nothing. Hold `writer()`."""
+        with translated(self._catalog_name), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Be the one writer for the length of the block.
+
+        Raises:
+            LibraryLocked: another process is.
+        """
+        with write_lock(self.path):
+            yield
+
+    # --- spaces
+
+    def spaces(self) -> list[SpaceRow]:
+        """Every space, the default one first."""
+        with self.reading() as connection:
+            return catalog_spaces.spaces(connection)
+
+    def space(self, encoder: str | None = None) -> SpaceRow:
+        """The default space, or the newest one of a named encoder.
+
+        Raises:
+            QueryError: there is none; the message lists those there are.
+        """
+        rows = self.spaces()
+        if not rows:
+            raise QueryError(
+                f"the library {str(self.path)!r} holds nothing yet: pictor index FOLDER"
+            )
+        if encoder is None:
+            return rows[0]
+        named = [row for row in rows if encoder in (row.encoder, row.encoder.rpartition("/")[2])]
+        if not named:
+            have = ", ".join(row.encoder for row in rows)
+            raise QueryError(
+                f"the library {str(self.path)!r} has no space of encoder {encoder!r}, only of {have}; "
+                f"fill one with: pictor index --encoder {encoder}"
+            )
+        return max(named, key=lambda row: row.id)
+
+    def cache_dir(self, space: SpaceRow, kind: str) -> Path:
+        """Where a cache of a space lives: `kind` is "index", "text" or "image"."""
+        return self.path / "cache" / f"space-{space.id}" / kind
+
+    # --- schema
+
+    def _revision(self) -> str | None:
+        with self.reading() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return None if revision is None else str(revision)
+
+    def _check_schema(self) -> None:
+        revision = self._revision()
+        if revision in OLDER_REVISIONS:
+            with write_lock(self.path):
+                self._upgrade()
+        elif revision is None:
+            raise LibraryCorrupt(
+                f"the catalog {self._catalog_name} has no tables of pictor; "
+                "if its making was cut short, run again: pictor index FOLDER"
+            )
+        elif revision != SCHEMA_REVISION:
+            raise LibraryTooNew(
+                f"the library {str(self.path)!r} has schema {revision!r}, written by a newer pictor "
+                f"than this one, which knows {SCHEMA_REVISION!r}; update pictor"
+            )
+        with self.reading() as connection:
+            found = connection.scalar(select(Meta.value).where(Meta.key == "library_id"))
+        if found is None:
+            raise LibraryCorrupt(f"the catalog {self._catalog_name} has lost its library id")
+        self.library_id = found
+
+    def _upgrade(self) -> None:
+        from library.catalog.migrate import upgrade
+
+        with self.writing() as connection:
+            upgrade(connection)
+            if connection.scalar(select(Meta.value).where(Meta.key == "library_id")) is None:
+                facts = {"library_id": str(uuid.uuid4()), "created_at": now()}
+                connection.execute(
+                    insert(Meta), [{"key": key, "value": value} for key, value in facts.items()]
+                )
+
+
+def settings_of(path: Path) -> Settings:
+    """The settings of the library at `path`: defaults, its own settings.toml, the environment."""
+    file = path / SETTINGS_FILE
+    return load_settings(file if file.is_file() else None)

@@ -1,0 +1,115 @@
+"""What a library holds, as one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from library import indexes
+from library.catalog import files, spaces
+from library.catalog.rows import SpaceRow, full_path
+from library.library import Library
+
+
+@dataclass(frozen=True)
+class SpaceStatus:
+    """One space. `recall_at_10`: of its index against exact search, measured when it was built."""
+
+    encoder: str
+    dimension: int
+    vectors: int
+    index_type: str
+    recall_at_10: float | None
+    state: str
+    is_default: bool
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RootStatus:
+    """One root. `state`: "reachable" or "unreachable", as of the last run."""
+
+    path: bytes
+    kind: str
+    state: str
+    detail: str
+    files: int
+    scanned_at: str | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """A library. Counts are of files that are present, unless named otherwise."""
+
+    path: str
+    files: int
+    contents: int
+    items: int
+    missing: int
+    failed: int
+    skipped: int
+    spaces: tuple[SpaceStatus, ...]
+    roots: tuple[RootStatus, ...]
+
+
+@dataclass(frozen=True)
+class FileProblem:
+    """A file that was skipped or failed, and why."""
+
+    path: bytes
+    outcome: str
+    reason: str
+    detail: str
+
+
+def status(library: Library) -> Status:
+    """What the library holds now."""
+    with library.reading() as connection:
+        outcomes = files.counts_by_outcome(connection)
+        by_root = files.counts_by_root(connection)
+        rows = spaces.spaces(connection)
+        counts = {row.id: spaces.count_vectors(connection, row.id) for row in rows}
+        return Status(
+            path=str(library.path),
+            files=sum(outcomes.values()),
+            contents=spaces.count_contents(connection),
+            items=spaces.count_items(connection),
+            missing=files.count_missing(connection),
+            failed=outcomes.get("failed", 0),
+            skipped=outcomes.get("skipped", 0),
+            spaces=tuple(_space(library, row, counts[row.id]) for row in rows),
+            roots=tuple(
+                RootStatus(
+                    r.location, r.kind, r.state, r.detail, by_root.get(r.id, 0), r.scanned_at
+                )
+                for r in files.roots(connection)
+            ),
+        )
+
+
+def _space(library: Library, row: SpaceRow, vectors: int) -> SpaceStatus:
+    held = indexes.info(library, row)
+    return SpaceStatus(
+        encoder=row.encoder,
+        dimension=row.dimension,
+        vectors=vectors,
+        index_type=held.index_type if held else "none",
+        recall_at_10=held.recall_at_10 if held else None,
+        state=row.state,
+        is_default=row.is_default,
+        languages=row.card.languages,
+    )
+
+
+def problems(library: Library, page: int = 1000) -> list[FileProblem]:
+    """Every file that was skipped or failed, in the order they were found."""
+    found: list[FileProblem] = []
+    last = 0
+    while True:
+        with library.reading() as connection:
+            rows = files.problem_files(connection, last, page)
+        for row in rows:
+            where = full_path(row[1], row[2], row[3])
+            found.append(FileProblem(where, row[4], row[5] or "", row[6] or ""))
+        if len(rows) < page:
+            return found
+        last = rows[-1][0]

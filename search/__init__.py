@@ -1,0 +1,1 @@
+"""The read wing: query, candidates, hits. Internal; import from `pictor`."""
