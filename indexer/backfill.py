@@ -1,6 +1,7 @@
 """Contents that are in the catalog but lack a vector in some space: found, located and read again.
 
-This is what fills a new space beside an old one, and what completes a space that a run left unfinished.
+This is what fills a new space beside an old one, and what completes a space that a run left
+unfinished.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from indexer.encode import DecodedFile
 from indexer.roots import display
 from indexer.sources import reopen
-from indexer.sources.base import FoundFile, Locator, RootKind, ScanOptions
+from indexer.sources.base import FoundFile, Locator, RootKind, ScanOptions, Source
 from indexer.worker import ReadResult, ReadTask, Refusal
 from library.catalog import contents, files
 from library.catalog.rows import FilePlace, SpaceRow
@@ -31,6 +32,7 @@ class Backfill:
         self._spaces = spaces
         self._expected: dict[int, tuple[bytes, FilePlace]] = {}
         self._next_id = 0
+        self._sources: list[Source] = []
 
     def tasks(self) -> Iterator[ReadTask]:
         """A forced task, with a negative id, for each content that lies where it can be read."""
@@ -81,6 +83,7 @@ class Backfill:
     def _in_archive(self, wanted: dict[bytes, tuple[bytes, FilePlace]]) -> Iterator[ReadTask]:
         _, first = next(iter(wanted.values()))
         source = reopen(RootKind(first.root_kind), first.location, ScanOptions(hidden=True))
+        self._sources.append(source)  # a compressed tar is unpacked for as long as its source lives
         for found in source.scan():
             if isinstance(found, FoundFile) and found.path in wanted:
                 digest, place = wanted[found.path]

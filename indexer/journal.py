@@ -1,8 +1,8 @@
 """What waits to be committed, and how a batch of results becomes one transaction.
 
 The journal decides outcomes: a path that is new but whose content was under a path that is gone has
-moved; a file that is new but whose content is known is a copy; a file that waits for a twin which is
-still being decoded is kept for the next batch.
+moved; a file that is new but whose content is known is a copy; a file that waits for a twin which
+is still being decoded is kept for the next batch.
 """
 
 from __future__ import annotations

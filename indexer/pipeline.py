@@ -1,8 +1,8 @@
 """The loop: scan, read, encode, commit; and the counts that a run ends with.
 
-Work flows in one direction through bounded queues. Every few seconds what is finished is committed in
-one transaction, so a kill costs at most that; the next run goes on from there because the catalog is
-the only memory a run has.
+Work flows in one direction through bounded queues. Every few seconds what is finished is committed
+in one transaction, so a kill costs at most that; the next run goes on from there because the
+catalog is the only memory a run has.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ SOFT_LIMIT_SHARE = 0.5
 class Summary:
     """The counts of a run, read back from the catalog.
 
-    `seen = indexed + unchanged + moved + skipped + failed`. `missing`: files of the scanned scopes that
-    are gone. `encoded`: vectors made in this run for new or changed contents, counted once an item.
-    `items`: items the library holds now.
+    `seen = indexed + unchanged + moved + skipped + failed`. `missing`: files of the scanned scopes
+    that are gone. `encoded`: vectors made in this run for new or changed contents, counted once an
+    item. `items`: items the library holds now.
     """
 
     seen: int
@@ -328,15 +328,20 @@ class Pipeline:
 
     def _show(self, scan: Scan) -> None:
         settled = self._settled + sum(scan.settled.values())
-        self._observer.progress(Progress(self._total, scan.seen, settled, self._encoded))
+        total = max(self._total, scan.seen) if self._total else 0
+        self._observer.progress(Progress(total, scan.seen, settled, self._encoded))
 
     def _count(self, scopes: Sequence[Scope]) -> None:
-        """Count the files of all scopes, for the time left; runs beside the scan."""
-        total = 0
+        """How many files there are, for the time left; runs beside the scan.
+
+        What was indexed before is taken from the catalog: walking it twice would double the cost of
+        looking at an unchanged collection.
+        """
         for scope in scopes:
-            for _ in scope.source.scan(scope.prefix):
-                total += 1
-        self._total = total
+            condition = files.in_scope(scope.root.id, scope.prefix)
+            with self._library.reading() as connection:
+                known = files.count(connection, [condition], missing=False)
+            self._total += known or sum(1 for _ in scope.source.scan(scope.prefix))
 
 
 def default_workers() -> int:

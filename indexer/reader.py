@@ -1,8 +1,8 @@
 """A pool of decoding processes that turns tasks into results with bounded look-ahead.
 
 Three threads meet here: a feeder takes tasks from the caller's iterator (which may be walking a
-disk), a dispatcher talks to the worker processes, and the caller takes results. A worker that dies or
-overruns its time is replaced and its file fails; the others do not notice.
+disk), a dispatcher talks to the worker processes, and the caller takes results. A worker that dies
+or overruns its time is replaced and its file fails; the others do not notice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from indexer.worker import ReadResult, ReadTask, Refusal, WorkerOptions, serve
 from library.errors import PictorError
 from library.records import Reason
 
-#: A worker that was just started has this long to import its decoders before its task's clock starts.
+#: A worker that was just started has this long to import its decoders before its task's clock
+#: starts.
 START_ALLOWANCE_S = 30.0
 #: How often the dispatcher looks for new tasks while a worker is idle.
 POLL_S = 0.01
@@ -49,7 +50,8 @@ class ReaderPool:
         workers: processes.
         time_limit_s: of one file, from sending it to a worker until its result.
         lookahead_bytes: decoded pixels that may wait for the caller.
-        wanted: asked, from the dispatcher's thread, whether a content of this digest must be decoded.
+        wanted: asked, from the dispatcher's thread, whether a content of this digest must be
+        decoded.
     """
 
     def __init__(

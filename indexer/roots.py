@@ -1,7 +1,9 @@
-"""From what a person names to what is scanned: roots, the scopes inside them, and whether they are there.
+"""From what a person names to what is scanned: roots, the scopes inside them, and whether they are
+there.
 
-A path inside a folder that is a root already is a part of that root; a folder that holds roots takes
-them over. So no file is known twice under two roots because of the order in which they were named.
+A path inside a folder that is a root already is a part of that root; a folder that holds roots
+takes them over. So no file is known twice under two roots because of the order in which they were
+named.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from indexer.sources import open_source, reopen, volume_id
+from indexer.sources import open_source, reopen, same_volume, volume_id
 from indexer.sources.base import RootKind, ScanOptions, Source
 from library.catalog import files
 from library.catalog.rows import RootRow
@@ -121,8 +123,9 @@ def check_reachable(connection: Connection, root: RootRow) -> tuple[str | None, 
     """Whether a root is there, and is what it was.
 
     Returns:
-        (why it is unreachable or None, its present volume or None where it cannot be told). A root that
-        is missing, empty where it was not, or replaced by another volume is unreachable: its rows stay.
+        (why it is unreachable or None, its present volume or None where it cannot be told). A root
+        that is missing, empty where it was not, or replaced by another volume is unreachable: its
+        rows stay.
     """
     location = root.location
     try:
@@ -137,7 +140,7 @@ def check_reachable(connection: Connection, root: RootRow) -> tuple[str | None, 
     if empty and files.has_files(connection, root.id):
         return "it is empty, though files of it are indexed: is its volume mounted?", None
     volume = volume_id(location)
-    if root.volume and volume != root.volume:
+    if root.volume and not same_volume(root.volume, volume):
         sample = files.sample_paths(connection, root.id, VOLUME_SAMPLE)
         if root.kind == RootKind.FOLDER and sample and not _any_exists(location, sample):
             return "another volume is mounted there", None

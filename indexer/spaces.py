@@ -47,8 +47,9 @@ def opened(
 ) -> Iterator[OpenSpaces]:
     """Open every space of the library and those of `names`, which are added where they are new.
 
-    A space nobody named whose encoder cannot be had is left out with a notice: it stays as it is. The
-    first name becomes the default space, at once in an empty library, else when its space is complete.
+    A space nobody named whose encoder cannot be had is left out with a notice: it stays as it is.
+    The first name becomes the default space, at once in an empty library, else when its space is
+    complete.
 
     Raises:
         ModelError: a named encoder cannot be had.

@@ -33,8 +33,8 @@ class WorkerOptions:
 
     Attributes:
         specs: pixels wanted of each frame, one array a spec.
-        max_file_bytes: larger images are refused; videos are read from their path and not bound by it.
-        deadline_s: after which no further frame of a video is decoded; what there is counts.
+        max_file_bytes: larger images are refused; videos are read from their path and not bound by
+        it. deadline_s: after which no further frame of a video is decoded; what there is counts.
     """
 
     specs: tuple[ImageSpec, ...]
@@ -68,8 +68,8 @@ class ReadResult:
     """What became of a task.
 
     Attributes:
-        digest: BLAKE3 of the whole content, 32 bytes; None where it could not be or need not be read.
-        outcome: the pictures, why there are none, or None when the parent knew the content.
+        digest: BLAKE3 of the whole content, 32 bytes; None where it could not be or need not be
+        read. outcome: the pictures, why there are none, or None when the parent knew the content.
     """
 
     task_id: int

@@ -110,7 +110,8 @@ class Settings:
 
 SECTIONS = tuple(f.name for f in dataclasses.fields(Settings) if f.name != "origins")
 
-#: Ranges that a type cannot say. Inclusive lower bounds; a 0 means "choose for me" where it is allowed.
+#: Ranges that a type cannot say. Inclusive lower bounds; a 0 means "choose for me" where it is
+#: allowed.
 _MINIMA: dict[str, float] = {
     "library.busy_timeout_s": 0,
     "encoder.batch_size": 0,

@@ -1,7 +1,9 @@
-"""The index of a space: its cache on disk, brought up to date from the catalog whenever it is opened.
+"""The index of a space: its cache on disk, brought up to date from the catalog whenever it is
+opened.
 
-The cache says which change of the space it includes. What came later is read from the catalog and laid
-on top in memory, so a search sees every committed vector; a cache that does not fit is never served.
+The cache says which change of the space it includes. What came later is read from the catalog and
+laid on top in memory, so a search sees every committed vector; a cache that does not fit is never
+served.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from library.vectors.cache import CacheInfo, IndexCache, Stamp, Unusable
 from library.vectors.exact import ExactIndex
 
 #: While a long run goes on, the cache is renewed when this many vectors, and this share of all it
-#: holds, came after it: a search in the meantime reads them from the catalog, 20,000 in about 0.1 s.
+#: holds, came after it: a search in the meantime reads them from the catalog, 20,000 in about 0.1
+#: s.
 FAR_BEHIND_VECTORS = 20_000
 FAR_BEHIND_SHARE = 0.5
 

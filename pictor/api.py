@@ -29,7 +29,8 @@ PathLike = str | bytes | os.PathLike[str]
 def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> OpenLibrary:
     """A library by its folder; `PICTOR_LIBRARY` or the user's data folder if none is named.
 
-    The folder need not exist: the first `index` makes it. Use the result in a `with` block, or close it.
+    The folder need not exist: the first `index` makes it. Use the result in a `with` block, or
+    close it.
 
         with open_library("~/pictures.pictor") as library:
             library.index(["~/Pictures"])

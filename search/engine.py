@@ -1,8 +1,8 @@
 """From a query to ranked hits: encode, ask the index, fold frames into files, say where they lie.
 
-The encoder, its preprocessing and its scoring come from the library, not from today's settings. A text
-query loads the exported text tower only; an image query whose content is in the library loads no
-tower at all.
+The encoder, its preprocessing and its scoring come from the library, not from today's settings. A
+text query loads the exported text tower only; an image query whose content is in the library loads
+no tower at all.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Opening the database: the only place that knows one database from another.
 
-SQLite runs in WAL mode, so that readers are never blocked by the writer, with full synchronisation, so
-that a commit survives a power cut. Transactions are begun by us and not by the driver, so that schema
-changes are transactional too.
+SQLite runs in WAL mode, so that readers are never blocked by the writer, with full synchronisation,
+so that a commit survives a power cut. Transactions are begun by us and not by the driver, so that
+schema changes are transactional too.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ def apply(
 ) -> None:
     """Write one batch: contents with items and vectors, then the files that hold them.
 
-    Everything is in the caller's transaction. A content that is known already is brought up to date:
-    its facts are replaced, items it lacks are added, its vectors are replaced.
+    Everything is in the caller's transaction. A content that is known already is brought up to
+    date: its facts are replaced, items it lacks are added, its vectors are replaced.
     """
     known = content_ids(connection, [change.hash for change in contents])
     first_id = next_id(connection, Content)

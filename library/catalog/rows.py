@@ -108,7 +108,8 @@ class ItemRow(NamedTuple):
 
 @dataclass(frozen=True)
 class ContentChange:
-    """A content that was decoded (or could not be), with its vectors in every space it was encoded for.
+    """A content that was decoded (or could not be), with its vectors in every space it was encoded
+    for.
 
     Attributes:
         hash: BLAKE3, 32 bytes.

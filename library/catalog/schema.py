@@ -1,8 +1,8 @@
 """The tables of the catalog, as SQLAlchemy models.
 
-The catalog is the truth: everything else on disk is a cache of it. Paths are bytes, hashes are bytes,
-vectors are float16 blobs. Nothing here is peculiar to SQLite. `docs/storage-format.md` describes each
-column for people who read the file without pictor.
+The catalog is the truth: everything else on disk is a cache of it. Paths are bytes, hashes are
+bytes, vectors are float16 blobs. Nothing here is peculiar to SQLite. `docs/storage-format.md`
+describes each column for people who read the file without pictor.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ class Item(Base):
 class Space(Base):
     """The vectors of one encoder at one revision with one preprocessing.
 
-    `state`: "building" until every item has a vector, then "ready". `last_change` counts transactions
-    that touched its vectors; caches are stamped with it.
+    `state`: "building" until every item has a vector, then "ready". `last_change` counts
+    transactions that touched its vectors; caches are stamped with it.
     """
 
     __tablename__ = "space"
@@ -193,7 +193,8 @@ class CaptionRow(Base):
 
 
 class Run(Base):
-    """One indexing run. `state`: "running", "finished" or "interrupted" (a killed one stays "running").
+    """One indexing run. `state`: "running", "finished" or "interrupted" (a killed one stays
+    "running").
 
     `summary` holds the counts that the run printed.
     """

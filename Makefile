@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh machine with Python 3.11+ and make: `make demo`, `make test`.
+
+PYTHON ?= python3
+VENV   ?= .venv
+PY     := $(VENV)/bin/python
+N      ?= 50
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt lint types torture bench train wheel clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.made: ## the virtual environment
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pictor needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …" or 0)'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev,raw,video]'
+	touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo ## index and search some real photos, and write a page to look at
+	@$(VENV)/bin/pictor demo demo
+
+test: $(VENV)/.dev ## run all tests
+	$(PY) -m pytest
+
+check: $(VENV)/.dev lint types test ## formatting, linters, types, tests: what CI runs
+
+fmt: $(VENV)/.dev ## format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+lint: $(VENV)/.dev ## formatting and linters
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+types: $(VENV)/.dev ## mypy --strict
+	$(VENV)/bin/mypy
+
+torture: $(VENV)/.dev ## kill the indexer N times at random moments (N=50) and check what is left
+	$(PY) tests/torture.py --kills $(N)
+
+bench: $(VENV)/.dev ## run the benchmarks (minutes)
+	for b in index_throughput cold_query rescan; do $(PY) benchmarks/$$b.py || exit 1; done
+
+wheel: $(VENV)/.dev ## build the wheel into dist/
+	$(PY) -m build --wheel
+
+clean: ## remove the environment and what the demo made
+	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

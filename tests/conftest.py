@@ -1,0 +1,63 @@
+"""What every test gets: no network but loopback, a home of its own, seeds, and few threads."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+#: Real photos for tests, where they are; tests that need them skip where they are not.
+DATA = Path(os.environ.get("PICTOR_TEST_DATA", REPO.parent / "shared" / "data"))
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the person who runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.startswith(("PICTOR_", "HF_")):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    random.seed(20261121)
+    np.random.seed(20261121)
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Connections to anything but this machine fail, in this process."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        host = address[0] if isinstance(address, tuple) else "unix"
+        if host not in ("127.0.0.1", "::1", "localhost", "unix"):
+            raise OSError(f"tests have no network; this one wanted {address!r}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    yield
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Callable[[str], Path]:
+    """A folder or file of the real data; skips the test where it is not."""
+
+    def find(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            pytest.skip(f"the data {name!r} is not here; set PICTOR_TEST_DATA to its folder")
+        return path
+
+    return find
