@@ -1,0 +1,64 @@
+"""Large libraries made without decoding anything: real rows and real files, drawn vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from library import indexes
+from library.catalog import contents, files, spaces
+from library.catalog.rows import ContentChange, FileChange
+from library.config import Settings
+from library.encoders import loading
+from library.hashing import content_hash
+from library.library import Library
+from library.records import Metadata, Outcome
+
+BATCH = 2000
+
+
+def make_library(folder: Path, root: Path, paths: Sequence[bytes], *, on_disk: bool) -> None:
+    """A library of one root whose files are all indexed, with random unit vectors.
+
+    Args:
+        paths: relative to `root`. With `on_disk`, sizes, times and hashes are those of the files.
+    """
+    rng = np.random.default_rng(20261121)
+    with Library.create(folder, Settings()) as library, library.writer():
+        card = loading.resolve_card("builtin")
+        with library.writing() as connection:
+            space = spaces.add_space(connection, card, default=True)
+            root_id = files.add_root(connection, "folder", bytes(root), "")
+            run = files.start_run(connection)
+        for start in range(0, len(paths), BATCH):
+            chunk = paths[start : start + BATCH]
+            vectors = rng.standard_normal((len(chunk), card.dimension), dtype=np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            pairs = [
+                _changes(root, root_id, path, space, row[None].astype(np.float16), on_disk)
+                for path, row in zip(chunk, vectors, strict=True)
+            ]
+            with library.writing() as connection:
+                contents.apply(connection, run, [c for c, _ in pairs], [f for _, f in pairs])
+        with library.writing() as connection:
+            spaces.set_state(connection, space, "ready")
+            files.finish_run(connection, run, "finished", {})
+        indexes.refresh(library, library.space())
+
+
+def _changes(
+    root: Path, root_id: int, path: bytes, space: int, vector: np.ndarray, on_disk: bool
+) -> tuple[ContentChange, FileChange]:
+    size, mtime_ns, digest = 1000, 1, content_hash(path)
+    if on_disk:
+        full = root / path.decode()
+        stat = full.stat()
+        size, mtime_ns, digest = stat.st_size, stat.st_mtime_ns, content_hash(full.read_bytes())
+    metadata = Metadata(format="JPEG", width=640, height=480)
+    frames = ((0, None, 640, 480),)
+    content = ContentChange(
+        digest, size, Outcome.INDEXED, metadata=metadata, frames=frames, vectors={space: vector}
+    )
+    return content, FileChange(root_id, path, size, mtime_ns, Outcome.INDEXED, hash=digest)
