@@ -75,7 +75,7 @@ def measure(size: str, photos: Path, checkpoint: Path, folder: Path) -> dict[str
     """One row: images a second and CPU seconds of the parts, the whole, and the pipeline."""
     files = sorted(photos.iterdir())
     decode, pixels = decode_alone(files, checkpoint)
-    encode = encode_alone(pixels, checkpoint)
+    encode = encode_alone(pixels, checkpoint, folder / "tower")
     whole = index_whole(photos, checkpoint, folder)
     theirs = transformers_pipeline(files, checkpoint)
     n, cores = len(files), len(os.sched_getaffinity(0))
@@ -126,12 +126,12 @@ def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
     return spent, pixels
 
 
-def encode_alone(pixels: list[Any], checkpoint: Path) -> Cost:
+def encode_alone(pixels: list[Any], checkpoint: Path, cache: Path) -> Cost:
     """Encode pixels that lie in memory."""
     from library.encoders import loading
 
     card = loading.resolve_card(str(checkpoint))
-    encoder = loading.open_image_encoder(card)
+    encoder = loading.open_image_encoder(card, cache_dir=cache)
     encoder.encode(pixels[:BATCH])  # the first pass sets up
     with cost() as spent:
         for start in range(0, len(pixels), encoder.batch_size):
@@ -154,7 +154,7 @@ def index_whole(photos: Path, checkpoint: Path, folder: Path) -> Cost:
         scopes = resolve(library, [bytes(photos)], ScanOptions())
         with opened(library, [str(checkpoint)], EncoderOptions(), Silent()) as spaces:
             warm = np.zeros((spaces.specs[0].height, spaces.specs[0].width, 3), dtype=np.uint8)
-            spaces.spaces[0].encoder.encode([warm] * BATCH)
+            spaces.spaces[0].load().encode([warm] * BATCH)
             with cost() as spent:
                 summary = Pipeline(library, spaces, Silent()).run(scopes)
     assert summary.encoded == summary.seen, summary

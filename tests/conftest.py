@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,18 @@ DATA = Path(os.environ.get("PICTOR_TEST_DATA", REPO.parent / "shared" / "data"))
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _load(name: str) -> ModuleType:
+    """A module beside this one; tests are no package, so it cannot be imported by name."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tiny_checkpoint = _load("tiny_checkpoints").tiny_checkpoint
 
 
 @pytest.fixture(autouse=True)

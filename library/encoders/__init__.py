@@ -1,0 +1,1 @@
+"""Encoders: cards, families read through transformers, ONNX towers, and the built-in encoder."""

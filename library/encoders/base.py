@@ -1,0 +1,101 @@
+"""What an encoder is: two narrow interfaces and the options that shape how they run.
+
+An image tower turns the uint8 pixels of its `ImageSpec` into vectors; a text tower turns strings
+into vectors of the same space. They are separate because a text query must load neither torch nor
+transformers, while indexing may need both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from library.records import EncoderCard, FloatMatrix, PixelArray
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Attention = Literal["sdpa", "eager", "flash_attention_2"]
+Runtime = Literal["auto", "torch", "onnx", "onnx-int8"]
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """How to run an encoder. None of it changes which space the vectors belong to.
+
+    Attributes:
+        device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
+        dtype: "auto" is bfloat16 where the device has it natively, float16 on other GPUs, else
+            float32.
+        batch_size: images per forward pass; 0 picks one and halves it on out-of-memory.
+        runtime: of the image tower; "auto" is ONNX Runtime on CPU where measured faster, else
+            torch.
+        offline: make no network call.
+        threads: CPU threads per forward pass; 0 leaves it to the runtime.
+    """
+
+    device: str = "auto"
+    dtype: Dtype = "auto"
+    batch_size: int = 0
+    attention: Attention = "sdpa"
+    runtime: Runtime = "auto"
+    offline: bool = False
+    threads: int = 0
+
+
+class ImageEncoder(Protocol):
+    """The image tower of one space."""
+
+    @property
+    def card(self) -> EncoderCard:
+        """The resolved card: revision, dimension and spec are set."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Images the caller should collect before it calls `encode`."""
+        ...
+
+    def encode(self, pixels: Sequence[PixelArray]) -> FloatMatrix:
+        """Vectors of n pictures.
+
+        Args:
+            pixels: n uint8 (h, w, 3) arrays made for `card.spec` (all (height, width) unless
+                "naflex").
+
+        Returns:
+            (n, d) float32, in the given order, rows unit-norm. A row that is not finite, also after
+            one more pass in float32, is all NaN: the caller records it, the others are good.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back memory and device."""
+        ...
+
+
+class UnpooledEncoder(Protocol):
+    """An image tower that gives its hidden states: features for other tasks, not for search."""
+
+    def encode_unpooled(self, pixels: Sequence[PixelArray]) -> NDArray[np.float32]:
+        """(n, tokens, width) float32, the last layer as the model gives it, not normalised."""
+        ...
+
+    def close(self) -> None:
+        """Give back memory and device."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """The text tower of one space."""
+
+    @property
+    def card(self) -> EncoderCard:
+        """The card of the space."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> FloatMatrix:
+        """(n, d) float32 vectors, rows unit-norm. Over-long texts are cut as the family does."""
+        ...

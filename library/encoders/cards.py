@@ -1,0 +1,115 @@
+"""Encoder cards as TOML files, and the names a user may call an encoder by.
+
+The shipped cards are `configs/encoders/*.toml`. A card states what people and the query router need
+before a checkpoint is there (languages, licence, download size); what decides vectors (dimension,
+preprocessing, scoring, revision) is read from the checkpoint itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import library
+from library.encoders.builtin_card import BUILTIN, read_builtin_card
+from library.encoders.families import FAMILIES
+from library.encoders.hub import is_hub_id
+from library.errors import ConfigError, ModelNotAvailable
+from library.records import EncoderCard, ImageSpec, JsonObject, Scoring
+
+_LOCAL_STARTS = ("/", "./", "../", "~")
+
+
+def card_folder() -> Path:
+    """Where the shipped cards are: inside an installed package, or in the checkout."""
+    package = Path(library.__file__).parent
+    installed = package / "presets" / "encoders"
+    return installed if installed.is_dir() else package.parent / "configs" / "encoders"
+
+
+def list_cards() -> tuple[EncoderCard, ...]:
+    """All shipped cards by id, the built-in encoder first."""
+    paths = sorted(card_folder().glob("*.toml"))
+    cards = sorted((read_card(path)[0] for path in paths), key=lambda card: card.id)
+    return (read_builtin_card(), *cards)
+
+
+def find_card(name: str) -> EncoderCard:
+    """The card a name means, not yet resolved except for the built-in one.
+
+    A name is "builtin", a hub id, the alias of a shipped card, or the path of a local folder. A
+    folder wins over a hub id of the same name, as in transformers. Unknown hub ids and folders get
+    a card of family "", which resolving fills in.
+
+    Raises:
+        ModelNotAvailable: it is none of these; the message names the nearest.
+    """
+    if name == BUILTIN:
+        return read_builtin_card()
+    aliases: dict[str, EncoderCard] = {}
+    for path in sorted(card_folder().glob("*.toml")):
+        card, short_names = read_card(path)
+        aliases.update(dict.fromkeys((card.id.lower(), *short_names), card))
+    is_folder = "/" in name and Path(name).expanduser().is_dir()
+    if name.startswith(_LOCAL_STARTS) or is_folder:
+        return EncoderCard(id=str(Path(name).expanduser().absolute()), family="")
+    if name.lower() in aliases:
+        return aliases[name.lower()]
+    if is_hub_id(name):
+        return EncoderCard(id=name, family="")
+    near = difflib.get_close_matches(name.lower(), [BUILTIN, *aliases], n=3, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise ModelNotAvailable(
+        f"no encoder is called {name!r}; give a hub id such as 'google/siglip2-base-patch16-224', "
+        f"a folder, or 'builtin'{hint}"
+    )
+
+
+def read_card(path: Path) -> tuple[EncoderCard, tuple[str, ...]]:
+    """One card file: the card and its short names.
+
+    Raises:
+        ConfigError: the file is no TOML, or a key is unknown or of the wrong type.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{str(path)!r} is no readable TOML file: {error}") from error
+    aliases = tuple(str(alias).lower() for alias in data.pop("aliases", ()))
+    if isinstance(data.get("scoring"), dict):
+        data["scoring"] = _record(Scoring, data["scoring"], path)
+    if isinstance(data.get("spec"), dict):
+        data["spec"] = _record(ImageSpec, data["spec"], path)
+    card: EncoderCard = _record(EncoderCard, data, path)
+    if card.family not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise ConfigError(
+            f"{str(path)!r} has the unknown family {card.family!r}; known are {known}"
+        )
+    return card, aliases
+
+
+def complete_card(card: EncoderCard, **facts: Any) -> EncoderCard:  # Any: fields of EncoderCard
+    """The card with what the checkpoint says of itself, and else its family's habits."""
+    family = FAMILIES[facts.get("family", card.family)]
+    habits: JsonObject = {}
+    if not card.family:
+        habits = {"languages": family.languages, "template": family.template}
+    return replace(card, **habits, has_text=family.has_text, **facts)
+
+
+def _record(kind: Any, data: JsonObject, path: Path) -> Any:  # Any: one of three frozen dataclasses
+    known = {field.name for field in fields(kind)}
+    for key in data:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{str(path)!r} has the unknown key {key!r}{hint}")
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"{str(path)!r} is not a whole card: {error}") from error

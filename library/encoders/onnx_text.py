@@ -1,0 +1,69 @@
+"""The text tower of any space on ONNX Runtime: no torch, no transformers, a quick start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from library.encoders.onnx_session import open_session
+from library.encoders.text_rules import TextRules, open_tokenizer, pad
+from library.errors import ModelError
+from library.records import EncoderCard, FloatMatrix
+
+MODEL = "text.onnx"
+RULES = "text.json"
+
+_BATCH = 64  # texts a run: bounds memory when a label set has thousands
+
+
+class OnnxTextEncoder:
+    """A text encoder from a folder with text.onnx, text.json and a tokenizer file.
+
+    Safe to use from several threads at once: neither the session nor the tokenizer is changed by
+    use.
+    """
+
+    def __init__(
+        self, card: EncoderCard, folder: Path, rules: TextRules | None = None, *, threads: int = 0
+    ) -> None:
+        self._card = card
+        self._rules = rules or _read_rules(folder / RULES)
+        self._tokenizer = open_tokenizer(folder, self._rules)
+        self._session = open_session(folder / MODEL, threads)
+
+    @property
+    def card(self) -> EncoderCard:
+        """The card of the space."""
+        return self._card
+
+    def encode(self, texts: Sequence[str]) -> FloatMatrix:
+        """(n, d) float32 vectors, rows unit-norm. Over-long texts are cut as the family does."""
+        if isinstance(texts, str):
+            raise TypeError("encode takes a sequence of texts, not one string")
+        parts = [self._run(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
+        return np.concatenate([np.empty((0, self._card.dimension), np.float32), *parts])
+
+    def _run(self, texts: Sequence[str]) -> FloatMatrix:
+        tokens, mask = pad(self._tokenizer(texts), self._rules)
+        inputs = {"input_ids": tokens}
+        if self._rules.attention_mask:
+            inputs["attention_mask"] = mask
+        vectors: FloatMatrix = self._session.run(["vectors"], inputs)[0]
+        if not np.isfinite(vectors).all():
+            raise ModelError(
+                f"the text tower of {self._card.id!r} gave a vector that is not finite; "
+                "its checkpoint is broken"
+            )
+        return vectors
+
+
+def _read_rules(path: Path) -> TextRules:
+    try:
+        return TextRules(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{str(path)!r} is missing or damaged; delete its folder and run: pictor index"
+        ) from error

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import library
+from library.encoders.cards import card_folder, find_card, list_cards, read_card
+from library.encoders.families import FAMILIES
+from library.errors import ConfigError, ModelNotAvailable
+from library.records import EncoderCard
+
+
+def test_shipped_cards_are_listed_with_the_built_in_one_first() -> None:
+    shipped = list_cards()
+    assert shipped[0].id == "builtin"
+    ids = [card.id for card in shipped[1:]]
+    assert ids == sorted(ids)
+    assert len(ids) == len(set(ids)) == len(list(card_folder().glob("*.toml")))
+    assert {"openai/clip-vit-base-patch32", "OFA-Sys/chinese-clip-vit-huge-patch14"} <= set(ids)
+
+
+@pytest.mark.parametrize("card", list_cards()[1:], ids=lambda card: card.id)
+def test_each_shipped_card_states_what_people_need(card: EncoderCard) -> None:
+    family = FAMILIES[card.family]
+    assert card.dimension > 0
+    assert card.image_size > 0
+    assert card.download_bytes > 50_000_000
+    assert card.has_text == family.has_text == bool(card.languages)
+    assert card.template == family.template
+    assert ("{label}" in card.template) and card.revision == "" and card.spec is None
+
+
+def test_every_family_has_a_shipped_card() -> None:
+    assert {card.family for card in list_cards()} == {"builtin", *FAMILIES}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("openai/clip-vit-base-patch32", "openai/clip-vit-base-patch32"),
+        ("clip-vit-base-patch32", "openai/clip-vit-base-patch32"),
+        ("CLIP-ViT-Base-Patch32", "openai/clip-vit-base-patch32"),
+        ("chinese-clip", "OFA-Sys/chinese-clip-vit-base-patch16"),
+        ("someone/her-own-model", "someone/her-own-model"),
+        ("builtin", "builtin"),
+    ],
+)
+def test_a_name_finds_its_card(name: str, expected: str) -> None:
+    assert find_card(name).id == expected
+
+
+def test_a_path_is_a_folder_even_where_a_hub_id_would_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "google" / "vit").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert find_card("google/vit").id == str(tmp_path / "google" / "vit")
+    assert find_card("./elsewhere").id == str(tmp_path / "elsewhere")
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(
+        ModelNotAvailable, match=r"no encoder is called 'siglip3'.*did you mean siglip"
+    ):
+        find_card("siglip3")
+
+
+def test_a_misspelt_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text('id = "a/b"\nfamily = "clip"\nlanguage = ["en"]\n')
+    with pytest.raises(ConfigError, match="unknown key 'language'; did you mean 'languages'"):
+        read_card(path)
+
+
+def test_a_card_of_an_unknown_family_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text('id = "a/b"\nfamily = "resnet"\n')
+    with pytest.raises(ConfigError, match="unknown family 'resnet'"):
+        read_card(path)
+
+
+@pytest.mark.parametrize("text", ["id = ", 'family = "clip"\n'])
+def test_a_card_that_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"card\.toml"):
+        read_card(path)
+
+
+def test_cards_are_found_in_an_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "library" / "presets" / "encoders"
+    installed.mkdir(parents=True)
+    monkeypatch.setattr(library, "__file__", str(tmp_path / "library" / "__init__.py"))
+    assert card_folder() == installed
