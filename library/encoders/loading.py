@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from library.encoders import hub, towers
+from library.encoders import builtin_towers, hub, towers
 from library.encoders.base import (
     EncoderOptions,
     ImageEncoder,
     TextEncoder,
     UnpooledEncoder,
 )
-from library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER, read_builtin_rules
+from library.encoders.builtin_card import BUILTIN
 from library.encoders.cards import find_card
 from library.encoders.checkpoint import Checkpoint, open_folder
 from library.encoders.families import Pooling
@@ -69,10 +69,9 @@ def open_image_encoder(
     """
     options = options or EncoderOptions()
     if card.id == BUILTIN:
-        _check_builtin(card)
-        return OnnxImageEncoder(
-            card, BUILTIN_FOLDER, batch_size=options.batch_size, threads=options.threads
-        )
+        if cache_dir is not None:
+            builtin_towers.keep_image(card, cache_dir)
+        return builtin_towers.open_image(card, cache_dir, options.batch_size, options.threads)
     checkpoint = _reopen(card, options)
     if options.runtime.startswith("onnx"):
         return _onnx_image_encoder(card, checkpoint, options, cache_dir)
@@ -115,14 +114,19 @@ def make_text_tower(
     Args:
         card: from `resolve_card`, or stored in a library.
         options: only `offline` is read.
-        folder: of this tower alone; its parent is made. Not needed for the built-in encoder.
+        folder: of this tower alone; its parent is made. The built-in encoder leaves a copy there,
+            for the day a release ships another one.
 
     Raises:
         ModelUnsupported: the encoder has no text tower.
         ModelNotAvailable, ModelError, LibraryFull: it cannot be made.
     """
+    if card.id == BUILTIN and folder is not None:
+        builtin_towers.keep_text(card, folder)
     if text_tower_is_ready(card, folder):
         return
+    if card.id == BUILTIN:
+        builtin_towers.open_text(card, folder, 0)  # raises, with the way out
     if folder is None:
         raise ValueError("a folder is needed for every encoder but the built-in one")
     checkpoint = _reopen(card, options or EncoderOptions())
@@ -138,7 +142,7 @@ def text_tower_is_ready(card: EncoderCard, folder: Path | None) -> bool:
         ModelUnsupported: the encoder has no text tower.
     """
     _check_text(card)
-    if card.id == BUILTIN:
+    if card.id == BUILTIN and builtin_towers.is_of_this_release(card):
         return True
     return folder is not None and towers.is_intact(folder, card)
 
@@ -150,7 +154,7 @@ def open_text_encoder(
 
     Args:
         card: from `resolve_card`, or stored in a library.
-        folder: where `make_text_tower` put it; not read for the built-in encoder.
+        folder: where `make_text_tower` put it; for the built-in encoder of this release, unread.
         threads: CPU threads of one run; 0 is one a physical core.
 
     Raises:
@@ -159,8 +163,7 @@ def open_text_encoder(
     """
     _check_text(card)
     if card.id == BUILTIN:
-        _check_builtin(card)
-        return OnnxTextEncoder(card, BUILTIN_FOLDER, read_builtin_rules(), threads=threads)
+        return builtin_towers.open_text(card, folder, threads)
     if folder is None or not towers.is_intact(folder, card):
         raise ModelNotAvailable(
             f"the text tower of {card.id!r} in {str(folder)!r} is missing, damaged or of another "
@@ -243,15 +246,4 @@ def _check_text(card: EncoderCard) -> None:
         raise ModelUnsupported(
             f"{card.id!r} has no text tower: it finds pictures by picture, not by words; "
             "add an encoder with one, such as 'google/siglip2-base-patch16-224'"
-        )
-
-
-def _check_builtin(card: EncoderCard) -> None:
-    """A stored card of the built-in encoder must be the one of this release."""
-    here = find_card(BUILTIN)
-    if here.fingerprint != card.fingerprint:
-        raise ModelNotAvailable(
-            "the library was filled by the built-in encoder of another release (revision "
-            f"{card.revision!r}, this one has {here.revision!r}); "
-            "run: pictor index --encoder builtin"
         )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import library
-from library.encoders import builtin_card
+from library.encoders import builtin_card, builtin_towers
 from library.encoders.base import EncoderOptions
 from library.encoders.builtin_card import BUILTIN_FOLDER, read_builtin_card
 from library.encoders.loading import (
@@ -107,11 +107,26 @@ def test_the_built_in_encoder_is_sound() -> None:
 
 
 @needs_builtin
-def test_the_built_in_text_tower_needs_no_export(tmp_path: Path) -> None:
+def test_a_library_keeps_the_towers_it_was_filled_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     card = read_builtin_card()
+    picture = np.full((card.image_size, card.image_size, 3), 90, dtype=np.uint8)
     assert text_tower_is_ready(card, None)
-    make_text_tower(card, folder=tmp_path / "tower")
-    assert not (tmp_path / "tower").exists()
+    make_text_tower(card, folder=tmp_path / "text")
+    image = open_image_encoder(card, cache_dir=tmp_path / "image").encode([picture])
+    text = open_text_encoder(card, None).encode(["a dog", "一只狗"])
+
+    # The next release ships another encoder under the same name.
+    newer = replace(card, revision="newer")
+    monkeypatch.setattr(builtin_towers, "read_builtin_card", lambda: newer)
+    monkeypatch.setattr(builtin_towers, "BUILTIN_FOLDER", tmp_path / "no-such-folder")
+    kept = open_text_encoder(card, tmp_path / "text").encode(["a dog", "一只狗"])
+    np.testing.assert_array_equal(kept, text)
+    kept = open_image_encoder(card, cache_dir=tmp_path / "image").encode([picture])
+    np.testing.assert_array_equal(kept, image)
+    assert text_tower_is_ready(card, tmp_path / "text")
+    assert not text_tower_is_ready(card, tmp_path / "elsewhere")
 
 
 @needs_builtin

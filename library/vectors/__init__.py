@@ -1,0 +1,1 @@
+"""Vector indexes behind one interface: exact (numpy, the oracle) and FAISS."""
