@@ -1,5 +1,4 @@
-"""The index of a space: its cache on disk, brought up to date from the catalog whenever it is
-opened.
+"""The index of a space: its cache on disk, brought up to date from the catalog when it is opened.
 
 The cache says which change of the space it includes. What came later is read from the catalog and
 laid on top in memory, so a search sees every committed vector; a cache that does not fit is never
@@ -8,11 +7,19 @@ served.
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from library import towers
 from library.catalog import spaces as catalog_spaces
 from library.catalog.rows import SpaceRow
-from library.errors import LibraryLocked
+from library.config import presets_dir
+from library.errors import LibraryCorrupt, LibraryError
 from library.library import Library
-from library.vectors.base import VectorIndex
+from library.records import FloatMatrix
+from library.vectors.base import FLAT_MAX, VectorIndex
 from library.vectors.cache import CacheInfo, IndexCache, Stamp, Unusable
 from library.vectors.exact import ExactIndex
 
@@ -21,6 +28,14 @@ from library.vectors.exact import ExactIndex
 #: s.
 FAR_BEHIND_VECTORS = 20_000
 FAR_BEHIND_SHARE = 0.5
+
+
+@dataclass
+class OpenIndex:
+    """An index in memory and the newest change of its space that it includes."""
+
+    index: VectorIndex
+    change: int
 
 
 def cache_of(library: Library, space: SpaceRow) -> IndexCache:
@@ -34,17 +49,27 @@ def info(library: Library, space: SpaceRow) -> CacheInfo | None:
     return None if isinstance(found, Unusable) else found
 
 
-def open_index(library: Library, space: SpaceRow) -> VectorIndex:
-    """The index of every vector committed so far. Builds the cache if it is gone and nobody writes."""
+def open_index(library: Library, space: SpaceRow) -> OpenIndex:
+    """The index of every vector committed so far. Builds the cache if it is gone and nobody writes.
+
+    Raises:
+        LibraryCorrupt: a stored vector cannot be one.
+    """
     opened = _open_current(library, space)
     if opened is not None:
         return opened
     try:
         with library.writer():
-            refresh(library, space)
-    except (LibraryLocked, OSError):
+            _build(library, space)
+    except (LibraryError, OSError):  # another process writes, the disk is full or read-only…
         return _in_memory(library, space)
     return _open_current(library, space) or _in_memory(library, space)
+
+
+def catch_up(library: Library, space: SpaceRow, opened: OpenIndex) -> bool:
+    """Lay on an open index what was committed since; False where its history is another one."""
+    with library.reading() as connection:
+        return _lay_on(connection, space, opened)
 
 
 def is_far_behind(library: Library, space: SpaceRow) -> bool:
@@ -56,47 +81,95 @@ def is_far_behind(library: Library, space: SpaceRow) -> bool:
     return behind > max(FAR_BEHIND_VECTORS, FAR_BEHIND_SHARE * count)
 
 
-def refresh(library: Library, space: SpaceRow) -> CacheInfo:
+def refresh(library: Library, space: SpaceRow) -> None:
     """Write the cache anew, unless it includes the last change. Hold the write lock.
 
     Raises:
         LibraryFull: the disk is full; the old cache stays.
+        LibraryCorrupt: a stored vector cannot be one.
     """
     with library.reading() as connection:
-        row = next(r for r in catalog_spaces.spaces(connection) if r.id == space.id)
-        held = info(library, row)
-        if held is not None and held.stamp.last_change == row.last_change:
-            return held
-        count = catalog_spaces.count_vectors(connection, row.id)
-        stamp = Stamp(library.library_id, row.id, row.fingerprint, count, row.last_change)
-        blocks = catalog_spaces.vector_blocks(connection, row.id, row.dimension)
-        return cache_of(library, row).build(blocks, count, row.dimension, stamp)
+        newest = catalog_spaces.last_change(connection, space.id)
+    held = cache_of(library, space).open(library.library_id, space.id, space.fingerprint)
+    if not isinstance(held, Unusable):
+        held.index.close()
+        if held.info.stamp.last_change == newest:
+            return
+    _build(library, space)
 
 
-def _open_current(library: Library, space: SpaceRow) -> VectorIndex | None:
-    """The cache with what came after it on top; None where there is no cache that fits."""
-    opened = cache_of(library, space).open(library.library_id, space.id, space.fingerprint)
-    if isinstance(opened, Unusable):
-        return None
-    index, held = opened.index, opened.info
+def _build(library: Library, space: SpaceRow) -> None:
     with library.reading() as connection:
-        row = next(r for r in catalog_spaces.spaces(connection) if r.id == space.id)
-        if row.last_change < held.stamp.last_change:  # the catalog is an older copy than the cache
-            index.close()
-            return None
-        if row.last_change > held.stamp.last_change:
-            since = held.stamp.last_change
-            index.remove(catalog_spaces.removed_since(connection, row.id, since))
-            blocks = catalog_spaces.vector_blocks(connection, row.id, row.dimension, since)
-            for ids, vectors in blocks:
-                index.add(ids, vectors)
-    return index
+        newest = catalog_spaces.last_change(connection, space.id)
+        count = catalog_spaces.count_vectors(connection, space.id)
+        stamp = Stamp(library.library_id, space.id, space.fingerprint, count, newest)
+        blocks = catalog_spaces.vector_blocks(connection, space.id, space.dimension)
+        try:
+            queries = _tuning_queries(library, space) if count > FLAT_MAX else None
+            cache = cache_of(library, space)
+            cache.build(blocks, count, space.dimension, stamp, queries=queries)
+        except ValueError as error:
+            raise _corrupt(space, error) from error
 
 
-def _in_memory(library: Library, space: SpaceRow) -> VectorIndex:
+def _open_current(library: Library, space: SpaceRow) -> OpenIndex | None:
+    """The cache with what came after it on top; None where there is no cache that fits."""
+    held = cache_of(library, space).open(library.library_id, space.id, space.fingerprint)
+    if isinstance(held, Unusable):
+        return None
+    opened = OpenIndex(held.index, held.info.stamp.last_change)
+    try:
+        if catch_up(library, space, opened):
+            return opened
+    except BaseException:
+        held.index.close()
+        raise
+    held.index.close()
+    return None
+
+
+def _lay_on(connection: Connection, space: SpaceRow, opened: OpenIndex) -> bool:
+    """Bring an index to the newest change; False where it is not of this catalog's history."""
+    newest = catalog_spaces.last_change(connection, space.id)
+    if newest == opened.change:
+        return True
+    since = opened.change
+    if newest < since or not catalog_spaces.has_change(connection, space.id, since):
+        return False  # the catalog was restored from a backup, or the cache copied from a twin
+    opened.index.remove(catalog_spaces.removed_since(connection, space.id, since))
+    _add_blocks(connection, space, opened.index, since)
+    opened.change = newest
+    return True
+
+
+def _tuning_queries(library: Library, space: SpaceRow) -> FloatMatrix | None:
+    """Vectors of everyday words, which an index that is not exact must be tuned for."""
+    if not space.card.has_text:
+        return None
+    text = (presets_dir() / "tuning_queries.toml").read_text(encoding="utf-8")
+    return towers.open_text(library, space).encode(tomllib.loads(text)["queries"])
+
+
+def _in_memory(library: Library, space: SpaceRow) -> OpenIndex:
     index = ExactIndex(space.dimension)
     with library.reading() as connection:
-        blocks = catalog_spaces.vector_blocks(connection, space.id, space.dimension)
+        newest = catalog_spaces.last_change(connection, space.id)
+        _add_blocks(connection, space, index, -1)
+    return OpenIndex(index, newest)
+
+
+def _add_blocks(
+    connection: Connection, space: SpaceRow, index: VectorIndex, after_change: int
+) -> None:
+    blocks = catalog_spaces.vector_blocks(connection, space.id, space.dimension, after_change)
+    try:
         for ids, vectors in blocks:
             index.add(ids, vectors)
-    return index
+    except ValueError as error:
+        raise _corrupt(space, error) from error
+
+
+def _corrupt(space: SpaceRow, error: ValueError) -> LibraryCorrupt:
+    return LibraryCorrupt(
+        f"the vectors of {space.encoder} in the catalog are damaged: {error}; see: pictor verify"
+    )

@@ -95,7 +95,8 @@ class OpenLibrary:
 
         self._forget_engine()
         named = [_expanded(root) for root in roots]
-        return index(self._open(create=True), named, encoders, retry=retry, observer=observer)
+        library = self._open(create=bool(roots))
+        return index(library, named, encoders, retry=retry, observer=observer)
 
     def search(
         self, *queries: str, top: int | None = None, encoder: str | None = None

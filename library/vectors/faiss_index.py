@@ -22,7 +22,7 @@ import numpy as np
 
 from library.records import FloatMatrix, HalfMatrix
 from library.vectors import files, recall
-from library.vectors.base import Neighbours
+from library.vectors.base import FLAT_MAX, Neighbours
 from library.vectors.layers import LayeredIndex, Selection, StoredRows
 from library.vectors.scan import Rows, empty_neighbours, pair_scores, scan, top_k
 
@@ -31,9 +31,6 @@ faiss: Any = importlib.import_module("faiss")  # its own type stubs contradict i
 FaissKind = Literal["flat", "ivf"]
 
 INDEX_FILE = "index.faiss"
-# One flat query takes 4.4 ms at 100k x 512 and grows with n. IVF at 250k takes 1 ms for a picture
-# but several for a text (see `build`), at less than full recall and after training.
-FLAT_MAX = 300_000
 TARGET_RECALL = 0.98  # at 10, on stored vectors and on the queries given; decides nprobe
 # At most this many wanted rows are scored one by one: some 5 ms at d = 512, where a masked pass of
 # 8-bit codes over 500k rows takes 2 to 30 ms and is less exact.

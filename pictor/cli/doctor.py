@@ -1,0 +1,257 @@
+"""`pictor doctor`: what this machine and installation can do, and the way out where not."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+import pictor
+from library.errors import LibraryNotFound, ModelError, PictorError
+from pictor.cli import output
+from pictor.cli.options import Target, Verb
+from pictor.names import safe_text
+
+#: What pictor stands on, in the order they are printed.
+_PACKAGES = (
+    "numpy",
+    "pillow",
+    "pillow-heif",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "huggingface-hub",
+    "onnxruntime",
+    "faiss-cpu",
+    "sqlalchemy",
+)
+#: Extras: what they are for, the module they bring, and their name.
+_EXTRAS = (("RAW photos", "rawpy", "raw"), ("videos", "av", "video"))
+#: Codecs of Pillow: what they are for and their name there.
+_CODECS = (
+    ("fast JPEG", "libjpeg_turbo"),
+    ("WebP", "webp"),
+    ("AVIF", "avif"),
+    ("ICC", "littlecms2"),
+)
+#: Below this a run of any size may fill the disk. Bytes.
+_FREE_ENOUGH = 1 << 30
+_SIBLINGS = ("search", "indexer", "library")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line. `advice` is the way out where it is not ok."""
+
+    check: str
+    value: str
+    ok: bool = True
+    advice: str = ""
+
+
+@click.command(cls=Verb)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def doctor(target: Target, as_json: bool) -> None:
+    """Look at this machine and installation.
+
+    Every line is ok, or says what to do.
+
+    \b
+        pictor doctor
+    """
+    for check in checks(target):
+        if as_json:
+            output.write_json(asdict(check))
+        else:
+            _write(check)
+
+
+def _write(check: Check) -> None:
+    mark = (
+        click.style("ok  ", fg="green") if check.ok else click.style("warn", fg="yellow", bold=True)
+    )
+    if not output.is_terminal():
+        mark = click.unstyle(mark).strip()
+        output.write_line(
+            "\t".join((mark, *map(safe_text, (check.check, check.value, check.advice))))
+        )
+        return
+    advice = f"  → {check.advice}" if check.advice else ""
+    output.write_line(f"{mark}  {check.check:<18} {safe_text(check.value + advice)}")
+
+
+def checks(target: Target) -> Iterator[Check]:
+    """All of them, as they are made; none raises."""
+    yield Check("pictor", f"{pictor.__version__} in {Path(pictor.__file__).parent}")
+    yield Check("python", f"{platform.python_version()} ({sys.executable})")
+    yield _file_names()
+    yield Check("platform", f"{platform.platform()}, {_cores()} cores")
+    yield from (_shadow(name) for name in _SIBLINGS)
+    yield from (_package(name) for name in _PACKAGES)
+    yield from (_extra(*extra) for extra in _EXTRAS)
+    yield from (_codec(*codec) for codec in _CODECS)
+    yield _heif()
+    yield Check("sqlite", sqlite3.sqlite_version)
+    yield _faiss()
+    yield _onnxruntime()
+    yield _device()
+    yield from _hub()
+    yield _builtin()
+    yield from _library(target)
+
+
+# --- the installation
+
+
+def _file_names() -> Check:
+    encoding = sys.getfilesystemencoding()
+    is_utf8 = encoding.lower() == "utf-8"
+    return Check("file names", encoding, is_utf8, "" if is_utf8 else "set PYTHONUTF8=1")
+
+
+def _cores() -> int:
+    known = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(known(0)) if known else os.cpu_count() or 1
+
+
+def _shadow(name: str) -> Check:
+    """Whether a package of ours is ours: another distribution may have one of the same name."""
+    spec = importlib.util.find_spec(name)
+    where = Path(spec.origin).parent if spec and spec.origin else None
+    if where == Path(pictor.__file__).parent.parent / name:
+        return Check(f"package {name}", "ours")
+    advice = "another package took its place: install pictor in an environment of its own"
+    return Check(f"package {name}", str(where), False, advice)
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, "not found", False, "install pictor again")
+
+
+def _extra(purpose: str, module: str, extra: str) -> Check:
+    if importlib.util.find_spec(module) is None:
+        return Check(purpose, "not read", False, f"pip install 'pictor[{extra}]'")
+    return Check(purpose, f"{module} {importlib.metadata.version(module)}")
+
+
+def _codec(purpose: str, name: str) -> Check:
+    from PIL import features
+
+    if not features.check(name):
+        return Check(purpose, "not in this Pillow", False, "pip install --upgrade pillow")
+    return Check(purpose, f"{name} {features.version(name) or ''}".strip())
+
+
+def _heif() -> Check:
+    try:
+        import pillow_heif
+
+        return Check("HEIF", f"libheif {pillow_heif.libheif_version()}")
+    except ImportError as error:
+        return Check("HEIF", f"not read: {error}", False, "pip install --upgrade pillow-heif")
+
+
+# --- what computes
+
+
+def _faiss() -> Check:
+    try:
+        import faiss
+
+        return Check(
+            "vector search", f"faiss {faiss.__version__}, {faiss.get_compile_options().strip()}"
+        )
+    except ImportError as error:
+        return Check("vector search", f"faiss: {error}", False, "pip install --upgrade faiss-cpu")
+
+
+def _onnxruntime() -> Check:
+    try:
+        import onnxruntime
+
+        return Check(
+            "text queries", f"onnxruntime with {', '.join(onnxruntime.get_available_providers())}"
+        )
+    except ImportError as error:
+        return Check(
+            "text queries", f"onnxruntime: {error}", False, "pip install --upgrade onnxruntime"
+        )
+
+
+def _device() -> Check:
+    """What `--device auto` picks. Imports torch, which takes seconds."""
+    try:
+        from library.encoders.torch_model import choose_device, choose_dtype
+
+        device = choose_device("auto")
+        name = str(choose_dtype("auto", device)).removeprefix("torch.")
+    except (ImportError, OSError, ModelError) as error:
+        return Check(
+            "device", f"torch: {error}", False, "install pictor again; builtin works without"
+        )
+    if device.type != "cpu":
+        return Check("device", f"{device}, {name}")
+    if shutil.which("nvidia-smi") is None:
+        return Check("device", f"cpu, {name}")
+    advice = "there is an NVIDIA driver: install a CUDA build of torch to use the GPU"
+    return Check("device", f"cpu, {name}", False, advice)
+
+
+# --- what is stored
+
+
+def _hub() -> Iterator[Check]:
+    """Where checkpoints come from and go to; the token itself is never shown."""
+    from huggingface_hub import constants, get_token
+
+    yield _room("models' folder", Path(constants.HF_HUB_CACHE), "set HF_HOME to another disk")
+    yield Check("models' source", "offline" if constants.HF_HUB_OFFLINE else constants.ENDPOINT)
+    yield Check("models' token", "set" if get_token() else "none")
+
+
+def _builtin() -> Check:
+    from library.encoders.builtin_card import read_builtin_card
+
+    try:
+        return Check("built-in encoder", f"revision {read_builtin_card().revision}")
+    except ModelError as error:
+        return Check("built-in encoder", str(error), False, "install pictor again")
+
+
+def _library(target: Target) -> Iterator[Check]:
+    try:
+        with target.open() as library:
+            found = library.status()
+        away = [root for root in found.roots if root.state != "reachable"]
+        value = f"{found.path}: {output.number(found.files)} files, {len(found.roots)} roots"
+        advice = f"{len(away)} of them cannot be reached; see: pictor status" if away else ""
+        yield Check("library", value, not away, advice)
+    except LibraryNotFound:
+        yield Check(
+            "library", f"none yet at {target.folder}", advice="make it: pictor index FOLDER"
+        )
+    except PictorError as error:
+        yield Check("library", str(error), False, "see the message")
+    yield _room("library's disk", target.folder, "name another folder with --library")
+
+
+def _room(check: str, folder: Path, way_out: str) -> Check:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    is_enough = free >= _FREE_ENOUGH
+    value = f"{folder}, {output.size(free)} free"
+    return Check(check, value, is_enough, "" if is_enough else f"free some space, or {way_out}")

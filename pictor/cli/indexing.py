@@ -1,0 +1,132 @@
+"""`pictor index`, and the run that `pictor errors --retry` makes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from library.encoders.base import Attention, Dtype, Runtime
+from pictor.api import OpenLibrary
+from pictor.cli.options import Target, Verb
+from pictor.cli.output import number, say, write_json, write_line
+from pictor.cli.progress import Reporter
+from pictor.cli.stopping import INTERRUPTED, StopSignals
+
+if TYPE_CHECKING:
+    from indexer.pipeline import Summary
+
+
+class BatchSize(click.ParamType[int]):
+    """A number of images, or "auto", which the settings write as 0."""
+
+    name = "auto|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        if value == "auto":
+            return 0
+        return click.IntRange(min=1).convert(value, param, ctx)
+
+
+def _choice(literal: Any) -> click.Choice[str]:
+    return click.Choice(get_args(literal))
+
+
+@click.command(cls=Verb)
+@click.argument("roots", nargs=-1, type=click.Path(), metavar="[ROOT]...")
+@click.option("--encoder", "encoders", multiple=True, metavar="NAME", help="Fill its space too.")
+@click.option("--retry", is_flag=True, help="Read again what failed or was skipped before.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match one.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="No file or folder that matches.")
+@click.option("--hidden/--no-hidden", default=None, help="Also hidden files and folders.")
+@click.option("--follow-symlinks/--no-follow-symlinks", default=None, help="Also what links name.")
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--dtype", type=_choice(Dtype), help="Of the encoder's arithmetic.")
+@click.option("--batch-size", type=BatchSize(), help="Images a forward pass.")
+@click.option("--attention", type=_choice(Attention), help="How the encoder attends.")
+@click.option("--runtime", type=_choice(Runtime), help="What runs the image tower.")
+@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Decoders; 0: one a core.")
+@click.option("--offline", is_flag=True, default=None, help="Make no network call.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a file failed or a root was away.")
+@click.pass_obj
+def index(
+    target: Target,
+    /,
+    roots: tuple[str, ...],
+    encoders: tuple[str, ...],
+    retry: bool,
+    as_json: bool,
+    strict: bool,
+    **flags: Any,  # Any: one value a setting
+) -> None:
+    """Index folders, files, lists and archives.
+
+    All known roots are indexed if none is named. Only what is new or changed is read. Ctrl-C ends a
+    run cleanly, and the next one goes on from there; a second Ctrl-C ends it at once, which costs a
+    few seconds of work.
+
+    \b
+        pictor index ~/Pictures ~/Downloads/photos.zip
+        pictor index --encoder google/siglip2-base-patch16-224
+    """
+    with target.open(**_settings(flags)) as library:
+        summary = run(library, roots, encoders=encoders, retry=retry)
+    if as_json:
+        write_json(asdict(summary))
+    else:
+        write_line(sentence(summary))
+    end(summary, strict=strict)
+
+
+def run(library: OpenLibrary, roots: tuple[str, ...] = (), **options: Any) -> Summary:
+    """Index with progress and notices on stderr; signals end it at a batch boundary.
+
+    Args:
+        options: those of `OpenLibrary.index`.
+    """
+    with Reporter() as reporter, StopSignals(reporter.stop):
+        return library.index(roots, observer=reporter, **options)
+
+
+def sentence(summary: Summary) -> str:
+    """All counts of a run, for people."""
+    failed = f"failed {number(summary.failed)}"
+    if summary.failed:
+        failed += " (see: pictor errors)"
+    rate = f" ({summary.encoded / summary.seconds:.1f} a second)" if summary.encoded else ""
+    vectors = "vector" if summary.encoded == 1 else "vectors"
+    return (
+        f"indexed {number(summary.indexed)}, unchanged {number(summary.unchanged)}, "
+        f"moved {number(summary.moved)}, skipped {number(summary.skipped)}, {failed}; "
+        f"missing {number(summary.missing)}; "
+        f"{number(summary.encoded)} {vectors} in {summary.seconds:.1f} s{rate}"
+    )
+
+
+def end(summary: Summary, *, strict: bool = False) -> None:
+    """Leave with the run's exit status, unless that is 0."""
+    context = click.get_current_context()
+    if summary.interrupted:
+        say("stopped early: the next pictor index goes on from there")
+        context.exit(INTERRUPTED)
+    if strict and (summary.failed or summary.unreachable):
+        context.exit(1)
+
+
+#: Flags by the section of the setting they override; the setting has the flag's name.
+_SECTIONS = {
+    "encoder": ("device", "dtype", "batch_size", "attention", "runtime", "offline"),
+    "index": ("include", "exclude", "hidden", "follow_symlinks", "workers"),
+}
+
+
+def _settings(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags as `load_settings` takes them; those not given are None."""
+    return {
+        f"{section}__{name}": None if flags[name] == () else flags[name]
+        for section, names in _SECTIONS.items()
+        for name in names
+    }

@@ -1,0 +1,123 @@
+"""The group of all verbs, and the one place where errors become messages and exit statuses.
+
+0 done · 1 pictor says why not (also `verify` with problems, `index --strict` with failed files) ·
+2 the command line is wrong · 130 interrupted · 141 the reader of our output went away. What is none
+of these is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+import os
+import sys
+from typing import Any
+
+import click
+
+from library.errors import PictorError
+from pictor import __version__
+from pictor.cli import demo, doctor, indexing, managing, models, searching
+from pictor.cli.options import Verbs, common_options
+from pictor.names import safe_text, shown
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+READER_GONE = 141  # 128 + SIGPIPE, likewise
+
+_LOG = logging.getLogger(__name__)
+#: System errors that are about this machine and not about our code, with the way out.
+_WAYS_OUT = {
+    errno.ENOSPC: "free some space and run again",
+    errno.EDQUOT: "free some space and run again",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EACCES: "check who may read and write it",
+    errno.EPERM: "check who may read and write it",
+    errno.EIO: "check the disk",
+    errno.ESTALE: "mount it again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close some programs",
+    errno.ENOMEM: "close some programs, or use fewer --workers",
+}
+
+
+class Pictor(Verbs):
+    """The command. Turns what verbs raise into one sentence on stderr and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb that was named."""
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not know every character
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except PictorError as error:
+            _LOG.info("where it was raised", exc_info=True)
+            raise click.ClickException(safe_text(str(error))) from error
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            _silence_stdout()
+            raise click.exceptions.Exit(READER_GONE) from None
+        except OSError as error:
+            raise _explained(error) from error
+        except MemoryError as error:
+            raise click.ClickException(
+                "the memory is used up: close some programs, or use fewer --workers"
+            ) from error
+
+
+def _explained(error: OSError) -> BaseException:
+    """The system's error as one sentence, or itself where it can only be a bug."""
+    way_out = _WAYS_OUT.get(error.errno or 0)
+    if way_out is None:
+        return error
+    if error.errno in (errno.ENOSPC, errno.EIO):
+        _silence_stdout()  # it may be what could not be written; Python would try again at its end
+    name = error.filename  # a number, if a descriptor failed
+    where = f" ('{shown(os.fsencode(name))}')" if isinstance(name, str | bytes) else ""
+    return click.ClickException(f"{error.strerror}{where}: {way_out}")
+
+
+def _silence_stdout() -> None:
+    """Let what is still buffered go nowhere, so that Python's own flush at its end is quiet."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):  # not a file: a test holds it
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+@click.group(
+    cls=Pictor,
+    params=common_options(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="pictor")
+def cli() -> None:
+    """Search any photo collection by meaning, in English or Chinese, on your own machine.
+
+    \b
+        pictor index ~/Pictures
+        pictor search "a dog on the beach"
+        pictor search 海边的狗
+        pictor similar holiday.jpg
+    """
+
+
+for _verb in (
+    indexing.index,
+    searching.search,
+    searching.similar,
+    managing.status,
+    managing.errors,
+    managing.verify,
+    managing.purge,
+    managing.config,
+    models.models,
+    doctor.doctor,
+    demo.demo,
+    managing.completion,
+):
+    cli.add_command(_verb)

@@ -1,0 +1,121 @@
+"""What every verb takes, before or after its name: library, settings, how much to say."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from library.config import SETTINGS_FILE, Settings, default_library_dir, load_settings
+from pictor.api import OpenLibrary, open_library
+
+
+@dataclass
+class Target:
+    """The library a command works on, as far as the options that were read so far say.
+
+    Attributes:
+        library: its folder; None is the default one.
+        config: a settings file instead of the library's own.
+        is_verbose: also print what the packages below log and warn of.
+    """
+
+    library: str | None = None
+    config: str | None = None
+    is_verbose: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The library's folder, which need not exist."""
+        named = default_library_dir() if self.library is None else Path(self.library)
+        return named.expanduser()
+
+    def settings(self, **flags: Any) -> Settings:
+        """The settings in force; `flags` are "section__key" names, None where not given.
+
+        Raises:
+            ConfigError: a file, variable or flag has an unknown setting or a wrong value.
+        """
+        own = self.folder / SETTINGS_FILE
+        file = Path(self.config) if self.config else own if own.is_file() else None
+        return load_settings(file, **flags)
+
+    def open(self, **flags: Any) -> OpenLibrary:
+        """The library with these settings. Use it in a `with` block.
+
+        Raises:
+            ConfigError: as `settings`.
+        """
+        return open_library(self.folder, settings=self.settings(**flags))
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    target = ctx.ensure_object(Target)
+    if value and param.name:
+        setattr(target, param.name, value)
+
+
+def common_options() -> list[click.Parameter]:
+    """The options that the command and each verb take; what stands after the verb wins."""
+    return [
+        click.Option(
+            ["--library"],
+            metavar="DIR",
+            expose_value=False,
+            callback=_remember,
+            help="The library's folder. Default: PICTOR_LIBRARY, else in your data folder.",
+        ),
+        click.Option(
+            ["--config"],
+            metavar="FILE",
+            type=click.Path(),
+            expose_value=False,
+            callback=_remember,
+            help="A settings file. Default: settings.toml in the library's folder, if there.",
+        ),
+        click.Option(
+            ["-v", "--verbose", "is_verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=_remember,
+            help="Also print what the packages below log and warn of.",
+        ),
+    ]
+
+
+class Verb(click.Command):
+    """A verb of the command: it takes the common options too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
+        super().__init__(*args, **kwargs)
+        self.params += common_options()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, once it is known how much to say."""
+        _set_up_logging(is_verbose=ctx.ensure_object(Target).is_verbose)
+        return super().invoke(ctx)
+
+
+class Verbs(click.Group):
+    """A noun with verbs, such as `config show`."""
+
+    command_class = Verb
+
+
+def _set_up_logging(*, is_verbose: bool) -> None:
+    if is_verbose:
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+        return
+    warnings.simplefilter("ignore")
+    root = logging.getLogger()
+    if not root.handlers:  # without one, Python prints warnings to stderr itself
+        root.addHandler(logging.NullHandler())
+    # transformers and huggingface_hub bring handlers of their own, set up from these when imported
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")

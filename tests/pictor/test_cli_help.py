@@ -1,0 +1,59 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from pictor.cli.main import cli
+from pictor.cli.options import Verb
+
+#: Loading one of these takes a tenth of a second to ten; neither help nor a search needs it.
+HEAVY = ("torch", "transformers", "rich", "alembic", "httpx", "PIL", "av", "huggingface_hub")
+
+
+def commands(group: click.Group = cli, prefix: str = "") -> list[tuple[str, click.Command]]:
+    found = []
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += commands(command, f"{prefix}{name} ")
+        else:
+            found.append((prefix + name, command))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands())
+def test_every_verb_has_help_with_an_example(run, name, command):
+    result = run(*name.split(), "--help")
+    assert result.exit_code == 0
+    assert f"\n      pictor {name}" in result.stdout or f" pictor {name}" in result.stdout
+    assert isinstance(command, Verb)
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def test_short_helps_are_whole(run):
+    assert "..." not in run("--help").stdout.partition("Commands:")[2]
+
+
+def loaded_by(*arguments: str | Path) -> set[str]:
+    """Which heavy packages a run of the command loads."""
+    code = (
+        "import sys\n"
+        "from pictor.cli.main import cli\n"
+        "cli(sys.argv[1:], standalone_mode=False)\n"
+        "print('LOADED', *sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    result = subprocess.run(command, capture_output=True, check=True)
+    return set(result.stdout.rpartition(b"LOADED")[2].decode().split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("index", "--help"), ("config", "show")])
+def test_help_loads_nothing_heavy(arguments):
+    assert loaded_by(*arguments).isdisjoint({*HEAVY, "faiss", "onnxruntime", "sqlalchemy"})
+
+
+@pytest.mark.parametrize("form", [("--json",), ("-0",), ()])
+def test_search_loads_neither_torch_nor_rich(library, form):
+    loaded = loaded_by("search", "red", "--library", library, *form)
+    assert loaded.isdisjoint({*HEAVY} - {"PIL"})
