@@ -8,12 +8,15 @@ from typing import Any
 from library.errors import ModelError, ModelNotAvailable
 
 
-def open_session(path: Path, threads: int = 0) -> Any:  # Any: onnxruntime has no types
+def open_session(
+    path: Path, threads: int = 0, *, optimise: bool = True
+) -> Any:  # Any: onnxruntime has no types
     """A CPU session of an ONNX file.
 
     Args:
         path: the file; external data lies beside it.
         threads: of one run; 0 is one a physical core.
+        optimise: rewrite the graph for speed, which takes time at every opening.
 
     Raises:
         ModelNotAvailable: there is no such file.
@@ -31,6 +34,8 @@ def open_session(path: Path, threads: int = 0) -> Any:  # Any: onnxruntime has n
     # waiting threads that spin take the cores the decoders need
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     damaged = (
         state.Fail,
         state.InvalidProtobuf,

@@ -32,7 +32,7 @@ class OnnxTextEncoder:
         self._card = card
         self._rules = rules or _read_rules(folder / RULES)
         self._tokenizer = open_tokenizer(folder, self._rules)
-        self._session = open_session(folder / MODEL, threads)
+        self._session = open_session(folder / MODEL, threads, optimise=_is_large(folder / MODEL))
 
     @property
     def card(self) -> EncoderCard:
@@ -58,6 +58,14 @@ class OnnxTextEncoder:
                 "its checkpoint is broken"
             )
         return vectors
+
+
+def _is_large(model: Path) -> bool:
+    """Whether optimising the graph pays for a command that encodes one text.
+
+    Measured on the built-in tower (7 MB): it takes 20 ms and makes a text 0.25 ms faster.
+    """
+    return model.is_file() and model.stat().st_size > 32 << 20
 
 
 def _read_rules(path: Path) -> TextRules:

@@ -8,6 +8,7 @@ of these is a bug and keeps its traceback.
 from __future__ import annotations
 
 import errno
+import importlib
 import io
 import logging
 import os
@@ -18,7 +19,6 @@ import click
 
 from library.errors import PictorError
 from pictor import __version__
-from pictor.cli import demo, doctor, indexing, managing, models, searching
 from pictor.cli.options import Verbs, common_options
 from pictor.names import safe_text, shown
 
@@ -41,8 +41,37 @@ _WAYS_OUT = {
 }
 
 
+#: The module below `pictor.cli` that has each verb; imported when the verb is named.
+_ROOMS = {
+    "index": "indexing",
+    "search": "searching",
+    "similar": "searching",
+    "status": "managing",
+    "errors": "managing",
+    "verify": "managing",
+    "purge": "managing",
+    "config": "managing",
+    "models": "models",
+    "doctor": "doctor",
+    "demo": "demo",
+    "completion": "managing",
+}
+
+
 class Pictor(Verbs):
     """The command. Turns what verbs raise into one sentence on stderr and an exit status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all verbs, in the order they are met."""
+        return list(_ROOMS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A verb by its name; only its own module is imported."""
+        if cmd_name not in _ROOMS:
+            return None
+        room = importlib.import_module(f"pictor.cli.{_ROOMS[cmd_name]}")
+        verb: click.Command = getattr(room, cmd_name)
+        return verb
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb that was named."""
@@ -104,20 +133,3 @@ def cli() -> None:
         pictor search 海边的狗
         pictor similar holiday.jpg
     """
-
-
-for _verb in (
-    indexing.index,
-    searching.search,
-    searching.similar,
-    managing.status,
-    managing.errors,
-    managing.verify,
-    managing.purge,
-    managing.config,
-    models.models,
-    doctor.doctor,
-    demo.demo,
-    managing.completion,
-):
-    cli.add_command(_verb)

@@ -14,7 +14,9 @@ HEAVY = ("torch", "transformers", "rich", "alembic", "httpx", "PIL", "av", "hugg
 
 def commands(group: click.Group = cli, prefix: str = "") -> list[tuple[str, click.Command]]:
     found = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             found += commands(command, f"{prefix}{name} ")
         else:
