@@ -1,6 +1,6 @@
 """A text query from process start, against a process that only imports what it needs.
 
-    python benchmarks/cold_query.py [--vectors 100000] [--rounds 9] [--json]
+python benchmarks/cold_query.py [--vectors 100000] [--rounds 9] [--json]
 """
 
 from __future__ import annotations

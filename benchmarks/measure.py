@@ -1,7 +1,8 @@
-"""Measuring for the benchmarks: CPU and wall seconds with children, medians of pairs, one report form.
+"""Measuring for the benchmarks: CPU and wall seconds with children, medians of pairs, one report
+form.
 
-Machines are shared and noisy, so every figure that is quoted is a ratio of two things measured in the
-same run, one after the other and in turn.
+Machines are shared and noisy, so every figure that is quoted is a ratio of two things measured in
+the same run, one after the other and in turn.
 """
 
 from __future__ import annotations

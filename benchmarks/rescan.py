@@ -1,6 +1,6 @@
 """Looking at a collection again: nothing changed, then some files renamed.
 
-    python benchmarks/rescan.py [--files 100000] [--renamed 1000] [--rounds 5] [--json]
+python benchmarks/rescan.py [--files 100000] [--renamed 1000] [--rounds 5] [--json]
 """
 
 from __future__ import annotations

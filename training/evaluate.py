@@ -1,6 +1,6 @@
 """Measure the shipped files themselves on the Flickr8k test split, exact search.
 
-    python -m training.evaluate --data ../shared/data --model library/encoders/builtin
+    python -m training.evaluate --data DATA --model library/encoders/builtin
 
 Needs onnxruntime, tokenizers and Pillow only: no torch. Reads ``card.toml`` for the preprocessing,
 so a wrong card shows up here as a low figure.

@@ -1,6 +1,6 @@
 """Train the built-in encoder and write what ships.
 
-    python -m training.train --data ../shared/data --out library/encoders/builtin
+    python -m training.train --data DATA --out library/encoders/builtin
 
 The validation split of Flickr8k chooses; the test split is read by ``training.evaluate`` alone,
 after the export. A checkpoint is kept after each stage; ``--from-stage`` goes on from there.
