@@ -4,7 +4,8 @@
 
 CAPTIONS.jsonl has one object a line: `image` (a file name) and, for each language, a list of
 captions (`en`, `zh`). Every caption is a query; a hit is its own photo among the first 1, 5 or 10.
-`--command` also asks so many of them through `pictor search --json` and holds the ranks against the library's.
+`--command` also asks so many of them through `pictor search --json` and holds the ranks against
+the library's.
 """
 
 from __future__ import annotations

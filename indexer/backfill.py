@@ -6,15 +6,19 @@ unfinished.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
 from indexer.encode import DecodedFile
 from indexer.roots import display
 from indexer.sources import reopen
 from indexer.sources.base import FoundFile, Locator, RootKind, ScanOptions, Source
+from indexer.spaces import OpenSpaces
 from indexer.worker import ReadResult, ReadTask, Refusal
 from library.catalog import contents, files
+from library.catalog import spaces as catalog_spaces
 from library.catalog.rows import FilePlace, SpaceRow
+from library.errors import SourceError
 from library.library import Library
 from library.records import Decoded
 
@@ -24,7 +28,11 @@ LISTED = frozenset({RootKind.ARCHIVE.value, RootKind.SHARD.value})
 
 
 class Backfill:
-    """Tasks for what spaces lack. `tasks()` runs in the feeder's thread, `accept` in the pipeline's."""
+    """Tasks for what spaces lack. `tasks()` runs in the feeder's thread, `accept` in the other.
+
+    Attributes:
+        problems: sentences about archives that could not be listed.
+    """
 
     def __init__(self, library: Library, spaces: Sequence[SpaceRow]) -> None:
         """Nothing is looked up before `tasks()` is iterated."""
@@ -33,6 +41,26 @@ class Backfill:
         self._expected: dict[int, tuple[bytes, FilePlace]] = {}
         self._next_id = 0
         self._sources: list[Source] = []
+        self.problems: list[str] = []
+
+    @classmethod
+    def of(cls, library: Library, spaces: OpenSpaces) -> Backfill | None:
+        """One for the spaces that lack something and whose encoders can be had; None if none does.
+
+        Loads encoders only if there is something to encode.
+        """
+        with library.reading() as connection:
+            items = catalog_spaces.count_items(connection)
+            lacking = {
+                space.row.id
+                for space in spaces.spaces
+                if catalog_spaces.count_vectors(connection, space.row.id) < items
+                and contents.lacking_vectors(connection, space.row.id, 0, 1)
+            }
+        if not lacking:
+            return None
+        rows = [space.row for space in spaces.loaded() if space.row.id in lacking]
+        return cls(library, rows) if rows else None
 
     def tasks(self) -> Iterator[ReadTask]:
         """A forced task, with a negative id, for each content that lies where it can be read."""
@@ -58,7 +86,8 @@ class Backfill:
             return f"{where!r} was not encoded for every space: {result.outcome.detail}"
         if result.digest != digest or not isinstance(result.outcome, Decoded):
             return f"{where!r} was not encoded for every space: its content has changed"
-        return DecodedFile(digest, result.size_bytes, result.outcome, is_known=True)
+        lacking = frozenset(space.id for space in self._spaces)
+        return DecodedFile(digest, result.size_bytes, result.outcome, is_known=True, spaces=lacking)
 
     def _lacking(self, space: SpaceRow) -> Iterator[tuple[int, bytes, FilePlace]]:
         """(content id, hash, a place where it can be read) of what one space lacks."""
@@ -71,7 +100,7 @@ class Backfill:
                 return
             last = page[-1][0]
             for content_id, digest in page:
-                present = [place for place in places[content_id] if place.state == "present"]
+                present = [place for place in places[content_id] if _is_there(place)]
                 if present:
                     yield content_id, digest, present[0]
 
@@ -84,10 +113,21 @@ class Backfill:
         _, first = next(iter(wanted.values()))
         source = reopen(RootKind(first.root_kind), first.location, ScanOptions(hidden=True))
         self._sources.append(source)  # a compressed tar is unpacked for as long as its source lives
-        for found in source.scan():
-            if isinstance(found, FoundFile) and found.path in wanted:
-                digest, place = wanted[found.path]
-                yield self._task(digest, place, found.locator)
+        try:
+            for found in source.scan():
+                if isinstance(found, FoundFile) and found.path in wanted:
+                    digest, place = wanted[found.path]
+                    yield self._task(digest, place, found.locator)
+        except SourceError as error:
+            self.problems.append(f"what it holds was not encoded for every space: {error}")
+
+
+def _is_there(place: FilePlace) -> bool:
+    """Whether a content can be read from a place now."""
+    if place.state != "present":
+        return False
+    in_folder = place.root_kind in (RootKind.FOLDER, RootKind.FILE)
+    return not in_folder or os.path.exists(place.full_path)
 
 
 def _locator(place: FilePlace) -> Locator:

@@ -8,17 +8,18 @@ is still being decoded is kept for the next batch.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from indexer.roots import display
-from indexer.scan import Pending, Scan
+from indexer.roots import check_reachable
+from indexer.scan import Pending, Scan, stored_ns
 from indexer.worker import ReadResult, Refusal
 from library.catalog import contents, files
 from library.catalog.rows import ContentChange, ContentState, FileChange, FilePlace
 from library.library import Library
-from library.records import Outcome, Reason, outcome_of
+from library.records import Caption, Outcome, Reason, outcome_of
 
 #: Reasons that say something of the path at this moment, not of the content.
 OF_THE_PATH = frozenset(
@@ -36,19 +37,19 @@ class Journal:
         self._scan = scan
         self._contents: dict[bytes, ContentChange] = {}
         self._files: list[FileChange] = []
-        self._by_content: list[tuple[Pending, bytes, int, bool]] = []
+        self._by_content: list[tuple[Pending, bytes]] = []
+        self._vanished: list[int] = []
+        self._reachable: dict[int, bool] = {}
 
     def file_read(self, pending: Pending, result: ReadResult) -> None:
         """Note a file whose outcome follows from its content, or from the path alone."""
         if self.file_failed(result):
             assert isinstance(result.outcome, Refusal)  # what file_failed means
-            reason, detail = result.outcome.reason, _safe(result.outcome.detail)
-            self._files.append(_change(pending, outcome_of(reason), None, reason, detail))
+            self._path_failed(pending, result.outcome)
             return
         if result.digest is None:  # pragma: no cover - results without a digest are refusals
             raise AssertionError("a decoded file has a digest")
-        decoded = result.outcome is not None
-        self._by_content.append((pending, result.digest, result.size_bytes, decoded))
+        self._by_content.append((pending, result.digest))
         if isinstance(result.outcome, Refusal):
             refusal = result.outcome
             self.content(
@@ -60,6 +61,15 @@ class Journal:
                     detail=_safe(refusal.detail),
                 )
             )
+
+    def _path_failed(self, pending: Pending, refusal: Refusal) -> None:
+        """A file that cannot be read now keeps the content it is known to hold; a gone one too."""
+        row, reason = pending.row, refusal.reason
+        if reason is Reason.VANISHED and row is not None and row.content_id is not None:
+            self._vanished.append(row.id)
+            return
+        change = _change(pending, outcome_of(reason), None, reason, _safe(refusal.detail))
+        self._files.append(replace(change, keeps_content=reason in OF_THE_PATH))
 
     @staticmethod
     def file_failed(result: ReadResult) -> bool:
@@ -79,29 +89,44 @@ class Journal:
             last: nothing more will come: files whose twin never arrived fail.
         """
         decided, returned = self._scan.drain()
-        if not (decided or returned or self._contents or self._files or self._by_content):
+        waits = self._contents or self._files or self._by_content or self._vanished
+        if not (decided or returned or waits):
             return set()
         batch = list(self._contents.values())
         with self._library.writing() as connection:
             ready, waiting = self._resolve(connection, last=last)
             changes = decided + self._files + ready
-            contents.apply(connection, self._run_id, batch, changes)
+            contents.apply(connection, self._run_id, batch, changes, self._captions())
             files.mark_present(connection, returned)
+            files.mark_missing(connection, self._vanished, self._run_id)
         written = set(self._contents)
-        self._contents, self._files, self._by_content = {}, [], waiting
+        self._contents, self._files, self._by_content, self._vanished = {}, [], waiting, []
         return written
+
+    def take_waiting(self) -> list[Pending]:
+        """Files whose content was being read through another path, and did not come; now ours."""
+        waiting, self._by_content = self._by_content, []
+        return [pending for pending, _ in waiting]
+
+    def _captions(self) -> dict[bytes, tuple[Caption, ...]]:
+        """Texts that came with files whose contents may be known already, by hash."""
+        texts: dict[bytes, tuple[Caption, ...]] = {}
+        for pending, digest in self._by_content:
+            if pending.found.captions:
+                texts[digest] = texts.get(digest, ()) + pending.found.captions
+        return texts
 
     def _resolve(
         self, connection: Connection, *, last: bool
-    ) -> tuple[list[FileChange], list[tuple[Pending, bytes, int, bool]]]:
+    ) -> tuple[list[FileChange], list[tuple[Pending, bytes]]]:
         """Outcomes of files whose content is known by now, and the files that go on waiting."""
-        digests = {digest for _, digest, _, _ in self._by_content}
+        digests = {digest for _, digest in self._by_content}
         states = contents.content_states(connection, sorted(digests - set(self._contents)))
         gone = self._gone_places(connection, states)
         ready: list[FileChange] = []
-        waiting: list[tuple[Pending, bytes, int, bool]] = []
+        waiting: list[tuple[Pending, bytes]] = []
         for entry in self._by_content:
-            pending, digest, _, decoded = entry
+            pending, digest = entry
             if digest in self._contents:
                 ready.append(_from_change(pending, self._contents[digest]))
             elif digest in states:
@@ -118,24 +143,28 @@ class Journal:
     def _gone_places(
         self, connection: Connection, states: Mapping[bytes, ContentState]
     ) -> dict[int, list[FilePlace]]:
-        """By content id, the rows whose file is no longer where they say; each may be taken over once."""
+        """By content id, the rows whose file is not where they say; each is taken over once."""
         fresh = {
             states[digest].id
-            for pending, digest, _, _ in self._by_content
+            for pending, digest in self._by_content
             if pending.row is None and digest in states
         }
         places = files.places(connection, sorted(fresh)) if fresh else {}
-        return {content_id: _gone(rows) for content_id, rows in places.items()}
+        return {
+            content_id: [place for place in rows if self._is_gone(connection, place)]
+            for content_id, rows in places.items()
+        }
 
-
-def _gone(places: Sequence[FilePlace]) -> list[FilePlace]:
-    return [
-        place
-        for place in places
-        if place.root_kind in ("folder", "file")
-        and place.state != "unreachable"
-        and not os.path.lexists(place.full_path)
-    ]
+    def _is_gone(self, connection: Connection, place: FilePlace) -> bool:
+        """Whether a file left its place. One on a volume that is not mounted now has not."""
+        if place.root_kind not in ("folder", "file") or os.path.lexists(place.full_path):
+            return False
+        if place.root_kind == "file" or place.state == "missing":
+            return place.state != "unreachable"
+        if place.root_id not in self._reachable:
+            row = next(row for row in files.roots(connection) if row.id == place.root_id)
+            self._reachable[place.root_id] = check_reachable(connection, row)[0] is None
+        return self._reachable[place.root_id]
 
 
 def _from_state(
@@ -177,7 +206,7 @@ def _change(
         root_id=pending.root_id,
         path=pending.found.path,
         size_bytes=pending.found.size_bytes,
-        mtime_ns=pending.found.mtime_ns,
+        mtime_ns=stored_ns(pending.found.mtime_ns),
         outcome=outcome,
         file_id=file_id if file_id is not None else (row.id if row else None),
         hash=digest,
@@ -188,4 +217,4 @@ def _change(
 
 def _safe(text: str) -> str:
     """Text without lone surrogates, which no database takes, and of a bounded length."""
-    return display(text.encode("utf-8", errors="surrogateescape"))[:500]
+    return text.encode("utf-8", errors="backslashreplace").decode("utf-8")[:500]

@@ -31,7 +31,7 @@ class Observer(Protocol):
         ...
 
     def notice(self, text: str) -> None:
-        """One sentence a person should read: a fallback, an unreachable root, a folder not listed."""
+        """A sentence a person should read: a fallback, an unreachable root, a folder not listed."""
         ...
 
     def should_stop(self) -> bool:

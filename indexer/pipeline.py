@@ -7,15 +7,16 @@ catalog is the only memory a run has.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
 
 from sqlalchemy import Connection
 
-from indexer import backfill, roots
+from indexer import roots
+from indexer.backfill import Backfill
+from indexer.counting import FileCounter
 from indexer.encode import DecodedFile, encode
 from indexer.journal import Journal
 from indexer.observer import Observer, Progress
@@ -23,43 +24,22 @@ from indexer.reader import ReaderPool
 from indexer.roots import Scope
 from indexer.scan import Scan
 from indexer.spaces import OpenSpaces
+from indexer.summary import Summary
 from indexer.worker import ReadResult, ReadTask, WorkerOptions
 from library import indexes
 from library.catalog import files
 from library.catalog import spaces as catalog_spaces
 from library.catalog.contents import content_state
-from library.errors import LibraryFull
+from library.errors import LibraryError
 from library.images import Limits
 from library.library import Library
 from library.records import TRANSIENT, Decoded, Outcome, Reason
 
+__all__ = ["Pipeline", "Summary", "default_workers"]
+
 MIB = 1 << 20
 #: A video stops giving frames at this share of the time limit; at the limit its process is ended.
 SOFT_LIMIT_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The counts of a run, read back from the catalog.
-
-    `seen = indexed + unchanged + moved + skipped + failed`. `missing`: files of the scanned scopes
-    that are gone. `encoded`: vectors made in this run for new or changed contents, counted once an
-    item. `items`: items the library holds now.
-    """
-
-    seen: int
-    indexed: int
-    unchanged: int
-    moved: int
-    missing: int
-    skipped: int
-    failed: int
-    encoded: int
-    items: int
-    seconds: float
-    interrupted: bool = False
-    unreachable: tuple[str, ...] = ()
-    notices: tuple[str, ...] = field(default=())
 
 
 class Pipeline:
@@ -71,22 +51,20 @@ class Pipeline:
         spaces: OpenSpaces,
         observer: Observer,
         *,
-        default_space: int | None = None,
         retry: bool = False,
     ) -> None:
         """Nothing is done before `run`.
 
         Args:
-            default_space: becomes the default one once it is complete.
             retry: read contents again that failed or were skipped before.
         """
         self._library = library
         self._spaces = spaces
         self._observer = observer
-        self._default_space = default_space
         self._retry = retry
         self._settings = library.settings.index
         self._in_flight: set[bytes] = set()
+        self._refused: set[bytes] = set()
         self._lock = threading.Lock()
         self._waiting: list[DecodedFile] = []
         self._waiting_items = 0
@@ -94,7 +72,6 @@ class Pipeline:
         self._committed_at = time.monotonic()
         self._encoded = 0
         self._settled = 0
-        self._total = 0
         self._notices: list[str] = []
 
     def run(self, scopes: Sequence[Scope]) -> Summary:
@@ -159,7 +136,7 @@ class Pipeline:
     def _wanted(self, digest: bytes) -> bool:
         """Whether a content must be decoded. Called from the reader's dispatcher thread."""
         with self._lock:
-            if digest in self._in_flight:
+            if digest in self._in_flight or digest in self._refused:
                 return False
         with self._library.reading() as connection:
             state = content_state(connection, digest)
@@ -176,27 +153,38 @@ class Pipeline:
 
     def _loop(self, scan: Scan, scopes: Sequence[Scope]) -> bool:
         """Take results until there are no more, or until the observer stops it (True)."""
-        lacking = backfill.Backfill(self._library, [s.row for s in self._spaces.spaces])
-        counter = threading.Thread(target=self._count, args=(scopes,), daemon=True)
-        counter.start()
-        tasks: Iterator[ReadTask] = chain(scan.tasks(), lacking.tasks())
-        self._backfill = lacking
-        with self._pool() as pool:
-            results = pool.run(tasks)
-            try:
-                for result in results:
-                    if result is not None:
-                        self._take(result, scan)
-                    self._encode_if_due()
-                    self._commit_if_due()
-                    self._show(scan)
-                    if self._observer.should_stop():
-                        self._commit()
-                        return True
-                self._encode()
-                self._commit(last=True)
-            finally:
-                results.close()  # type: ignore[attr-defined]  # it is a generator
+        with FileCounter(self._library, scopes) as self._counter, self._pool() as pool:
+            if self._drain(pool, scan.tasks(), scan):
+                return True
+            orphaned = self._journal.take_waiting()
+            if orphaned and self._drain(pool, scan.again(orphaned), scan):
+                return True
+            self._commit(last=True)
+            # What spaces lack is looked up only now that every file is known where it lies.
+            lacking = Backfill.of(self._library, self._spaces)
+            self._backfill = lacking
+            stopped = lacking is not None and self._drain(pool, lacking.tasks(), scan)
+            for problem in lacking.problems if lacking else ():
+                self._notice(problem)
+            return stopped
+
+    def _drain(self, pool: ReaderPool, tasks: Iterator[ReadTask], scan: Scan) -> bool:
+        """Read, encode and commit what `tasks` give; True if the observer stopped it before."""
+        results = pool.run(tasks)
+        try:
+            for result in results:
+                if result is not None:
+                    self._take(result, scan)
+                self._encode_if_due()
+                self._commit_if_due()
+                self._show(scan)
+                if self._observer.should_stop():
+                    self._commit()
+                    return True
+            self._encode()
+            self._commit()
+        finally:
+            results.close()  # type: ignore[attr-defined]  # it is a generator
         return False
 
     def _take(self, result: ReadResult, scan: Scan) -> None:
@@ -210,11 +198,15 @@ class Pipeline:
         if isinstance(result.outcome, Decoded) and result.digest is not None:
             captions = pending.found.captions
             self._wait(DecodedFile(result.digest, result.size_bytes, result.outcome, captions))
-        elif self._journal.file_failed(result) and result.digest is not None:
+        elif result.digest is not None and result.outcome is not None:
             with self._lock:
-                self._in_flight.discard(result.digest)
+                if self._journal.file_failed(result):
+                    self._in_flight.discard(result.digest)  # another path may give it
+                else:
+                    self._refused.add(result.digest)
 
     def _take_backfilled(self, result: ReadResult) -> None:
+        assert self._backfill is not None  # it made the task
         file = self._backfill.accept(result)
         if isinstance(file, DecodedFile):
             self._wait(file)
@@ -228,8 +220,10 @@ class Pipeline:
         self._waiting_items += len(file.decoded.frames)
 
     def _encode_if_due(self) -> None:
+        if not self._waiting:
+            return
         overdue = time.monotonic() - self._waiting_since > self._settings.checkpoint_s
-        if self._waiting_items >= self._spaces.batch_size or (self._waiting and overdue):
+        if overdue or self._waiting_items >= self._spaces.batch_size:
             self._encode()
 
     def _encode(self) -> None:
@@ -269,12 +263,15 @@ class Pipeline:
     ) -> Summary:
         """Mark what is missing, complete the spaces, and count."""
         complete = scan.complete and not stopped
+        lost = self._note_lost(scan)
         with self._library.writing() as connection:
             if complete:
-                files.mark_missing(connection, scan.missing)
+                files.mark_missing(connection, scan.missing, run_id)
             summary = self._count_outcomes(connection, run_id, scan, scopes)
             self._complete_spaces(connection, complete)
         for scope, problem in scan.problems:
+            if scope.root.id in lost:
+                continue
             where = roots.display(scope.root.location + b"/" + problem.prefix)
             self._notice(f"{where!r} could not be listed: {problem.detail}")
         for space in self._spaces.spaces:
@@ -284,13 +281,24 @@ class Pipeline:
             encoded=self._encoded,
             seconds=round(time.monotonic() - started, 3),
             interrupted=stopped,
-            unreachable=tuple(unreachable),
+            unreachable=tuple(dict.fromkeys([*unreachable, *lost.values()])),
             notices=tuple(self._notices),
         )
         state = "interrupted" if stopped else "finished"
         with self._library.writing() as connection:
             files.finish_run(connection, run_id, state, summary | {"encoded": self._encoded})
+        roots.require_any_reachable(scopes, [reason for _, reason in scan.lost])
         return result
+
+    def _note_lost(self, scan: Scan) -> dict[int, str]:
+        """Mark roots unreachable that broke off while they were listed; their names by id."""
+        names: dict[int, str] = {}
+        with self._library.writing() as connection:
+            for scope, reason in scan.lost:
+                names[scope.root.id] = name = roots.display(scope.root.location)
+                files.set_root_state(connection, scope.root.id, "unreachable", reason)
+                self._notice(f"{name!r} is unreachable, nothing of it was forgotten: {reason}")
+        return names
 
     def _count_outcomes(
         self, connection: Connection, run_id: int, scan: Scan, scopes: Sequence[Scope]
@@ -309,15 +317,16 @@ class Pipeline:
             return
         for space in self._spaces.spaces:
             catalog_spaces.set_state(connection, space.row.id, "ready")
-        if self._default_space is not None:
-            catalog_spaces.set_default(connection, self._default_space)
+        planned = catalog_spaces.planned_default(connection)
+        if planned is not None and planned in [space.row.id for space in self._spaces.spaces]:
+            catalog_spaces.set_default(connection, planned)
 
     def _refresh(self, space_id: int) -> None:
-        """Bring a space's index cache up to date; it is a cache, so a full disk is only a notice."""
+        """Bring a space's index cache up to date; it is a cache, so a failure is only a notice."""
         row = next(row for row in self._library.spaces() if row.id == space_id)
         try:
             indexes.refresh(self._library, row)
-        except (LibraryFull, OSError) as error:
+        except (LibraryError, OSError) as error:
             self._notice(f"the index of {row.encoder} was not saved, searches build it: {error}")
 
     # --- telling
@@ -328,24 +337,13 @@ class Pipeline:
 
     def _show(self, scan: Scan) -> None:
         settled = self._settled + sum(scan.settled.values())
-        total = max(self._total, scan.seen) if self._total else 0
+        total = scan.seen if scan.complete else max(self._counter.total, scan.seen)
+        total = total if scan.complete or self._counter.total else 0
         self._observer.progress(Progress(total, scan.seen, settled, self._encoded))
-
-    def _count(self, scopes: Sequence[Scope]) -> None:
-        """How many files there are, for the time left; runs beside the scan.
-
-        What was indexed before is taken from the catalog: walking it twice would double the cost of
-        looking at an unchanged collection.
-        """
-        for scope in scopes:
-            condition = files.in_scope(scope.root.id, scope.prefix)
-            with self._library.reading() as connection:
-                known = files.count(connection, [condition], missing=False)
-            self._total += known or sum(1 for _ in scope.source.scan(scope.prefix))
 
 
 def default_workers() -> int:
     """One decoding process a core that this process may use."""
-    import os
-
-    return max(1, len(os.sched_getaffinity(0)))
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1

@@ -7,40 +7,30 @@ or overruns its time is replaced and its file fails; the others do not notice.
 
 from __future__ import annotations
 
-import multiprocessing
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import wait
 
-from indexer.worker import ReadResult, ReadTask, Refusal, WorkerOptions, serve
+from indexer.processes import DecodingProcess
+from indexer.worker import READY, ReadResult, ReadTask, Refusal, WorkerOptions
 from library.errors import PictorError
 from library.records import Reason
 
-#: A worker that was just started has this long to import its decoders before its task's clock
+#: A worker that was just started has this long to import its decoders; then its task's clock
 #: starts.
-START_ALLOWANCE_S = 30.0
+START_ALLOWANCE_S = 60.0
 #: How often the dispatcher looks for new tasks while a worker is idle.
 POLL_S = 0.01
-#: Workers that die in a row without finishing a task before the pool gives up: something is wrong
-#: with the installation, not with the files.
-MAX_DEATHS_IN_A_ROW = 20
+#: Workers that die in a row before they are ready until the pool gives up: something is wrong with
+#: the installation, not with the files.
+MAX_DEATHS_IN_A_ROW = 5
 QUEUED_TASKS = 64
+#: Results that may wait for the caller, whatever their pixels take.
+QUEUED_RESULTS = 1024
 
 _END = object()
-
-
-@dataclass
-class _Worker:
-    process: BaseProcess
-    pipe: Connection
-    task: ReadTask | None = None
-    digest: bytes | None = None
-    deadline: float = 0.0
-    fresh: bool = True
 
 
 class ReaderPool:
@@ -69,8 +59,7 @@ class ReaderPool:
         self._time_limit_s = time_limit_s
         self._lookahead_bytes = lookahead_bytes
         self._wanted = wanted
-        self._context = multiprocessing.get_context("spawn")  # forking with threads is unsafe
-        self._workers: list[_Worker] = []
+        self._workers: list[DecodingProcess] = []
         self._tasks: queue.Queue[ReadTask | object] = queue.Queue(QUEUED_TASKS)
         self._results: queue.Queue[ReadResult | BaseException | object] = queue.Queue()
         self._waiting_bytes = 0
@@ -89,12 +78,7 @@ class ReaderPool:
         """End the workers now; results not yet taken are lost."""
         self._stopped.set()
         for worker in self._workers:
-            worker.pipe.close()
-        for worker in self._workers:
-            worker.process.join(timeout=0.2)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            worker.end()
         self._workers = []
 
     def run(self, tasks: Iterable[ReadTask]) -> Iterator[ReadResult | None]:
@@ -172,7 +156,7 @@ class ReaderPool:
 
     def _assign(self) -> None:
         """Give queued tasks to idle workers, as far as the look-ahead allows."""
-        while not self._fed_all and self._waiting_bytes < self._lookahead_bytes:
+        while not self._fed_all and self._has_room():
             idle = next((worker for worker in self._workers if worker.task is None), None)
             if idle is None and len(self._workers) >= self._size:
                 return
@@ -184,30 +168,33 @@ class ReaderPool:
                 self._fed_all = True
                 return
             assert isinstance(task, ReadTask)  # nothing else is put there
-            self._send(idle or self._start(), task)
+            self._send(idle, task)
 
-    def _start(self) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=serve, args=(theirs, self._options), name="pictor-decoder", daemon=True
-        )
-        process.start()
-        theirs.close()
-        worker = _Worker(process, ours)
+    def _has_room(self) -> bool:
+        if self._results.qsize() >= QUEUED_RESULTS:
+            return False
+        return self._waiting_bytes < self._lookahead_bytes
+
+    def _send(self, worker: DecodingProcess | None, task: ReadTask) -> None:
+        """Give a task to a worker; to a new one if there is none or it died while it was idle."""
+        while True:
+            worker = worker or self._started()
+            worker.task, worker.digest = task, None
+            allowance = 0.0 if worker.is_ready else START_ALLOWANCE_S
+            worker.deadline = time.monotonic() + self._time_limit_s + allowance
+            try:
+                worker.pipe.send(task)
+                return
+            except OSError:
+                self._remove(worker)
+                worker = None
+
+    def _started(self) -> DecodingProcess:
+        worker = DecodingProcess(self._options)
         self._workers.append(worker)
         return worker
 
-    def _send(self, worker: _Worker, task: ReadTask) -> None:
-        worker.task, worker.digest = task, None
-        allowance = START_ALLOWANCE_S if worker.fresh else 0.0
-        worker.fresh = False
-        worker.deadline = time.monotonic() + self._time_limit_s + allowance
-        try:
-            worker.pipe.send(task)
-        except OSError:
-            self._bury(worker, Reason.CRASHED, "its decoding process died")
-
-    def _listen(self, busy: list[_Worker]) -> None:
+    def _listen(self, busy: list[DecodingProcess]) -> None:
         """Wait for messages, a deadline or new tasks, whichever comes first."""
         if not busy:
             time.sleep(POLL_S)
@@ -220,20 +207,33 @@ class ReaderPool:
             if worker.pipe in ready:
                 self._receive(worker)
 
-    def _receive(self, worker: _Worker) -> None:
+    def _receive(self, worker: DecodingProcess) -> None:
         try:
             message = worker.pipe.recv()
-            if isinstance(message, ReadResult):
+            if message == READY:
+                worker.is_ready = True
+                worker.deadline = time.monotonic() + self._time_limit_s
                 self._deaths = 0
+            elif isinstance(message, ReadResult):
                 self._finish(worker, message)
             else:
-                _, worker.digest = message
-                worker.pipe.send(self._wanted(worker.digest))
+                _, digest = message
+                wanted = self._wanted(digest)
+                # Only what this worker decodes may fail with it: another one has the content else.
+                worker.digest = digest if wanted else None
+                worker.pipe.send(wanted)
         except (EOFError, OSError):
-            code = self._exit_code(worker)
-            self._bury(worker, Reason.CRASHED, f"its decoder died ({code})")
+            self._receive_death(worker)
 
-    def _finish(self, worker: _Worker, result: ReadResult) -> None:
+    def _receive_death(self, worker: DecodingProcess) -> None:
+        task = worker.task
+        if worker.is_ready or task is None:
+            self._bury(worker, Reason.CRASHED, f"its decoder died ({worker.exit_code()})")
+        else:  # no fault of the file
+            self._remove(worker)
+            self._send(None, task)
+
+    def _finish(self, worker: DecodingProcess, result: ReadResult) -> None:
         worker.task = None
         with self._lock:
             self._waiting_bytes += result.pixel_bytes
@@ -242,28 +242,30 @@ class ReaderPool:
     def _kill_overdue(self) -> None:
         moment = time.monotonic()
         for worker in [w for w in self._workers if w.task is not None and w.deadline < moment]:
+            if not worker.is_ready:
+                self._receive_death(worker)
+                continue
             detail = f"decoding it took longer than {self._time_limit_s:g} s (index.time_limit_s)"
             self._bury(worker, Reason.TIMEOUT, detail)
 
-    def _bury(self, worker: _Worker, reason: Reason, detail: str) -> None:
+    def _bury(self, worker: DecodingProcess, reason: Reason, detail: str) -> None:
         """End a worker; the file it had fails."""
-        worker.process.kill()
-        worker.process.join()
-        worker.pipe.close()
-        self._workers.remove(worker)
+        self._remove(worker)
         task = worker.task
         if task is not None:
             refusal = Refusal(reason, detail)
             self._results.put(ReadResult(task.task_id, worker.digest, task.size_bytes, refusal))
-        self._deaths += reason is Reason.CRASHED
+
+    def _remove(self, worker: DecodingProcess) -> None:
+        """End a worker. Too many that were never ready end the run."""
+        worker.end()
+        self._workers.remove(worker)
+        if worker.is_ready:
+            return
+        self._deaths += 1
         if self._deaths > MAX_DEATHS_IN_A_ROW:
             raise PictorError(
-                f"{self._deaths} decoding processes in a row died at once ({detail}); "
+                f"{self._deaths} decoding processes in a row did not start "
+                f"({worker.exit_code()}); "
                 "see what `pictor doctor` says of the installation"
             )
-
-    @staticmethod
-    def _exit_code(worker: _Worker) -> str:
-        worker.process.join(timeout=1.0)
-        code = worker.process.exitcode
-        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"

@@ -1,9 +1,9 @@
 """From what a person names to what is scanned: roots, the scopes inside them, and whether they are
 there.
 
-A path inside a folder that is a root already is a part of that root; a folder that holds roots
-takes them over. So no file is known twice under two roots because of the order in which they were
-named.
+A path inside a folder that is a root already is a part of that root, if a scan of the root would
+come to it; a folder that holds roots takes them over. So no file is known twice under two roots
+because of the order in which they were named.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from indexer.sources import open_source, reopen, same_volume, volume_id
 from indexer.sources.base import RootKind, ScanOptions, Source
+from indexer.sources.choosing import Selector
 from library.catalog import files
 from library.catalog.rows import RootRow
 from library.errors import SourceError
@@ -23,6 +24,7 @@ from library.library import Library
 
 #: Known paths looked up to tell a volume that came back under another number from another volume.
 VOLUME_SAMPLE = 100
+IN_FOLDERS = frozenset({RootKind.FOLDER, RootKind.FILE})
 
 
 @dataclass(frozen=True)
@@ -43,79 +45,137 @@ def resolve(library: Library, named: Sequence[str | bytes], options: ScanOptions
     """The scopes that were named, registering new roots; every known root if none was named.
 
     Raises:
-        SourceError: a name is neither there nor a root that was indexed before.
+        SourceError: a name is neither there nor known from before; then nothing is registered.
     """
-    if not named:
-        with library.reading() as connection:
-            known = files.roots(connection)
-        return [Scope(row, reopen(RootKind(row.kind), row.location, options)) for row in known]
-    scopes: dict[tuple[int, bytes], Scope] = {}
-    for name in named:
-        for scope in _resolve_one(library, name, options):
-            scopes[scope.root.id, scope.prefix] = scope
-    return list(_without_covered(scopes.values()))
+    with library.writing() as connection:
+        resolver = _Resolver(connection, options)
+        if named:
+            scopes = [scope for name in named for scope in resolver.scopes(name)]
+        else:
+            scopes = [resolver.whole(row) for row in resolver.roots()]
+        resolver.adopt_nested()
+    return list(_without_covered(resolver.settled(scopes)))
 
 
-def _resolve_one(library: Library, name: str | bytes, options: ScanOptions) -> Iterator[Scope]:
-    location = os.path.abspath(os.fsencode(name))
-    with library.reading() as connection:
-        known = files.roots(connection)
-    for row in known:
-        if row.location == location:
-            yield Scope(row, reopen(RootKind(row.kind), location, options))
+class _Resolver:
+    """Names into scopes, within one transaction."""
+
+    def __init__(self, connection: Connection, options: ScanOptions) -> None:
+        self._connection = connection
+        self._options = options
+        self._selector = Selector(options)
+        self._by_location = {row.location: row for row in files.roots(connection)}
+        self._adopted: dict[int, tuple[RootRow, bytes]] = {}
+
+    def roots(self) -> list[RootRow]:
+        """Every root, in the order they were first indexed."""
+        return list(self._by_location.values())
+
+    def whole(self, row: RootRow) -> Scope:
+        """All of a root, listed with today's options."""
+        return Scope(row, reopen(RootKind(row.kind), row.location, self._options))
+
+    def scopes(self, name: str | bytes) -> Iterator[Scope]:
+        """What one name means; roots that are new are registered."""
+        location = os.path.abspath(os.fsencode(name))
+        if location in self._by_location:
+            yield self.whole(self._by_location[location])
             return
-    parent = next((row for row in known if _inside(location, row)), None)
-    if parent is not None:
-        prefix = location[len(parent.location.rstrip(b"/")) + 1 :]
-        if os.path.isdir(location):
-            prefix += b"/"
-        yield Scope(parent, reopen(RootKind.FOLDER, parent.location, options), prefix)
-        return
-    for source in open_source(name, options):
-        with library.writing() as connection:
-            row = _register(connection, source)
-        yield Scope(row, source)
+        if not os.path.lexists(location):
+            known = self._known_part(location)
+            if known is not None:
+                yield known
+                return
+        for source in open_source(name, self._options):
+            yield self._scope(source)
 
+    def adopt_nested(self) -> None:
+        """Let folder roots take over the roots inside them that can be reached.
 
-def _register(connection: Connection, source: Source) -> RootRow:
-    """The stored root of a source; a new folder takes over the roots that lie inside it."""
-    before = files.roots(connection)
-    same = [row for row in before if row.location == source.location]
-    if same:
-        return same[0]
-    kind = source.kind.value
-    root_id = files.add_root(connection, kind, source.location, volume_id(source.location))
-    added = next(row for row in files.roots(connection) if row.id == root_id)
-    for row in before:
-        if row.kind in (RootKind.FOLDER, RootKind.FILE) and _inside(row.location, added):
-            prefix = row.location[len(added.location.rstrip(b"/")) + 1 :]
-            prefix += b"/" if row.kind == RootKind.FOLDER else b""
-            files.adopt_root(connection, row, root_id, prefix)
-    return added
+        One that cannot (its volume is not mounted) stays a root of its own, so that its files are
+        unreachable and not missing.
+        """
+        for child in self.roots():
+            parent = self._parent_of(child.location)
+            if child.kind not in IN_FOLDERS or parent is None:
+                continue
+            row, path = parent
+            if check_reachable(self._connection, child)[0] is not None:
+                continue
+            path += b"/" if child.kind == RootKind.FOLDER else b""
+            files.adopt_root(self._connection, child, row.id, path)
+            self._adopted[child.id] = (row, path)
+            del self._by_location[child.location]
 
+    def settled(self, scopes: Sequence[Scope]) -> Iterator[Scope]:
+        """The scopes, those of roots that were taken over since as parts of their new root."""
+        for scope in scopes:
+            prefix = scope.prefix
+            while scope.root.id in self._adopted:
+                row, path = self._adopted[scope.root.id]
+                prefix = path + prefix
+                scope = Scope(row, self.whole(row).source, prefix)
+            yield scope
 
-def _inside(location: bytes, root: RootRow) -> bool:
-    """Whether a path lies in a folder root where its scan looks: not below a hidden part."""
-    base = root.location.rstrip(b"/") + b"/"
-    if root.kind != RootKind.FOLDER or not location.startswith(base):
-        return False
-    parts = location[len(base) :].split(b"/")
-    return not any(part.startswith((b".", b"@", b"$", b"#")) for part in parts)
+    def _scope(self, source: Source) -> Scope:
+        location = source.location
+        if location in self._by_location:
+            return self.whole(self._by_location[location])
+        parent = self._parent_of(location) if source.kind in IN_FOLDERS else None
+        if parent is not None:
+            row, path = parent
+            return Scope(
+                row, self.whole(row).source, path + (b"/" if os.path.isdir(location) else b"")
+            )
+        kind = source.kind.value
+        root_id = files.add_root(self._connection, kind, location, volume_id(location))
+        added = next(row for row in files.roots(self._connection) if row.id == root_id)
+        self._by_location[location] = added
+        return Scope(added, source)
+
+    def _known_part(self, location: bytes) -> Scope | None:
+        """A file or folder that is gone, but of which the catalog has rows under a known root."""
+        parent = self._parent_of(location)
+        if parent is None:
+            return None
+        row, path = parent
+        for prefix in (path + b"/", path):
+            if files.has_rows(self._connection, files.in_scope(row.id, prefix)):
+                return Scope(row, self.whole(row).source, prefix)
+        return None
+
+    def _parent_of(self, location: bytes) -> tuple[RootRow, bytes] | None:
+        """The folder root whose scan comes to `location`, and the path in it."""
+        folder = location
+        while folder != b"/":
+            folder = os.path.dirname(folder)
+            row = self._by_location.get(folder)
+            if row is not None and row.kind == RootKind.FOLDER:
+                path = location[len(folder.rstrip(b"/")) + 1 :]
+                if self._comes_to(folder, path):
+                    return row, path
+        return None
+
+    def _comes_to(self, folder: bytes, path: bytes) -> bool:
+        is_folder = os.path.isdir(os.path.join(folder, path))
+        if not self._selector.wants(path + b"/" if is_folder else path):
+            return False
+        at = folder
+        for part in path.split(b"/"):
+            at = os.path.join(at, part)
+            if os.path.islink(at):  # entered, if at all, only where it does not lead back inside
+                inside = os.path.realpath(folder).rstrip(b"/") + b"/"
+                if not self._options.follow_symlinks or os.path.realpath(at).startswith(inside):
+                    return False
+        return True
 
 
 def _without_covered(scopes: Iterable[Scope]) -> Iterator[Scope]:
-    """Leave out scopes that lie inside another one."""
-    scopes = list(scopes)
-    for scope in scopes:
-        wider = [
-            other
-            for other in scopes
-            if other is not scope
-            and other.root.id == scope.root.id
-            and (not other.prefix or other.prefix.endswith(b"/"))
-            and scope.prefix.startswith(other.prefix)
-        ]
-        if not wider:
+    """Each scope once, without those that lie inside another one."""
+    distinct = {(scope.root.id, scope.prefix): scope for scope in scopes}
+    for (root_id, prefix), scope in distinct.items():
+        wider = [prefix[: i + 1] for i, byte in enumerate(prefix[:-1]) if byte == 47]  # "/"
+        if not prefix or not any((root_id, other) in distinct for other in [b"", *wider]):
             yield scope
 
 
@@ -135,14 +195,16 @@ def check_reachable(connection: Connection, root: RootRow) -> tuple[str | None, 
         else:
             os.stat(location)
             empty = False
+        volume = volume_id(location)
     except OSError as error:
         return f"it cannot be opened: {error.strerror}", None
+    except SourceError as error:
+        return str(error), None
     if empty and files.has_files(connection, root.id):
         return "it is empty, though files of it are indexed: is its volume mounted?", None
-    volume = volume_id(location)
-    if root.volume and not same_volume(root.volume, volume):
+    if root.kind == RootKind.FOLDER and root.volume and not same_volume(root.volume, volume):
         sample = files.sample_paths(connection, root.id, VOLUME_SAMPLE)
-        if root.kind == RootKind.FOLDER and sample and not _any_exists(location, sample):
+        if sample and not _any_exists(location, sample):
             return "another volume is mounted there", None
     return None, volume
 

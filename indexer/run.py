@@ -25,6 +25,8 @@ def index(
 ) -> Summary:
     """Index `named` roots (all known ones if empty) into every space of the library and `encoders`.
 
+    The first of `encoders` becomes the default space once it is complete.
+
     Raises:
         SourceError: nothing that was named can be reached.
         LibraryLocked: another process writes the library.
@@ -44,11 +46,4 @@ def index(
             with library.writing() as connection:
                 files.forget_stat(connection, [Outcome.FAILED, Outcome.SKIPPED])
         with opened(library, encoders, encoder_options(library), observer) as spaces:
-            default = _newest_of(library, encoders)
-            pipeline = Pipeline(library, spaces, observer, default_space=default, retry=retry)
-            return pipeline.run(scopes)
-
-
-def _newest_of(library: Library, encoders: Sequence[str]) -> int | None:
-    """The space that a run with these names makes the default: that of the first name."""
-    return library.space(encoders[0]).id if encoders else None
+            return Pipeline(library, spaces, observer, retry=retry).run(scopes)

@@ -20,12 +20,20 @@ from indexer.worker import ReadTask
 from library.catalog import files
 from library.catalog.rows import FileChange, FileRow
 from library.catalog.schema import File
+from library.errors import SourceError
 from library.library import Library
-from library.records import TRANSIENT, Outcome, Reason
+from library.records import TRANSIENT, Outcome, Reason, outcome_of
 
 #: Rows of the catalog read at once.
 PAGE = 5000
 GOOD = frozenset({Outcome.INDEXED.value, Outcome.UNCHANGED.value, Outcome.MOVED.value})
+#: Largest time a catalog stores: 64 bits of nanoseconds end in the year 2262, file systems later.
+MAX_NS = (1 << 63) - 1
+
+
+def stored_ns(mtime_ns: int) -> int:
+    """A file's time as the catalog holds it."""
+    return max(-MAX_NS, min(mtime_ns, MAX_NS))
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,9 @@ class Scan:
         seen: files listed so far.
         settled: outcomes of files whose rows need no change.
         pending: by task id, files that were handed out to be read.
-        missing: (file id, path) of rows whose file was not there.
+        missing: ids of rows whose file was not there.
         problems: (scope, problem) of folders that could not be listed.
+        lost: (scope, why) of those that could be reached at first but not be listed to the end.
         complete: whether every scope was walked to its end.
     """
 
@@ -59,10 +68,12 @@ class Scan:
         self._returned: list[int] = []
         self._next_id = 0
         self.seen = 0
-        self.settled: Counter[str] = Counter()
+        # Every key from the start: another thread sums the values while this one counts.
+        self.settled: Counter[str] = Counter({outcome.value: 0 for outcome in Outcome})
         self.pending: dict[int, Pending] = {}
-        self.missing: list[tuple[int, bytes]] = []
+        self.missing: list[int] = []
         self.problems: list[tuple[Scope, ScanProblem]] = []
+        self.lost: list[tuple[Scope, str]] = []
         self.complete = False
 
     def tasks(self) -> Iterator[ReadTask]:
@@ -70,6 +81,11 @@ class Scan:
         for scope in self._scopes:
             yield from self._merge(scope)
         self.complete = True
+
+    def again(self, files_to_read: Sequence[Pending]) -> Iterator[ReadTask]:
+        """Tasks for files that were read before without an outcome."""
+        for pending in files_to_read:
+            yield self._task(pending)
 
     def drain(self) -> tuple[list[FileChange], list[int]]:
         """Changes decided without reading, and ids of files that are there again; each once."""
@@ -82,7 +98,7 @@ class Scan:
         rows = self._rows(scope)
         row = next(rows, None)
         blocked: tuple[bytes, ...] = ()
-        for found in scope.source.scan(scope.prefix):
+        for found in self._found(scope):
             if isinstance(found, ScanProblem):
                 self.problems.append((scope, found))
                 blocked += (found.prefix,)
@@ -101,6 +117,19 @@ class Scan:
         while row is not None:
             self._row_without_file(row, blocked)
             row = next(rows, None)
+
+    def _found(self, scope: Scope) -> Iterator[FoundFile | ScanProblem]:
+        """What a scope holds. A root that breaks off is a problem of that root, not of the run."""
+        is_one_file = bool(scope.prefix) and not scope.prefix.endswith(b"/")
+        try:
+            for found in scope.source.scan(scope.prefix):
+                # "a.jpg" is also how the path of "a.jpg.png" begins.
+                if is_one_file and isinstance(found, FoundFile) and found.path != scope.prefix:
+                    continue
+                yield found
+        except SourceError as error:
+            self.lost.append((scope, str(error)))
+            yield ScanProblem(b"", str(error))
 
     def _rows(self, scope: Scope) -> Iterator[FileRow]:
         """The catalog's rows of a scope, in order, but those that this run itself has written."""
@@ -125,14 +154,14 @@ class Scan:
 
     def _row_without_file(self, row: FileRow, blocked: tuple[bytes, ...]) -> None:
         if row.missing_since is None and not row.path.startswith(blocked):
-            self.missing.append((row.id, row.path))
+            self.missing.append(row.id)
 
     def _compare(self, scope: Scope, found: FoundFile, row: FileRow | None) -> ReadTask | None:
         """What to do with one file: nothing, a change without reading, or a task."""
         same = (
             row is not None
             and row.size_bytes == found.size_bytes
-            and row.mtime_ns == found.mtime_ns
+            and row.mtime_ns == stored_ns(found.mtime_ns)
         )
         if same and row is not None and self._is_settled(found, row):
             outcome = Outcome.UNCHANGED if row.outcome in GOOD else Outcome(row.outcome)
@@ -145,8 +174,12 @@ class Scan:
             with self._lock:
                 self._decided.append(_skipped(scope, found, row))
             return None
+        return self._task(Pending(scope.root.id, found, row))
+
+    def _task(self, pending: Pending) -> ReadTask:
         self._next_id += 1
-        self.pending[self._next_id] = Pending(scope.root.id, found, row)
+        self.pending[self._next_id] = pending
+        found = pending.found
         return ReadTask(self._next_id, found.locator, found.size_bytes, found.mtime_ns)
 
     @staticmethod
@@ -160,12 +193,13 @@ class Scan:
 
 
 def _skipped(scope: Scope, found: FoundFile, row: FileRow | None) -> FileChange:
+    assert found.skip is not None  # what _compare asked
     return FileChange(
         root_id=scope.root.id,
         path=found.path,
         size_bytes=found.size_bytes,
-        mtime_ns=found.mtime_ns,
-        outcome=Outcome.SKIPPED,
+        mtime_ns=stored_ns(found.mtime_ns),
+        outcome=outcome_of(found.skip),
         file_id=row.id if row else None,
         reason=found.skip,
         detail=found.skip_detail or f"{display(found.path)} is not indexed",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from indexer.observer import Observer
 from library.catalog import spaces as catalog_spaces
@@ -13,79 +12,139 @@ from library.encoders import loading
 from library.encoders.base import EncoderOptions, ImageEncoder
 from library.errors import ModelError, ModelNotAvailable
 from library.library import Library
-from library.records import ImageSpec
+from library.records import EncoderCard, ImageSpec
 from library.towers import ensure_text_tower
 
 BUILTIN = "builtin"
 
 
-@dataclass(frozen=True)
 class OpenSpace:
-    """A space with its encoder loaded. `spec_index`: which of the run's specs it takes."""
+    """A space and its encoder, which is loaded when there is something to encode.
 
-    row: SpaceRow
-    encoder: ImageEncoder
-    spec_index: int
+    Attributes:
+        row: as stored.
+        spec_index: which of the run's specs it takes.
+    """
+
+    def __init__(self, row: SpaceRow, spec_index: int, loader: Callable[[], ImageEncoder]) -> None:
+        self.row = row
+        self.spec_index = spec_index
+        self._loader = loader
+        self._encoder: ImageEncoder | None = None
+
+    def load(self) -> ImageEncoder:
+        """The encoder, loaded by the first call.
+
+        Raises:
+            ModelError: it cannot be had.
+        """
+        if self._encoder is None:
+            self._encoder = self._loader()
+        return self._encoder
+
+    def close(self) -> None:
+        """Give back the encoder, if it was loaded."""
+        if self._encoder is not None:
+            self._encoder.close()
+            self._encoder = None
 
 
-@dataclass(frozen=True)
 class OpenSpaces:
-    """The spaces of one run and the distinct pixel specs they need together."""
+    """The spaces of one run and the distinct pixel specs they need together.
 
-    spaces: tuple[OpenSpace, ...]
-    specs: tuple[ImageSpec, ...]
+    Attributes:
+        spaces: those that the run fills. One that nobody named leaves, with a notice, when its
+            encoder cannot be had; it stays as it is.
+        specs: what the decoders are to make of each picture.
+    """
+
+    def __init__(
+        self, spaces: Sequence[OpenSpace], specs: Sequence[ImageSpec], observer: Observer
+    ) -> None:
+        self.spaces = tuple(spaces)
+        self.specs = tuple(specs)
+        self._observer = observer
+        self._is_loaded = False
 
     @property
     def batch_size(self) -> int:
-        """Items to collect before encoding."""
-        return max(space.encoder.batch_size for space in self.spaces)
+        """Items to collect before encoding. Loads every encoder, once."""
+        return max(space.load().batch_size for space in self.loaded())
+
+    def close(self) -> None:
+        """Give back all encoders."""
+        for space in self.spaces:
+            space.close()
+
+    def loaded(self) -> tuple[OpenSpace, ...]:
+        """The spaces whose encoders could be had, loaded.
+
+        Raises:
+            ModelError: not one could be had.
+        """
+        if self._is_loaded:
+            return self.spaces
+        usable = []
+        for space in self.spaces:
+            try:
+                space.load()
+            except ModelError as error:
+                encoder = space.row.encoder
+                self._observer.notice(f"the space of {encoder} is not filled in this run: {error}")
+                continue
+            usable.append(space)
+        if not usable:
+            raise ModelError(
+                "no encoder of this library can be had; name one with --encoder, "
+                "for example: pictor index --encoder builtin"
+            )
+        self.spaces = tuple(usable)
+        self._is_loaded = True
+        return self.spaces
 
 
 @contextmanager
 def opened(
     library: Library, names: Sequence[str], options: EncoderOptions, observer: Observer
 ) -> Iterator[OpenSpaces]:
-    """Open every space of the library and those of `names`, which are added where they are new.
+    """The spaces of the library and those of `names`, which are added where they are new.
 
-    A space nobody named whose encoder cannot be had is left out with a notice: it stays as it is.
     The first name becomes the default space, at once in an empty library, else when its space is
     complete.
 
     Raises:
         ModelError: a named encoder cannot be had.
     """
-    wanted = _named_spaces(library, names, options, observer)
-    open_spaces: list[OpenSpace] = []
+    _add_named(library, names, options, observer)
     specs: list[ImageSpec] = []
+    open_spaces = [
+        OpenSpace(row, _spec_index(row, specs), _loader(library, row, options))
+        for row in library.spaces()
+    ]
+    spaces = OpenSpaces(open_spaces, specs, observer)
     try:
-        for row in library.spaces():
-            try:
-                encoder = loading.open_image_encoder(
-                    row.card, options, library.cache_dir(row, "image")
-                )
-            except ModelError as error:
-                if row.id in wanted:
-                    raise
-                observer.notice(f"the space of {row.encoder} is not filled in this run: {error}")
-                continue
-            open_spaces.append(OpenSpace(row, encoder, _spec_index(row, specs)))
-            ensure_text_tower(library, row, options)
-        yield OpenSpaces(tuple(open_spaces), tuple(specs))
+        yield spaces
     finally:
-        for space in open_spaces:
-            space.encoder.close()
+        spaces.close()
 
 
-def _named_spaces(
+def _loader(library: Library, row: SpaceRow, options: EncoderOptions) -> Callable[[], ImageEncoder]:
+    cache = library.cache_dir(row, "image")
+    return lambda: loading.open_image_encoder(row.card, options, cache)
+
+
+def _add_named(
     library: Library, names: Sequence[str], options: EncoderOptions, observer: Observer
-) -> set[int]:
-    """The ids of the spaces that were named, added where they are new."""
-    held = {row.fingerprint: row.id for row in library.spaces()}
+) -> None:
+    """Add the named spaces that are new; those of the settings where the library has none.
+
+    The first of `names` is noted in the catalog as the next default: a run that is cut short need
+    not name it again.
+    """
+    held = library.spaces()
     if not names and held:
-        return set()
-    configured = names or library.settings.encoder.names
-    wanted: set[int] = set()
-    for name in configured:
+        return
+    for i, name in enumerate(names or library.settings.encoder.names):
         try:
             card = loading.resolve_card(name, options)
         except ModelNotAvailable as error:
@@ -95,16 +154,30 @@ def _named_spaces(
                 f"the configured encoder {name!r} cannot be had ({error}); the built-in one is used"
             )
             card = loading.resolve_card(BUILTIN, options)
-        if card.fingerprint not in held:
+        if card.fingerprint not in [row.fingerprint for row in library.spaces()]:
+            _add(library, card, options)
+        if names and i == 0:
+            row = next(row for row in library.spaces() if row.fingerprint == card.fingerprint)
             with library.writing() as connection:
-                space_id = catalog_spaces.add_space(connection, card, default=not held)
-            held[card.fingerprint] = space_id
-        wanted.add(held[card.fingerprint])
-    return wanted
+                catalog_spaces.plan_default(connection, row.id)
+
+
+def _add(library: Library, card: EncoderCard, options: EncoderOptions) -> None:
+    """Add a space once its image tower loads and its text tower is exported, or leave no trace."""
+    loading.open_image_encoder(card, options).close()
+    with library.writing() as connection:
+        first = not catalog_spaces.spaces(connection)
+        space_id = catalog_spaces.add_space(connection, card, default=first)
+    try:
+        ensure_text_tower(library, next(r for r in library.spaces() if r.id == space_id), options)
+    except BaseException:
+        with library.writing() as connection:
+            catalog_spaces.remove_space(connection, space_id)
+        raise
 
 
 def _spec_index(row: SpaceRow, specs: list[ImageSpec]) -> int:
-    """The position of a space's spec among those collected; pixels are shared where they are equal."""
+    """The position of a space's spec among those collected; spaces with equal ones share pixels."""
     spec = row.card.spec
     if spec is None:
         raise ModelError(f"the stored card of {row.encoder!r} has no preprocessing; index it anew")

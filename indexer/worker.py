@@ -2,13 +2,16 @@
 
 It runs apart from the pipeline so that a decoder that dies, hangs or eats memory costs one file. It
 knows nothing of the catalog: between hash and decode it asks its parent, so that a content that is
-known already is neither decoded nor read twice. It ends when its pipe closes.
+known already is neither decoded nor read twice. It ends when its pipe closes, also in the middle of
+a decode: no process outlives a parent that was killed.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -92,10 +95,34 @@ MAX_SPILLED_LINES = 5
 Ask = Callable[[bytes], bool]
 
 
-def serve(pipe: Connection, options: WorkerOptions) -> None:
-    """Work on tasks from `pipe` until it closes. The target of every worker process."""
+#: A worker's first message: its decoders are imported; if it dies from now on, a file is the cause.
+READY = "ready"
+
+
+def main(descriptor: int) -> None:
+    """The body of a worker process; its options come on `descriptor`, its end of the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    pipe = Connection(descriptor)
+    threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
     try:
+        options = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        return
+    serve(pipe, options)
+
+
+def _end_with_parent(descriptor: int) -> None:
+    """Wait until the other end of the pipe is closed, then end this process, whatever it does."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # POLLHUP and POLLERR are always told
+    poll.poll()
+    os._exit(1)
+
+
+def serve(pipe: Connection, options: WorkerOptions) -> None:
+    """Work on tasks from `pipe` until it closes."""
+    try:
+        pipe.send(READY)
         while (task := pipe.recv()) is not None:
 
             def ask(digest: bytes, task_id: int = task.task_id) -> bool:
@@ -117,12 +144,16 @@ def read(task: ReadTask, options: WorkerOptions, ask: Ask) -> ReadResult:
     except MemoryError:
         outcome = Refusal(Reason.OUT_OF_MEMORY, "decoding it took more memory than there is")
     except OSError as error:
-        outcome = Refusal(Reason.IO_ERROR, f"reading it failed: {error.strerror or error}")
-    except (
-        Exception
-    ) as error:  # the per-file boundary: whatever a decoder raises is this file's outcome
+        outcome = Refusal(_reason_of(error), f"reading it failed: {error.strerror or error}")
+    except Exception as error:  # the boundary of one file: what a decoder raises is its outcome
         outcome = Refusal(Reason.CORRUPT, f"its decoder raised {type(error).__name__}: {error}")
     return ReadResult(task.task_id, job.digest, job.size_bytes, outcome)
+
+
+def _reason_of(error: OSError) -> Reason:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return Reason.VANISHED
+    return Reason.PERMISSION if isinstance(error, PermissionError) else Reason.IO_ERROR
 
 
 class _Job:

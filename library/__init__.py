@@ -1,1 +1,1 @@
-"""The ground floor: one library on disk (catalog, vectors, encoders, images). Internal; import from `pictor`."""
+"""The ground floor: one library on disk. Internal; import from `pictor`."""

@@ -17,11 +17,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from library.catalog import spaces as catalog_spaces
-from library.catalog.connect import open_engine, translated
+from library.catalog.connect import WRITES, open_engine, translated
 from library.catalog.files import now
 from library.catalog.rows import SpaceRow
 from library.catalog.schema import SCHEMA_REVISION, Meta
@@ -47,8 +48,9 @@ class Library:
         """Use `Library.open` or `Library.create`."""
         self.path = path
         self.settings = settings
-        url = settings.library.catalog_url or f"sqlite:///{path / CATALOG_FILE}"
-        self._engine = open_engine(url, settings.library.busy_timeout_s)
+        where = settings.library.catalog_url or path / CATALOG_FILE
+        self._engine = open_engine(where, settings.library.busy_timeout_s)
+        self._writing_engine = self._engine.execution_options(**{WRITES: True})
         self._catalog_name = settings.library.catalog_url or repr(str(path / CATALOG_FILE))
         self.library_id = ""
 
@@ -57,7 +59,7 @@ class Library:
         """The library in folder `path`.
 
         Raises:
-            LibraryNotFound: there is none.
+            LibraryNotFound: there is none, or its making was cut short before it held anything.
             LibraryTooNew: a newer release wrote it.
             LibraryCorrupt: the catalog is damaged.
         """
@@ -77,7 +79,7 @@ class Library:
 
     @classmethod
     def create(cls, path: Path, settings: Settings | None = None) -> Library:
-        """The library in folder `path`, made if it is not there. A kill leaves all of it or nothing."""
+        """The library in folder `path`, made if it is not there; a kill leaves all or nothing."""
         path = Path(os.path.abspath(path))
         settings = settings or settings_of(path)
         try:
@@ -117,8 +119,8 @@ class Library:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction: all of the block is committed at its end, or nothing. Hold `writer()`."""
-        with translated(self._catalog_name), self._engine.begin() as connection:
+        """One transaction: all of the block is committed, or nothing. Hold `writer()`."""
+        with translated(self._catalog_name), self._writing_engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -155,8 +157,8 @@ class Library:
         if not named:
             have = ", ".join(row.encoder for row in rows)
             raise QueryError(
-                f"the library {str(self.path)!r} has no space of encoder {encoder!r}, only of {have}; "
-                f"fill one with: pictor index --encoder {encoder}"
+                f"the library {str(self.path)!r} has no space of encoder {encoder!r}, only of "
+                f"{have}; fill one with: pictor index --encoder {encoder}"
             )
         return max(named, key=lambda row: row.id)
 
@@ -179,20 +181,30 @@ class Library:
             with write_lock(self.path):
                 self._upgrade()
         elif revision is None:
-            raise LibraryCorrupt(
-                f"the catalog {self._catalog_name} has no tables of pictor; "
-                "if its making was cut short, run again: pictor index FOLDER"
-            )
+            self._refuse_without_revision()
         elif revision != SCHEMA_REVISION:
             raise LibraryTooNew(
-                f"the library {str(self.path)!r} has schema {revision!r}, written by a newer pictor "
-                f"than this one, which knows {SCHEMA_REVISION!r}; update pictor"
+                f"the library {str(self.path)!r} has schema {revision!r}, written by a newer "
+                f"pictor than this one, which knows {SCHEMA_REVISION!r}; update pictor"
             )
         with self.reading() as connection:
             found = connection.scalar(select(Meta.value).where(Meta.key == "library_id"))
         if found is None:
             raise LibraryCorrupt(f"the catalog {self._catalog_name} has lost its library id")
         self.library_id = found
+
+    def _refuse_without_revision(self) -> NoReturn:
+        with self.reading() as connection:
+            tables = inspect(connection).get_table_names()
+        if not tables:
+            raise LibraryNotFound(
+                f"the library at {str(self.path)!r} is empty: its making was cut short; "
+                "make it again with: pictor index FOLDER"
+            )
+        raise LibraryCorrupt(
+            f"the catalog {self._catalog_name} is another program's: it has the table "
+            f"{tables[0]!r} and none of pictor's; name another folder with --library"
+        )
 
     def _upgrade(self) -> None:
         from library.catalog.migrate import upgrade

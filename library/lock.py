@@ -1,15 +1,14 @@
-"""The write lock of a library: one writer at a time, released by the system however a process ends."""
+"""The write lock of a library: one writer at a time; the system frees it however a process ends."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from library.errors import LibraryLocked
+from library.errors import LibraryError, LibraryLocked
 
 
 @contextmanager
@@ -18,7 +17,10 @@ def write_lock(folder: Path) -> Iterator[None]:
 
     Raises:
         LibraryLocked: another process holds it; the message names the process.
+        LibraryError: the folder cannot be written.
     """
+    from filelock import FileLock, Timeout  # not for readers, who never lock
+
     lock = FileLock(folder / "write.lock")
     owner = folder / "write.owner"
     try:
@@ -28,11 +30,18 @@ def write_lock(folder: Path) -> Iterator[None]:
             f"the library {str(folder)!r} is being written by {_owner(owner)}; "
             "wait for it to end, or stop it, then run again"
         ) from None
+    except OSError as error:
+        raise LibraryError(
+            f"the library {str(folder)!r} cannot be written: {error.strerror}; "
+            "it can be searched, but not be changed"
+        ) from error
     try:
-        owner.write_text(str(os.getpid()), encoding="ascii")
+        with contextlib.suppress(OSError):  # on a full disk the name is lost, not the lock
+            owner.write_text(str(os.getpid()), encoding="ascii")
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            owner.unlink(missing_ok=True)
         lock.release()
 
 

@@ -113,7 +113,7 @@ class ImageSpec:
 
     @property
     def draft_edge(self) -> int:
-        """The short side in pixels below which a decoder must not shrink on load: twice the need."""
+        """The short side in pixels that a decoder must leave on loading: twice the need."""
         if self.resize == "naflex":
             return 2 * self.patch * max(1, math.isqrt(self.max_patches))
         return 2 * max(self.height, self.width, self.edge)

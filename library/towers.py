@@ -24,7 +24,7 @@ def encoder_options(library: Library) -> EncoderOptions:
 
 
 def ensure_text_tower(library: Library, space: SpaceRow, options: EncoderOptions) -> None:
-    """Export a space's text tower into the cache, unless it is there and sound, or there is none."""
+    """Export a space's text tower into the cache, unless it is there and sound or has none."""
     if space.card.has_text:
         loading.make_text_tower(space.card, options, library.cache_dir(space, "text"))
 

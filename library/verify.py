@@ -60,13 +60,17 @@ def _database(connection: Connection) -> list[str]:
 def _vectors(connection: Connection, space: SpaceRow) -> list[str]:
     problems: list[str] = []
     bad = count = 0
-    try:
+    misshapen = spaces.count_misshapen(connection, space.id, space.dimension)
+    if misshapen:
+        problems.append(
+            f"{misshapen} vectors of the space of {space.encoder} have the wrong length, not "
+            f"{space.dimension} values"
+        )
+    else:
         for _, matrix in spaces.vector_blocks(connection, space.id, space.dimension):
             count += len(matrix)
             norms = np.linalg.norm(matrix.astype(np.float32), axis=1)
             bad += int((~(np.abs(norms - 1) <= NORM_TOLERANCE)).sum())
-    except ValueError as error:  # a blob of another length cannot take its place in the block
-        problems.append(f"a vector of the space of {space.encoder} has the wrong length: {error}")
     if bad:
         problems.append(
             f"{bad} of {count} vectors of the space of {space.encoder} are not unit-norm"
@@ -80,23 +84,31 @@ def _vectors(connection: Connection, space: SpaceRow) -> list[str]:
     return problems
 
 
-def _caches(library: Library, space: SpaceRow) -> list[str]:
+def _index(library: Library, space: SpaceRow) -> list[str]:
     problems: list[str] = []
-    index = indexes.open_index(library, space)  # builds the cache if it is gone: that is no problem
+    if indexes.info(library, space) is not None:  # one that is gone is no problem: it comes back
+        problems += [
+            f"the index cache of {space.encoder} is damaged: {damage}; delete "
+            f"{str(library.path / 'cache')!r}, it comes back by itself"
+            for damage in indexes.cache_of(library, space).verify()
+        ]
+    opened = indexes.open_index(library, space)
     try:
         with library.reading() as connection:
             stored = spaces.count_vectors(connection, space.id)
-        if len(index) != stored:
+            is_same = spaces.last_change(connection, space.id) == opened.change
+        if is_same and len(opened.index) != stored:  # else a run goes on beside this one
             problems.append(
-                f"the index of {space.encoder} has {len(index)} vectors, the catalog {stored}"
+                f"the index of {space.encoder} has {len(opened.index)} vectors, "
+                f"the catalog {stored}"
             )
     finally:
-        index.close()
-    problems += [
-        f"the index cache of {space.encoder} is damaged: {damage}; delete "
-        f"{str(library.path / 'cache')!r}, it comes back by itself"
-        for damage in indexes.cache_of(library, space).verify()
-    ]
+        opened.index.close()
+    return problems
+
+
+def _caches(library: Library, space: SpaceRow) -> list[str]:
+    problems = _index(library, space)
     folder = library.cache_dir(space, "text")
     if space.card.has_text and not loading.text_tower_is_ready(space.card, folder):
         problems.append(

@@ -18,7 +18,7 @@ from library.catalog.rows import FilePlace, ItemRow, SpaceRow
 from library.encoders.base import TextEncoder
 from library.errors import ImageError, QueryError
 from library.hashing import content_hash
-from library.images import Limits, decode
+from library.indexes import OpenIndex
 from library.library import Library
 from library.records import FloatMatrix, Hit
 from library.vectors.base import VectorIndex
@@ -27,12 +27,12 @@ from search.query import ImagePart, Part, TextPart
 
 
 class Engine:
-    """Answers queries on one library; keeps towers and indexes it has opened. Close it after use."""
+    """Answers queries on one library; keeps towers and indexes it opened. Close it after use."""
 
     def __init__(self, library: Library) -> None:
         """Nothing is opened before the first query."""
         self._library = library
-        self._indexes: dict[int, VectorIndex] = {}
+        self._indexes: dict[int, OpenIndex] = {}
         self._texts: dict[int, TextEncoder] = {}
 
     def __enter__(self) -> Engine:
@@ -48,8 +48,8 @@ class Engine:
 
     def close(self) -> None:
         """Release what was opened."""
-        for index in self._indexes.values():
-            index.close()
+        for opened in self._indexes.values():
+            opened.index.close()
         self._indexes = {}
         self._texts = {}
 
@@ -90,6 +90,7 @@ class Engine:
         has_words = any(isinstance(part, TextPart) for part in parts)
         if encoder is None and has_words and not row.card.has_text:
             others = [other for other in self._library.spaces() if other.card.has_text]
+            others.sort(key=lambda other: other.state != "ready")  # stable: complete ones first
             return others[0] if others else row
         return row
 
@@ -139,6 +140,8 @@ class Engine:
         return found[item].astype(np.float32)[None] if item in found else None
 
     def _encode_image(self, data: bytes, part: ImagePart, space: SpaceRow) -> FloatMatrix:
+        from library.images import Limits, decode  # Pillow takes 0.1 s, and words need none of it
+
         spec = space.card.spec
         if spec is None:
             raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
@@ -153,9 +156,15 @@ class Engine:
     # --- from neighbours to hits
 
     def _index(self, space: SpaceRow) -> VectorIndex:
-        if space.id not in self._indexes:
-            self._indexes[space.id] = indexes.open_index(self._library, space)
-        return self._indexes[space.id]
+        """The index with every vector committed up to now, also by another process."""
+        opened = self._indexes.get(space.id)
+        if opened is not None and not indexes.catch_up(self._library, space, opened):
+            del self._indexes[space.id]
+            opened.index.close()
+            opened = None
+        if opened is None:
+            opened = self._indexes[space.id] = indexes.open_index(self._library, space)
+        return opened.index
 
     def _ranked(
         self, space: SpaceRow, query: FloatMatrix, top: int, hidden: frozenset[bytes]

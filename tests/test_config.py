@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from library.config import Settings, load_settings, names, presets_dir
 from library.errors import ConfigError
 

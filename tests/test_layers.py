@@ -80,6 +80,6 @@ def test_library_rooms_import_downwards_only() -> None:
 def test_every_room_has_a_floor() -> None:
     for entry in (REPO / "library").iterdir():
         name = entry.name.removesuffix(".py")
-        if entry.suffix == ".py" or (entry / "__init__.py").exists():
-            if name != "__init__":
-                floor_of(name)
+        is_room = entry.suffix == ".py" or (entry / "__init__.py").exists()
+        if is_room and name != "__init__":
+            floor_of(name)

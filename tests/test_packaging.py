@@ -72,9 +72,7 @@ def test_an_installed_wheel_indexes_outside_the_checkout(wheel: Path, tmp_path: 
     Image.linear_gradient("L").save(photos / "a.png")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*command, "--target", target, wheel], check=True)
-    code = INSTALLED.format(
-        target=str(target), photos=str(photos), home=str(tmp_path / "library")
-    )
+    code = INSTALLED.format(target=str(target), photos=str(photos), home=str(tmp_path / "library"))
     script = tmp_path / "script.py"  # decoding processes start from a file, not from -c
     body = "\n".join("    " + line for line in code.strip().splitlines())
     script.write_text(f"if __name__ == '__main__':\n{body}\n", encoding="utf-8")

@@ -10,29 +10,49 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from library.errors import LibraryCorrupt, LibraryError, LibraryFull, LibraryLocked
 
+#: Execution option of connections that will write: they take the database's write lock when they
+#: begin, where they can wait for it. One that reads first and writes later cannot wait: SQLite
+#: refuses it at once if another program committed in between (SQLITE_BUSY_SNAPSHOT).
+WRITES = "pictor_writes"
 
-def open_engine(url: str, busy_timeout_s: float) -> Engine:
-    """An engine for `url`; connections are made when first used.
+
+def open_engine(where: str | Path, busy_timeout_s: float) -> Engine:
+    """An engine for a database URL, or for a SQLite file; connections are made when first used.
 
     Raises:
         LibraryError: the URL names a database or driver that is not there.
     """
     try:
-        if not url.startswith("sqlite"):
-            return create_engine(url)
-        engine = create_engine(url, connect_args={"timeout": busy_timeout_s})
+        if isinstance(where, Path):
+            # Not as a URL, which takes no bytes outside UTF-8 and reads "?" and "%" as its own.
+            engine = create_engine(
+                "sqlite:///catalog",
+                creator=lambda: sqlite3.connect(
+                    where, timeout=busy_timeout_s, check_same_thread=False
+                ),
+            )
+        elif where.startswith("sqlite"):
+            engine = create_engine(where, connect_args={"timeout": busy_timeout_s})
+        else:
+            return create_engine(where)
     except Exception as error:  # SQLAlchemy raises ArgumentError, NoSuchModuleError, ImportError…
-        raise LibraryError(f"the catalog URL {url!r} cannot be used: {error}") from error
+        raise LibraryError(f"the catalog URL {str(where)!r} cannot be used: {error}") from error
     event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
@@ -67,13 +87,15 @@ def _translate(error: DatabaseError, what: str) -> LibraryError:
 
 
 def _by_text(text: str, what: str) -> LibraryError:
-    if "full" in text or ("disk I/O" in text and "quota" in text):
+    if "full" in text or "No space left" in text or ("disk I/O" in text and "quota" in text):
         return LibraryFull(
-            f"the disk that holds {what} is full: what was committed is kept; make room and run again"
+            f"the disk that holds {what} is full: what was committed is kept; "
+            "make room and run again"
         )
     if "locked" in text or "busy" in text:
         return LibraryLocked(
-            f"the catalog {what} stays locked by another program; wait for it to end, then run again"
+            f"the catalog {what} stays locked by another program; "
+            "wait for it to end, then run again"
         )
     if "malformed" in text or "not a database" in text:
         return LibraryCorrupt(

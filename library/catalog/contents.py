@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from library.catalog import spaces
 from library.catalog.files import chunked, next_id
 from library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
 from library.catalog.schema import CaptionRow, Content, File, Item, RemovedVector, Vector
-from library.records import HalfMatrix
+from library.records import Caption, HalfMatrix
 
 
 def content_state(connection: Connection, digest: bytes) -> ContentState | None:
@@ -64,7 +64,7 @@ def first_item(connection: Connection, content_id: int) -> int | None:
 def lacking_vectors(
     connection: Connection, space_id: int, after_id: int, limit: int
 ) -> list[tuple[int, bytes]]:
-    """(id, hash) of indexed contents with an item that has no vector in a space, ascending by id."""
+    """(id, hash) of contents with an item that has no vector in a space, ascending by id."""
     there = select(Vector.id).where(Vector.space_id == space_id, Vector.item_id == Item.id).exists()
     lacking = select(Item.content_id).where(Item.content_id > after_id, ~there)
     lacking = lacking.distinct().order_by(Item.content_id).limit(limit)
@@ -77,11 +77,15 @@ def apply(
     run_id: int,
     contents: Sequence[ContentChange],
     files: Sequence[FileChange],
+    captions: Mapping[bytes, Sequence[Caption]] | None = None,
 ) -> None:
     """Write one batch: contents with items and vectors, then the files that hold them.
 
     Everything is in the caller's transaction. A content that is known already is brought up to
-    date: its facts are replaced, items it lacks are added, its vectors are replaced.
+    date: its facts and vectors are replaced, and its items too if it was cut into other frames.
+
+    Args:
+        captions: texts that came with files whose contents were known already, by hash.
     """
     known = content_ids(connection, [change.hash for change in contents])
     first_id = next_id(connection, Content)
@@ -96,19 +100,28 @@ def apply(
             where = Content.id == known[change.hash]
             connection.execute(update(Content).where(where).values(**_content_values(change)))
     _write_items(connection, contents, known, fresh_hashes)
-    _write_captions(connection, contents, known)
+    texts = {change.hash: change.captions for change in contents if change.captions}
+    _add_captions(connection, dict(captions or {}) | texts)
     _write_files(connection, run_id, files, known)
 
 
 def _content_values(change: ContentChange) -> dict[str, Any]:
     facts = asdict(change.metadata) | {"keywords": list(change.metadata.keywords)}
-    return facts | {
+    facts |= {
         "size_bytes": change.size_bytes,
         "outcome": change.outcome.value,
         "reason": change.reason.value if change.reason else None,
         "detail": change.detail,
         "warnings": list(change.warnings),
     }
+    return {name: storable(value) for name, value in facts.items()}
+
+
+def storable(value: Any) -> Any:
+    """A value in which no text holds what no database takes: NUL and lone surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", " ")
+    return [storable(part) for part in value] if isinstance(value, list) else value
 
 
 def _write_items(
@@ -117,12 +130,12 @@ def _write_items(
     known: Mapping[bytes, int],
     fresh: set[bytes],
 ) -> None:
-    item_id = next_id(connection, Item)
+    item_id = _next_item_id(connection)
     rows: list[dict[str, Any]] = []
     vectors: dict[int, list[tuple[int, HalfMatrix]]] = {}
     for change in contents:
         content_id = known[change.hash]
-        held = {} if change.hash in fresh else _positions(connection, content_id)
+        held = {} if change.hash in fresh else _held_items(connection, content_id, change)
         for i, (position, time_s, width, height) in enumerate(change.frames):
             if position not in held:
                 held[position] = item_id
@@ -137,9 +150,24 @@ def _write_items(
         _write_vectors(connection, space_id, pairs)
 
 
-def _positions(connection: Connection, content_id: int) -> dict[int, int]:
-    query = select(Item.position, Item.id).where(Item.content_id == content_id)
-    return {position: item_id for position, item_id in connection.execute(query)}
+def _next_item_id(connection: Connection) -> int:
+    """An id no item ever had: caches and open indexes may still know those of purged ones."""
+    removed = connection.scalar(select(func.max(RemovedVector.item_id)))
+    return max(next_id(connection, Item), int(removed or 0) + 1)
+
+
+def _held_items(connection: Connection, content_id: int, change: ContentChange) -> dict[int, int]:
+    """The ids, by position, of items that stay; those of a video now cut otherwise go.
+
+    Another setting, or a slow moment, gives a video other frames than before. Its old vectors in
+    other spaces would stand for moments they do not show, so they go too and are made again.
+    """
+    query = select(Item.position, Item.id, Item.time_s).where(Item.content_id == content_id)
+    rows = connection.execute(query).all()
+    if not change.frames or {(r[0], r[2]) for r in rows} == {(f[0], f[1]) for f in change.frames}:
+        return {position: item_id for position, item_id, _ in rows}
+    _remove_items(connection, [content_id])
+    return {}
 
 
 def _write_vectors(
@@ -163,20 +191,41 @@ def _write_vectors(
     connection.execute(insert(Vector), rows)
 
 
-def _write_captions(
-    connection: Connection, contents: Sequence[ContentChange], known: Mapping[bytes, int]
-) -> None:
-    rows: list[dict[str, Any]] = []
+def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Caption]]) -> None:
+    """Store texts of contents, each once."""
+    if not captions:
+        return
+    ids = content_ids(connection, sorted(captions))
+    held: set[tuple[int, str, str, str]] = set()
+    columns = (CaptionRow.content_id, CaptionRow.language, CaptionRow.source, CaptionRow.text)
+    for chunk in chunked(sorted(ids.values())):
+        rows = connection.execute(select(*columns).where(CaptionRow.content_id.in_(chunk)))
+        held |= {(r[0], r[1], r[2], r[3]) for r in rows}
+    new = {
+        (ids[digest], storable(c.language), storable(c.source), storable(c.text)): None
+        for digest, texts in captions.items()
+        for c in texts
+    }
     first = next_id(connection, CaptionRow)
-    for change in contents:
-        if change.captions:
-            where = CaptionRow.content_id == known[change.hash]
-            connection.execute(delete(CaptionRow).where(where))
-            rows += [{"content_id": known[change.hash]} | asdict(c) for c in change.captions]
-    if rows:
-        connection.execute(
-            insert(CaptionRow), [{"id": first + i} | row for i, row in enumerate(rows)]
-        )
+    rows_to_add = [
+        {
+            "id": first + i,
+            "content_id": key[0],
+            "language": key[1],
+            "source": key[2],
+            "text": key[3],
+        }
+        for i, key in enumerate(key for key in new if key not in held)
+    ]
+    if rows_to_add:
+        connection.execute(insert(CaptionRow), rows_to_add)
+
+
+def captions_of(connection: Connection, content_id: int) -> list[Caption]:
+    """The texts that came with a content, in the order they were found."""
+    columns = (CaptionRow.text, CaptionRow.language, CaptionRow.source)
+    query = select(*columns).where(CaptionRow.content_id == content_id).order_by(CaptionRow.id)
+    return [Caption(*row) for row in connection.execute(query)]
 
 
 def _write_files(
@@ -195,13 +244,15 @@ def _write_files(
             "content_id": ids[change.hash] if change.hash is not None else None,
             "outcome": change.outcome.value,
             "reason": change.reason.value if change.reason else None,
-            "detail": change.detail,
+            "detail": storable(change.detail),
             "run_id": run_id,
             "missing_since": None,
         }
         if change.file_id is None:
             new.append({"id": first + len(new)} | values)
         else:
+            if change.keeps_content:
+                del values["content_id"]
             connection.execute(update(File).where(File.id == change.file_id).values(**values))
     if new:
         connection.execute(insert(File), new)
@@ -217,12 +268,17 @@ def purge_orphans(connection: Connection) -> int:
     held = select(File.id).where(File.content_id == Content.id).exists()
     orphans = list(connection.scalars(select(Content.id).where(~held)))
     for chunk in chunked(orphans):
-        item_ids = list(connection.scalars(select(Item.id).where(Item.content_id.in_(chunk))))
-        _remove_vectors(connection, item_ids)
-        connection.execute(delete(Item).where(Item.content_id.in_(chunk)))
+        _remove_items(connection, chunk)
         connection.execute(delete(CaptionRow).where(CaptionRow.content_id.in_(chunk)))
         connection.execute(delete(Content).where(Content.id.in_(chunk)))
     return len(orphans)
+
+
+def _remove_items(connection: Connection, content_ids: Sequence[int]) -> None:
+    """Forget the items of at most CHUNK contents, with their vectors."""
+    where = Item.content_id.in_(content_ids)
+    _remove_vectors(connection, list(connection.scalars(select(Item.id).where(where))))
+    connection.execute(delete(Item).where(where))
 
 
 def _remove_vectors(connection: Connection, item_ids: Sequence[int]) -> None:

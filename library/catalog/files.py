@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     delete,
     func,
@@ -64,7 +63,7 @@ def add_root(connection: Connection, kind: str, location: bytes, volume: str) ->
 def set_root_state(
     connection: Connection, root_id: int, state: str, detail: str = "", volume: str | None = None
 ) -> None:
-    """Mark a root "reachable" (with the moment and its volume) or "unreachable" (with the reason)."""
+    """Mark a root "reachable" (with the moment and its volume) or "unreachable" (with why)."""
     values: dict[str, Any] = {"state": state, "detail": detail}
     if state == "reachable":
         values["scanned_at"] = now()
@@ -136,6 +135,11 @@ def scan_page(
     return [FileRow._make(row) for row in connection.execute(query).fetchall()]
 
 
+def has_rows(connection: Connection, scope: ColumnElement[bool]) -> bool:
+    """Whether any file of a scope is known, present or missing."""
+    return connection.scalar(select(File.id).where(scope).limit(1)) is not None
+
+
 def has_files(connection: Connection, root_id: int) -> bool:
     """Whether any file of a root is thought present."""
     query = select(File.id).where(File.root_id == root_id, File.missing_since.is_(None)).limit(1)
@@ -156,11 +160,10 @@ def file_at(connection: Connection, root_id: int, path: bytes) -> FileRow | None
     return FileRow(*row) if row else None
 
 
-def _places() -> Select[Any]:
+def _places() -> Any:  # a select of ten columns, whose types nobody reads
     columns = (File.id, File.content_id, File.root_id, Root.kind, Root.location, File.path)
     query = select(*columns, Root.state, File.missing_since, File.size_bytes, File.mtime_ns)
-    placed: Select[Any] = query.join(Root, Root.id == File.root_id)
-    return placed
+    return query.join(Root, Root.id == File.root_id)
 
 
 def places(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[FilePlace]]:
@@ -176,12 +179,12 @@ def places(connection: Connection, content_ids: Sequence[int]) -> dict[int, list
     return found
 
 
-def mark_missing(connection: Connection, rows: Sequence[tuple[int, bytes]]) -> None:
-    """Mark (id, path) rows missing, unless the row has moved to another path since it was listed."""
-    moment = now()
-    for file_id, path in rows:
-        where = (File.id == file_id, File.path == path, File.missing_since.is_(None))
-        connection.execute(update(File).where(*where).values(missing_since=moment))
+def mark_missing(connection: Connection, file_ids: Sequence[int], run_id: int) -> None:
+    """Mark files missing, but those that this run found at another path since they were listed."""
+    values = {"missing_since": now()}
+    for chunk in chunked(file_ids):
+        where = (File.id.in_(chunk), File.run_id != run_id, File.missing_since.is_(None))
+        connection.execute(update(File).where(*where).values(**values))
 
 
 def mark_present(connection: Connection, file_ids: Sequence[int]) -> None:
@@ -204,11 +207,13 @@ def outcomes_of_run(connection: Connection, run_id: int) -> dict[str, int]:
 
 
 def count(connection: Connection, scopes: Sequence[ColumnElement[bool]], *, missing: bool) -> int:
-    """How many files of these scopes are present, or missing."""
-    if not scopes:
-        return 0
+    """How many files of these scopes, which must not overlap, are present, or missing."""
     state = File.missing_since.is_not(None) if missing else File.missing_since.is_(None)
-    return int(connection.scalar(select(func.count()).where(or_(*scopes), state)) or 0)
+    total = 0
+    for chunk in chunked(scopes, 100):  # SQLite takes expressions of 1,000 levels
+        query = select(func.count()).select_from(File).where(or_(*chunk), state)
+        total += int(connection.scalar(query) or 0)
+    return total
 
 
 def problem_files(connection: Connection, after_id: int, limit: int) -> list[tuple[Any, ...]]:

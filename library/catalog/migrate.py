@@ -1,4 +1,4 @@
-"""Bringing a catalog to the newest schema, with Alembic; imported only when there is something to do."""
+"""Bringing a catalog to the newest schema, with Alembic; imported only when that is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 def alembic_config(connection: Connection | None = None) -> Config:
     """The configuration of our migration scripts, run on `connection`."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")  # ConfigParser's escape
+    config.set_main_option("script_location", folder)
     config.attributes["connection"] = connection
     return config
 

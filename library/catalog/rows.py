@@ -56,9 +56,9 @@ class FilePlace(NamedTuple):
     @property
     def state(self) -> str:
         """ "present", "missing" or "unreachable"."""
-        if self.root_state == "unreachable":
-            return "unreachable"
-        return "missing" if self.missing_since else "present"
+        if self.missing_since:  # it was gone while its root could be reached
+            return "missing"
+        return "unreachable" if self.root_state == "unreachable" else "present"
 
 
 def full_path(root_kind: str, location: bytes, path: bytes) -> bytes:
@@ -136,6 +136,8 @@ class FileChange:
     Attributes:
         file_id: the row to change; None makes a new one.
         hash: of its content, which must be in the catalog or in the same batch; None without one.
+        keeps_content: without a hash, the row goes on to hold the content it held: the file is
+            there but could not be read this time.
     """
 
     root_id: int
@@ -147,3 +149,4 @@ class FileChange:
     hash: bytes | None = None
     reason: Reason | None = None
     detail: str | None = None
+    keeps_content: bool = False

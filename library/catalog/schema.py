@@ -45,7 +45,7 @@ class Base(DeclarativeBase):
 
 
 class Meta(Base):
-    """Facts about the library itself: `library_id`, `created_at`."""
+    """Facts about the library: `library_id`, `created_at`, and `next_default_space` for a time."""
 
     __tablename__ = "meta"
 
@@ -139,8 +139,9 @@ class Item(Base):
 class Space(Base):
     """The vectors of one encoder at one revision with one preprocessing.
 
-    `state`: "building" until every item has a vector, then "ready". `last_change` counts
-    transactions that touched its vectors; caches are stamped with it.
+    `state`: "building" until every item has a vector, then "ready". `last_change` is the number of
+    the newest transaction that touched its vectors: numbers rise in random steps, so that a cache
+    stamped with one fits one history of one catalog only.
     """
 
     __tablename__ = "space"

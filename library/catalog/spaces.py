@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import numpy as np
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from library.catalog.files import next_id
 from library.catalog.rows import SpaceRow
-from library.catalog.schema import Content, File, Item, RemovedVector, Root, Space, Vector
+from library.catalog.schema import Content, File, Item, Meta, RemovedVector, Root, Space, Vector
+from library.errors import LibraryCorrupt
 from library.records import EncoderCard, HalfMatrix, IdArray
 
 #: Vectors read at once: 8,192 × 1,152 float16 is 19 MB.
 BLOCK = 8192
 LITTLE_FLOAT16 = np.dtype("<f2")
+#: Changes are numbered upwards in random steps of at most this: two histories of one catalog (it
+#: was restored from a backup, or its folder copied, and both went on) then share no number, and a
+#: cache of one cannot pass for a cache of the other. 2^63 holds 4 billion steps.
+MAX_STEP = 1 << 31
+_NEXT_DEFAULT = "next_default_space"
 
 
 def spaces(connection: Connection) -> list[SpaceRow]:
@@ -42,6 +49,11 @@ def add_space(connection: Connection, card: EncoderCard, *, default: bool) -> in
     return space_id
 
 
+def remove_space(connection: Connection, space_id: int) -> None:
+    """Forget a space that has no vectors."""
+    connection.execute(delete(Space).where(Space.id == space_id))
+
+
 def set_state(connection: Connection, space_id: int, state: str) -> None:
     """Mark a space "building" or "ready"."""
     connection.execute(update(Space).where(Space.id == space_id).values(state=state))
@@ -50,6 +62,19 @@ def set_state(connection: Connection, space_id: int, state: str) -> None:
 def set_default(connection: Connection, space_id: int) -> None:
     """Make one space the one that answers when none is named."""
     connection.execute(update(Space).values(is_default=Space.id == space_id))
+    connection.execute(delete(Meta).where(Meta.key == _NEXT_DEFAULT))
+
+
+def plan_default(connection: Connection, space_id: int) -> None:
+    """Note that a space is to become the default one once it is complete."""
+    connection.execute(delete(Meta).where(Meta.key == _NEXT_DEFAULT))
+    connection.execute(insert(Meta).values(key=_NEXT_DEFAULT, value=str(space_id)))
+
+
+def planned_default(connection: Connection) -> int | None:
+    """The space that is to become the default one, if one was named."""
+    value = connection.scalar(select(Meta.value).where(Meta.key == _NEXT_DEFAULT))
+    return None if value is None else int(value)
 
 
 def count_vectors(connection: Connection, space_id: int) -> int:
@@ -76,6 +101,9 @@ def vector_blocks(
 
     Yields:
         (n,) int64 and (n, d) float16 with n ≤ BLOCK, ascending by row id.
+
+    Raises:
+        LibraryCorrupt: a stored vector has not `dimension` values.
     """
     last = 0
     while True:
@@ -87,6 +115,12 @@ def vector_blocks(
         if not rows:
             return
         last = rows[-1][0]
+        for _, item_id, blob in rows:
+            if len(blob) != dimension * LITTLE_FLOAT16.itemsize:
+                raise LibraryCorrupt(
+                    f"the vector of item {item_id} in space {space_id} has {len(blob)} bytes, not "
+                    f"{dimension * LITTLE_FLOAT16.itemsize}; see: pictor verify"
+                )
         data = np.frombuffer(b"".join(row[2] for row in rows), dtype=LITTLE_FLOAT16)
         ids = np.fromiter((row[1] for row in rows), dtype=np.int64, count=len(rows))
         yield ids, data.reshape(len(rows), dimension).astype(np.float16, copy=False)
@@ -110,10 +144,39 @@ def removed_since(connection: Connection, space_id: int, after_change: int) -> I
 
 
 def next_change(connection: Connection, space_id: int) -> int:
-    """Count one more transaction that touches a space's vectors; its number."""
-    value = Space.last_change + 1
+    """Number one more transaction that touches a space's vectors."""
+    value = Space.last_change + 1 + secrets.randbelow(MAX_STEP)
     connection.execute(update(Space).where(Space.id == space_id).values(last_change=value))
     return int(connection.scalar(select(Space.last_change).where(Space.id == space_id)) or 0)
+
+
+def has_change(connection: Connection, space_id: int, change: int) -> bool:
+    """Whether a change is known to be part of this catalog's history.
+
+    True means it is. One whose vectors were all replaced since is not known any more: its cache is
+    rebuilt for nothing, which is rare and harmless.
+    """
+    if change == 0:
+        return True
+    return any(
+        connection.scalar(
+            select(table.id).where(table.space_id == space_id, table.change == change).limit(1)
+        )
+        is not None
+        for table in (Vector, RemovedVector)
+    )
+
+
+def last_change(connection: Connection, space_id: int) -> int:
+    """The number of the newest change of a space."""
+    return int(connection.scalar(select(Space.last_change).where(Space.id == space_id)) or 0)
+
+
+def count_misshapen(connection: Connection, space_id: int, dimension: int) -> int:
+    """Stored vectors that have not `dimension` values; for `verify`."""
+    size = dimension * LITTLE_FLOAT16.itemsize
+    query = select(func.count()).where(Vector.space_id == space_id)
+    return int(connection.scalar(query.where(func.length(Vector.data) != size)) or 0)
 
 
 def count_lacking(connection: Connection, space_id: int) -> int:

@@ -1,0 +1,41 @@
+"""The migrations make exactly the schema that the models state, up and down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from library.catalog.connect import open_engine
+from library.catalog.migrate import alembic_config, upgrade
+from library.catalog.schema import SCHEMA_REVISION, Base
+
+
+def test_the_newest_migration_is_the_revision_this_release_knows() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert scripts.get_heads() == [SCHEMA_REVISION]
+
+
+def test_the_migrated_schema_is_that_of_the_models(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / "catalog.sqlite", 1.0)
+    with engine.begin() as connection:
+        upgrade(connection)
+        upgrade(connection)  # a second time does nothing
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+def test_every_downgrade_works_and_leaves_nothing(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path / "catalog.sqlite", 1.0)
+    with engine.begin() as connection:
+        upgrade(connection)
+        command.downgrade(alembic_config(connection), "base")
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+        upgrade(connection)
+        assert set(inspect(connection).get_table_names()) > set(Base.metadata.tables)
+    engine.dispose()

@@ -1,0 +1,175 @@
+"""From a query to hits: one hit a content, the best moment of a video, refusals that say why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from small_world import World
+
+from library.encoders import loading
+from library.errors import QueryError
+from search import query
+from search.engine import Engine
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255), "yellow": (255, 230, 0)}
+
+
+@pytest.fixture
+def colours(world: World) -> World:
+    for name, rgb in COLOURS.items():
+        world.colour(f"{name}.png", rgb)
+    world.index()
+    return world
+
+
+@pytest.mark.parametrize("name", COLOURS)
+def test_words_find_what_they_name(colours: World, name: str) -> None:
+    hits = colours.search(f"plain {name} color")
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+    assert hits[0].path.endswith(f"/{name}.png".encode())
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert all(-1 <= score <= 1 for score in scores)
+
+
+def test_top_bounds_the_hits(colours: World) -> None:
+    assert len(colours.search("red", top=2)) == 2
+    with colours.open() as library, Engine(library) as engine:
+        with pytest.raises(QueryError, match="at least 1, not 0"):
+            engine.search([query.text("red")], top=0)
+        with pytest.raises(QueryError, match="empty"):
+            engine.search([], top=1)
+
+
+def test_a_picture_finds_itself_first_and_can_be_left_out(
+    colours: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = colours.root / "red.png"
+    shutil.copy(path, colours.folder / "elsewhere.png")
+
+    def no_tower(*_: object) -> None:
+        raise AssertionError("a content that is in the library needs no tower")
+
+    monkeypatch.setattr(loading, "open_image_encoder", no_tower)
+    for asked in (path, colours.folder / "elsewhere.png"):
+        hits = colours.search(asked)
+        assert hits[0].path == os.fsencode(path)
+        assert hits[0].score == pytest.approx(1, abs=1e-3)
+    with colours.open() as library, Engine(library) as engine:
+        others = engine.search([query.image(path)], top=10, without_itself=True)
+    assert len(others) == 3
+    assert others[0].rank == 1
+
+
+def test_a_picture_that_is_not_in_the_library_is_encoded(colours: World) -> None:
+    outside = colours.folder / "outside.png"
+    Image.new("RGB", (50, 90), (250, 5, 5)).save(outside)
+    assert colours.search(outside)[0].path.endswith(b"/red.png")
+
+
+def test_several_parts_are_asked_together(colours: World) -> None:
+    with colours.open() as library, Engine(library) as engine:
+        parts = [query.image(colours.root / f"{name}.png") for name in ("red", "blue")]
+        hits = engine.search(parts, top=2)
+    assert {os.path.basename(hit.path) for hit in hits} == {b"red.png", b"blue.png"}
+
+
+def test_a_query_picture_that_cannot_be_read_is_one_sentence(colours: World) -> None:
+    broken = colours.folder / "broken.png"
+    broken.write_bytes((colours.root / "red.png").read_bytes()[:50])
+    text = colours.folder / "text.txt"
+    text.write_text("no picture")
+    for path in (broken, text):
+        with pytest.raises(QueryError, match="cannot be the query") as caught:
+            colours.search(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_space_is_refused_with_those_there_are(colours: World) -> None:
+    with pytest.raises(QueryError, match="no space of encoder 'other', only of builtin"):
+        colours.search("red", encoder="other")
+
+
+def test_an_empty_library_says_how_to_fill_it(world: World) -> None:
+    from library.library import Library
+
+    refused = pytest.raises(QueryError, match="holds nothing yet: pictor index")
+    with Library.create(world.path) as library, Engine(library) as engine, refused:
+        engine.search([query.text("red")], top=1)
+
+
+def test_a_library_of_no_pictures_answers_nothing(world: World) -> None:
+    (world.root / "text.txt").write_text("no picture")
+    world.index()
+    assert world.search("red") == []
+    assert world.verify().ok
+
+
+# --- videos
+
+
+def animate(path: Path, names: list[str], duration_ms: int) -> None:
+    frames = [Image.new("RGB", (64, 64), COLOURS[name]) for name in names]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=duration_ms)
+
+
+def test_an_animation_is_one_hit_at_its_best_moment(world: World) -> None:
+    animate(world.root / "a.gif", ["red", "green", "blue", "yellow"], 1000)
+    world.colour("other.png", (90, 90, 90))
+    summary = world.index()
+    assert (summary.indexed, summary.items) == (2, 5)
+    for at, name in enumerate(["red", "green", "blue", "yellow"]):
+        hits = world.search(f"plain {name} color")
+        assert len(hits) == 2  # the file is one hit, though it has four items
+        assert hits[0].path.endswith(b"/a.gif")
+        assert hits[0].time_s is not None
+        assert at <= hits[0].time_s < at + 1
+    assert world.search(world.root / "other.png")[0].time_s is None
+
+
+def test_items_of_one_file_do_not_crowd_out_other_files(world: World) -> None:
+    for i in range(4):
+        animate(
+            world.root / f"{i}.gif",
+            ["red"] * 3 + ["green", "blue", "yellow"][: i + 1],
+            500 + 50 * i,
+        )
+    for i in range(6):
+        world.colour(f"{i}.png", (200 - 20 * i, 200, 9))
+    world.index()
+    hits = world.search("plain red color", top=10)
+    assert len({hit.content for hit in hits}) == len(hits) == 10
+    assert [hit.rank for hit in hits] == list(range(1, 11))
+
+
+# --- queries
+
+
+@pytest.mark.parametrize("words", ["", "   ", "\0"])
+def test_empty_words_are_refused(words: str) -> None:
+    with pytest.raises(QueryError, match="empty"):
+        query.parse(words)
+
+
+def test_over_long_words_are_refused() -> None:
+    with pytest.raises(QueryError, match="10,001 characters"):
+        query.parse("x" * 10_001)
+    assert isinstance(query.parse("x" * 5000), query.TextPart)  # no name of a file either
+
+
+def test_an_argument_is_a_link_a_file_or_words(world: World) -> None:
+    path = world.draw("a red dog")
+    assert query.parse(str(path)) == query.ImagePart(os.fsencode(path))
+    assert query.parse("a red dog") == query.TextPart("a red dog")
+    link = query.parse("https://example.org/a.jpg")
+    assert isinstance(link, query.ImagePart) and link.is_link
+    with pytest.raises(QueryError, match="no image file"):
+        query.image(world.root / "none.png")
+
+
+def test_bytes_that_are_no_text_are_asked_as_far_as_they_can_be_read(colours: World) -> None:
+    assert len(colours.search("red \udcff")) == 4
