@@ -14,21 +14,23 @@ help: ## list the targets
 $(VENV)/.made: ## the virtual environment
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pictor needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …" or 0)'
 	$(PYTHON) -m venv $(VENV)
-	touch $@
+	@touch $@
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
-	touch $@
+	@echo 'installing pictor and what it needs into $(VENV)…'
+	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo]'
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev,raw,video]'
-	touch $@ $(VENV)/.demo
+	@echo 'installing pictor and what its tests need into $(VENV)…'
+	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo,dev,raw,video]'
+	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo ## index and search some real photos, and write a page to look at
 	@$(VENV)/bin/pictor demo demo
 
 test: $(VENV)/.dev ## run all tests
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.dev lint types test ## formatting, linters, types, tests: what CI runs
 

@@ -23,12 +23,6 @@ from library.vectors.base import FLAT_MAX, VectorIndex
 from library.vectors.cache import CacheInfo, IndexCache, Stamp, Unusable
 from library.vectors.exact import ExactIndex
 
-#: While a long run goes on, the cache is renewed when this many vectors, and this share of all it
-#: holds, came after it: a search in the meantime reads them from the catalog, 20,000 in about 0.1
-#: s.
-FAR_BEHIND_VECTORS = 20_000
-FAR_BEHIND_SHARE = 0.5
-
 
 @dataclass
 class OpenIndex:
@@ -70,15 +64,6 @@ def catch_up(library: Library, space: SpaceRow, opened: OpenIndex) -> bool:
     """Lay on an open index what was committed since; False where its history is another one."""
     with library.reading() as connection:
         return _lay_on(connection, space, opened)
-
-
-def is_far_behind(library: Library, space: SpaceRow) -> bool:
-    """Whether a search would have to read much that the cache lacks."""
-    with library.reading() as connection:
-        count = catalog_spaces.count_vectors(connection, space.id)
-    held = info(library, space)
-    behind = count - (held.stamp.count if held else 0)
-    return behind > max(FAR_BEHIND_VECTORS, FAR_BEHIND_SHARE * count)
 
 
 def refresh(library: Library, space: SpaceRow) -> None:

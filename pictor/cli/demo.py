@@ -33,7 +33,7 @@ QUERIES = (
     "a cat",
     "a motorcycle",
     "a rocket at night",
-    "一只猫",
+    "一只可爱的猫",
     "摩托车",
     "穿橙色衣服的女人",
 )

@@ -15,6 +15,7 @@ from PIL import Image
 from small_world import StopAfter, World
 
 import indexer.encode
+import indexer.pipeline
 import indexer.scan
 import indexer.worker
 from indexer.sources.base import FoundFile, Locator
@@ -92,9 +93,11 @@ def test_copies_of_a_refused_content_are_not_decoded_again_also_not_on_a_retry(
         raise ImageError(Reason.TIMEOUT, "it took a minute")
 
     monkeypatch.setattr(indexer.worker, "decode", failing)
+    monkeypatch.setattr(
+        indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
+    )  # the first is in the catalog, as refused, before the second is asked for
     for name in ("a.png", "b.png", "c.png"):
         world.draw(name, 1)
-    world.set(index__checkpoint_s=0.1)
     assert world.index().failed == 3
     assert tried == 1
     assert world.index(retry=True).failed == 3
@@ -276,6 +279,21 @@ def test_a_stopped_run_calls_nothing_missing_that_it_did_not_come_to(world: Worl
     (world.root / "0.png").unlink()
     assert world.index(observer=StopAfter(0)).missing == 0
     assert world.index().missing == 1
+
+
+def test_a_stopped_run_calls_nothing_missing_whose_new_place_it_did_not_come_to(
+    world: World,
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        world.draw(name)
+    world.index()
+    (world.root / "a.png").rename(world.root / "z.png")
+    world.draw("b.png", 9)
+    first = world.index(observer=StopAfter(1))
+    assert first.interrupted
+    assert (first.moved, first.missing) == (0, 0)
+    second = world.index()
+    assert (second.moved, second.missing) == (1, 0)
 
 
 def test_a_run_that_was_killed_is_marked_by_the_next(world: World) -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 
 import indexer.processes
 import indexer.reader
+from indexer.processes import DecodingProcess
 from indexer.reader import ReaderPool
 from indexer.sources.base import Locator
 from indexer.worker import ReadResult, ReadTask, Refusal, WorkerOptions
@@ -250,17 +251,22 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, *, hangs: bool)
     assert not alive
 
 
-def test_ctrl_c_ends_no_worker_not_even_one_that_just_starts(tmp_path: Path) -> None:
+def test_ctrl_c_ends_no_worker_not_even_one_that_just_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A terminal sends it to the whole group: a file must not be noted as crashed because of it."""
-    reader = pool(workers=1)
-    with reader:
-        results = reader.run(draw(tmp_path, ["a", "b"]))
-        deadline = time.monotonic() + 20
-        while not reader._workers and time.monotonic() < deadline:
-            next(results)
-        reader._workers[0].process.send_signal(signal.SIGINT)
-        outcomes = [result.outcome for result in results if result is not None]
-    assert all(isinstance(outcome, Decoded) for outcome in outcomes)
+    started: list[DecodingProcess] = []
+
+    class Interrupted(DecodingProcess):
+        def __init__(self, options: WorkerOptions) -> None:
+            super().__init__(options)
+            self.process.send_signal(signal.SIGINT)
+            started.append(self)
+
+    monkeypatch.setattr(indexer.reader, "DecodingProcess", Interrupted)
+    results = read_all(pool(workers=1), draw(tmp_path, ["a", "b"]))
+    assert reasons(results) == [None, None]
+    assert len(started) == 1
 
 
 def test_a_script_without_a_main_guard_can_index(tmp_path: Path) -> None:

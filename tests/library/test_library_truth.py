@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_world import World
 
+from indexer import pipeline
 from library import indexes
 from library.errors import LibraryFull
 from library.vectors.cache import IndexCache
@@ -204,7 +205,7 @@ def test_a_cache_that_cannot_be_written_is_a_notice_and_the_run_succeeds(
 def test_a_cache_far_behind_is_renewed_within_a_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexes, "FAR_BEHIND_VECTORS", 3)
+    monkeypatch.setattr(pipeline, "FAR_BEHIND_ITEMS", 3)
     builds = []
     build = IndexCache.build
 
@@ -214,13 +215,7 @@ def test_a_cache_far_behind_is_renewed_within_a_run(
 
     monkeypatch.setattr(IndexCache, "build", counted)
     world.set(encoder__batch_size=2)
-    import indexer.pipeline
-
-    monkeypatch.setattr(
-        indexer.pipeline.Pipeline,
-        "_commit_if_due",
-        lambda self: self._commit(),
-    )
+    monkeypatch.setattr(pipeline.Pipeline, "_commit_if_due", lambda self: self._commit())
     for i in range(10):
         world.draw(f"{i}.png", i)
     world.index()
