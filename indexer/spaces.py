@@ -164,12 +164,13 @@ def _add_named(
 
 def _add(library: Library, card: EncoderCard, options: EncoderOptions) -> None:
     """Add a space once its image tower loads and its text tower is exported, or leave no trace."""
-    loading.open_image_encoder(card, options).close()
     with library.writing() as connection:
         first = not catalog_spaces.spaces(connection)
         space_id = catalog_spaces.add_space(connection, card, default=first)
     try:
-        ensure_text_tower(library, next(r for r in library.spaces() if r.id == space_id), options)
+        row = next(row for row in library.spaces() if row.id == space_id)
+        _loader(library, row, options)().close()
+        ensure_text_tower(library, row, options)
     except BaseException:
         with library.writing() as connection:
             catalog_spaces.remove_space(connection, space_id)

@@ -281,3 +281,10 @@ def test_a_decoder_is_asked_for_the_pixels_of_all_encoders_at_once(
     world.draw("a.png")
     add(world, "builtin", clip)
     assert asked == [2]
+
+
+def test_a_space_is_added_with_any_runtime(world: World, tiny_checkpoint: Checkpoint) -> None:
+    world.draw("a.png", 1)
+    world.set(encoder__runtime="onnx-int8")
+    summary = world.index(encoders=[str(tiny_checkpoint("vit"))])
+    assert summary.encoded == 1
