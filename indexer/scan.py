@@ -19,7 +19,7 @@ from indexer.sources.base import FoundFile, ScanProblem
 from indexer.worker import ReadTask
 from library.catalog import files
 from library.catalog.rows import FileChange, FileRow
-from library.catalog.schema import File
+from library.catalog.schema import FILE
 from library.errors import SourceError
 from library.library import Library
 from library.records import TRANSIENT, Outcome, Reason, outcome_of
@@ -134,7 +134,7 @@ class Scan:
     def _rows(self, scope: Scope) -> Iterator[FileRow]:
         """The catalog's rows of a scope, in order, but those that this run itself has written."""
         where: ColumnElement[bool] = and_(
-            files.in_scope(scope.root.id, scope.prefix), File.run_id != self._run_id
+            files.in_scope(scope.root.id, scope.prefix), FILE.c.run_id != self._run_id
         )
         after = b""
         # A single file's root has the empty path, which no other path of its scope precedes.

@@ -25,7 +25,7 @@ from library.catalog import spaces as catalog_spaces
 from library.catalog.connect import WRITES, open_engine, translated
 from library.catalog.files import now
 from library.catalog.rows import SpaceRow
-from library.catalog.schema import SCHEMA_REVISION, Meta
+from library.catalog.schema import META, SCHEMA_REVISION
 from library.config import SETTINGS_FILE, Settings, load_settings
 from library.errors import LibraryCorrupt, LibraryError, LibraryNotFound, LibraryTooNew, QueryError
 from library.lock import write_lock
@@ -188,7 +188,7 @@ class Library:
                 f"pictor than this one, which knows {SCHEMA_REVISION!r}; update pictor"
             )
         with self.reading() as connection:
-            found = connection.scalar(select(Meta.value).where(Meta.key == "library_id"))
+            found = connection.scalar(select(META.c.value).where(META.c.key == "library_id"))
         if found is None:
             raise LibraryCorrupt(f"the catalog {self._catalog_name} has lost its library id")
         self.library_id = found
@@ -211,10 +211,10 @@ class Library:
 
         with self.writing() as connection:
             upgrade(connection)
-            if connection.scalar(select(Meta.value).where(Meta.key == "library_id")) is None:
+            if connection.scalar(select(META.c.value).where(META.c.key == "library_id")) is None:
                 facts = {"library_id": str(uuid.uuid4()), "created_at": now()}
                 connection.execute(
-                    insert(Meta), [{"key": key, "value": value} for key, value in facts.items()]
+                    insert(META), [{"key": key, "value": value} for key, value in facts.items()]
                 )
 
 

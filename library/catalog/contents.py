@@ -12,13 +12,15 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from library.catalog import spaces
 from library.catalog.files import chunked, next_id
 from library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
-from library.catalog.schema import CaptionRow, Content, File, Item, RemovedVector, Vector
+from library.catalog.schema import CAPTION, CONTENT, FILE, ITEM, REMOVED_VECTOR, VECTOR
 from library.records import Caption, HalfMatrix
 
 
 def content_state(connection: Connection, digest: bytes) -> ContentState | None:
     """What is known of a content, by its hash."""
-    query = select(Content.id, Content.outcome, Content.reason).where(Content.hash == digest)
+    query = select(CONTENT.c.id, CONTENT.c.outcome, CONTENT.c.reason).where(
+        CONTENT.c.hash == digest
+    )
     row = connection.execute(query).first()
     return ContentState(*row) if row else None
 
@@ -27,7 +29,9 @@ def content_ids(connection: Connection, digests: Sequence[bytes]) -> dict[bytes,
     """The ids of those contents that are in the catalog."""
     found: dict[bytes, int] = {}
     for chunk in chunked(list(digests)):
-        rows = connection.execute(select(Content.hash, Content.id).where(Content.hash.in_(chunk)))
+        rows = connection.execute(
+            select(CONTENT.c.hash, CONTENT.c.id).where(CONTENT.c.hash.in_(chunk))
+        )
         found |= {digest: content_id for digest, content_id in rows}
     return found
 
@@ -35,29 +39,38 @@ def content_ids(connection: Connection, digests: Sequence[bytes]) -> dict[bytes,
 def content_states(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, ContentState]:
     """What is known of some contents, by their hashes."""
     found: dict[bytes, ContentState] = {}
-    columns = (Content.hash, Content.id, Content.outcome, Content.reason)
+    columns = (CONTENT.c.hash, CONTENT.c.id, CONTENT.c.outcome, CONTENT.c.reason)
     for chunk in chunked(list(digests)):
-        for row in connection.execute(select(*columns).where(Content.hash.in_(chunk))):
+        for row in connection.execute(select(*columns).where(CONTENT.c.hash.in_(chunk))):
             found[row[0]] = ContentState(*row[1:])
     return found
 
 
 def items(connection: Connection, item_ids: Sequence[int]) -> dict[int, ItemRow]:
     """Items with the facts of their contents, by id."""
-    columns = (Item.id, Item.content_id, Item.position, Item.time_s, Item.width, Item.height)
-    query = select(*columns, Content.hash, Content.taken_at).join(
-        Content, Content.id == Item.content_id
+    columns = (
+        ITEM.c.id,
+        ITEM.c.content_id,
+        ITEM.c.position,
+        ITEM.c.time_s,
+        ITEM.c.width,
+        ITEM.c.height,
+    )
+    query = select(*columns, CONTENT.c.hash, CONTENT.c.taken_at).join(
+        CONTENT, CONTENT.c.id == ITEM.c.content_id
     )
     found: dict[int, ItemRow] = {}
     for chunk in chunked(list(item_ids)):
-        for row in connection.execute(query.where(Item.id.in_(chunk))):
+        for row in connection.execute(query.where(ITEM.c.id.in_(chunk))):
             found[row[0]] = ItemRow(*row)
     return found
 
 
 def first_item(connection: Connection, content_id: int) -> int | None:
     """The id of a content's first item."""
-    query = select(Item.id).where(Item.content_id == content_id).order_by(Item.position).limit(1)
+    query = (
+        select(ITEM.c.id).where(ITEM.c.content_id == content_id).order_by(ITEM.c.position).limit(1)
+    )
     return connection.scalar(query)
 
 
@@ -65,10 +78,16 @@ def lacking_vectors(
     connection: Connection, space_id: int, after_id: int, limit: int
 ) -> list[tuple[int, bytes]]:
     """(id, hash) of contents with an item that has no vector in a space, ascending by id."""
-    there = select(Vector.id).where(Vector.space_id == space_id, Vector.item_id == Item.id).exists()
-    lacking = select(Item.content_id).where(Item.content_id > after_id, ~there)
-    lacking = lacking.distinct().order_by(Item.content_id).limit(limit)
-    query = select(Content.id, Content.hash).where(Content.id.in_(lacking)).order_by(Content.id)
+    there = (
+        select(VECTOR.c.id)
+        .where(VECTOR.c.space_id == space_id, VECTOR.c.item_id == ITEM.c.id)
+        .exists()
+    )
+    lacking = select(ITEM.c.content_id).where(ITEM.c.content_id > after_id, ~there)
+    lacking = lacking.distinct().order_by(ITEM.c.content_id).limit(limit)
+    query = (
+        select(CONTENT.c.id, CONTENT.c.hash).where(CONTENT.c.id.in_(lacking)).order_by(CONTENT.c.id)
+    )
     return [(content_id, digest) for content_id, digest in connection.execute(query)]
 
 
@@ -88,17 +107,17 @@ def apply(
         captions: texts that came with files whose contents were known already, by hash.
     """
     known = content_ids(connection, [change.hash for change in contents])
-    first_id = next_id(connection, Content)
+    first_id = next_id(connection, CONTENT)
     fresh = [change for change in contents if change.hash not in known]
     known |= {change.hash: first_id + i for i, change in enumerate(fresh)}
     if fresh:
         rows = [{"id": known[c.hash], "hash": c.hash} | _content_values(c) for c in fresh]
-        connection.execute(insert(Content), rows)
+        connection.execute(insert(CONTENT), rows)
     fresh_hashes = {change.hash for change in fresh}
     for change in contents:
         if change.hash not in fresh_hashes:
-            where = Content.id == known[change.hash]
-            connection.execute(update(Content).where(where).values(**_content_values(change)))
+            where = CONTENT.c.id == known[change.hash]
+            connection.execute(update(CONTENT).where(where).values(**_content_values(change)))
     _write_items(connection, contents, known, fresh_hashes)
     texts = {change.hash: change.captions for change in contents if change.captions}
     _add_captions(connection, dict(captions or {}) | texts)
@@ -145,15 +164,15 @@ def _write_items(
             for space_id, matrix in change.vectors.items():
                 vectors.setdefault(space_id, []).append((held[position], matrix[i]))
     if rows:
-        connection.execute(insert(Item), rows)
+        connection.execute(insert(ITEM), rows)
     for space_id, pairs in vectors.items():
         _write_vectors(connection, space_id, pairs)
 
 
 def _next_item_id(connection: Connection) -> int:
     """An id no item ever had: caches and open indexes may still know those of purged ones."""
-    removed = connection.scalar(select(func.max(RemovedVector.item_id)))
-    return max(next_id(connection, Item), int(removed or 0) + 1)
+    removed = connection.scalar(select(func.max(REMOVED_VECTOR.c.item_id)))
+    return max(next_id(connection, ITEM), int(removed or 0) + 1)
 
 
 def _held_items(connection: Connection, content_id: int, change: ContentChange) -> dict[int, int]:
@@ -162,7 +181,7 @@ def _held_items(connection: Connection, content_id: int, change: ContentChange) 
     Another setting, or a slow moment, gives a video other frames than before. Its old vectors in
     other spaces would stand for moments they do not show, so they go too and are made again.
     """
-    query = select(Item.position, Item.id, Item.time_s).where(Item.content_id == content_id)
+    query = select(ITEM.c.position, ITEM.c.id, ITEM.c.time_s).where(ITEM.c.content_id == content_id)
     rows = connection.execute(query).all()
     if not change.frames or {(r[0], r[2]) for r in rows} == {(f[0], f[1]) for f in change.frames}:
         return {position: item_id for position, item_id, _ in rows}
@@ -175,9 +194,9 @@ def _write_vectors(
 ) -> None:
     change = spaces.next_change(connection, space_id)
     for chunk in chunked([item_id for item_id, _ in pairs]):
-        where = (Vector.space_id == space_id, Vector.item_id.in_(chunk))
-        connection.execute(delete(Vector).where(*where))
-    first = next_id(connection, Vector)
+        where = (VECTOR.c.space_id == space_id, VECTOR.c.item_id.in_(chunk))
+        connection.execute(delete(VECTOR).where(*where))
+    first = next_id(connection, VECTOR)
     rows = [
         {
             "id": first + i,
@@ -188,7 +207,7 @@ def _write_vectors(
         }
         for i, (item_id, vector) in enumerate(pairs)
     ]
-    connection.execute(insert(Vector), rows)
+    connection.execute(insert(VECTOR), rows)
 
 
 def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Caption]]) -> None:
@@ -197,16 +216,16 @@ def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Capt
         return
     ids = content_ids(connection, sorted(captions))
     held: set[tuple[int, str, str, str]] = set()
-    columns = (CaptionRow.content_id, CaptionRow.language, CaptionRow.source, CaptionRow.text)
+    columns = (CAPTION.c.content_id, CAPTION.c.language, CAPTION.c.source, CAPTION.c.text)
     for chunk in chunked(sorted(ids.values())):
-        rows = connection.execute(select(*columns).where(CaptionRow.content_id.in_(chunk)))
+        rows = connection.execute(select(*columns).where(CAPTION.c.content_id.in_(chunk)))
         held |= {(r[0], r[1], r[2], r[3]) for r in rows}
     new = {
         (ids[digest], storable(c.language), storable(c.source), storable(c.text)): None
         for digest, texts in captions.items()
         for c in texts
     }
-    first = next_id(connection, CaptionRow)
+    first = next_id(connection, CAPTION)
     rows_to_add = [
         {
             "id": first + i,
@@ -218,13 +237,13 @@ def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Capt
         for i, key in enumerate(key for key in new if key not in held)
     ]
     if rows_to_add:
-        connection.execute(insert(CaptionRow), rows_to_add)
+        connection.execute(insert(CAPTION), rows_to_add)
 
 
 def captions_of(connection: Connection, content_id: int) -> list[Caption]:
     """The texts that came with a content, in the order they were found."""
-    columns = (CaptionRow.text, CaptionRow.language, CaptionRow.source)
-    query = select(*columns).where(CaptionRow.content_id == content_id).order_by(CaptionRow.id)
+    columns = (CAPTION.c.text, CAPTION.c.language, CAPTION.c.source)
+    query = select(*columns).where(CAPTION.c.content_id == content_id).order_by(CAPTION.c.id)
     return [Caption(*row) for row in connection.execute(query)]
 
 
@@ -234,7 +253,7 @@ def _write_files(
     others = {f.hash for f in files if f.hash is not None and f.hash not in known}
     ids = dict(known) | content_ids(connection, sorted(others))
     new: list[dict[str, Any]] = []
-    first = next_id(connection, File)
+    first = next_id(connection, FILE)
     for change in files:
         values = {
             "root_id": change.root_id,
@@ -253,44 +272,44 @@ def _write_files(
         else:
             if change.keeps_content:
                 del values["content_id"]
-            connection.execute(update(File).where(File.id == change.file_id).values(**values))
+            connection.execute(update(FILE).where(FILE.c.id == change.file_id).values(**values))
     if new:
-        connection.execute(insert(File), new)
+        connection.execute(insert(FILE), new)
 
 
 def purge_missing(connection: Connection) -> int:
     """Forget files that are missing from roots that can be reached; how many."""
-    return int(connection.execute(delete(File).where(File.missing_since.is_not(None))).rowcount)
+    return int(connection.execute(delete(FILE).where(FILE.c.missing_since.is_not(None))).rowcount)
 
 
 def purge_orphans(connection: Connection) -> int:
     """Forget contents that no file holds, with items, vectors and captions; how many."""
-    held = select(File.id).where(File.content_id == Content.id).exists()
-    orphans = list(connection.scalars(select(Content.id).where(~held)))
+    held = select(FILE.c.id).where(FILE.c.content_id == CONTENT.c.id).exists()
+    orphans = list(connection.scalars(select(CONTENT.c.id).where(~held)))
     for chunk in chunked(orphans):
         _remove_items(connection, chunk)
-        connection.execute(delete(CaptionRow).where(CaptionRow.content_id.in_(chunk)))
-        connection.execute(delete(Content).where(Content.id.in_(chunk)))
+        connection.execute(delete(CAPTION).where(CAPTION.c.content_id.in_(chunk)))
+        connection.execute(delete(CONTENT).where(CONTENT.c.id.in_(chunk)))
     return len(orphans)
 
 
 def _remove_items(connection: Connection, content_ids: Sequence[int]) -> None:
     """Forget the items of at most CHUNK contents, with their vectors."""
-    where = Item.content_id.in_(content_ids)
-    _remove_vectors(connection, list(connection.scalars(select(Item.id).where(where))))
-    connection.execute(delete(Item).where(where))
+    where = ITEM.c.content_id.in_(content_ids)
+    _remove_vectors(connection, list(connection.scalars(select(ITEM.c.id).where(where))))
+    connection.execute(delete(ITEM).where(where))
 
 
 def _remove_vectors(connection: Connection, item_ids: Sequence[int]) -> None:
     for chunk in chunked(list(item_ids)):
-        query = select(Vector.space_id, Vector.item_id).where(Vector.item_id.in_(chunk))
+        query = select(VECTOR.c.space_id, VECTOR.c.item_id).where(VECTOR.c.item_id.in_(chunk))
         gone = connection.execute(query).all()
         changes = {s: spaces.next_change(connection, s) for s in {space_id for space_id, _ in gone}}
-        first = next_id(connection, RemovedVector)
+        first = next_id(connection, REMOVED_VECTOR)
         rows = [
             {"id": first + i, "space_id": space_id, "item_id": item_id, "change": changes[space_id]}
             for i, (space_id, item_id) in enumerate(gone)
         ]
-        connection.execute(delete(Vector).where(Vector.item_id.in_(chunk)))
+        connection.execute(delete(VECTOR).where(VECTOR.c.item_id.in_(chunk)))
         if rows:
-            connection.execute(insert(RemovedVector), rows)
+            connection.execute(insert(REMOVED_VECTOR), rows)

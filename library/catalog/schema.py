@@ -1,8 +1,11 @@
-"""The tables of the catalog, as SQLAlchemy models.
+"""The tables of the catalog, for SQLAlchemy.
 
 The catalog is the truth: everything else on disk is a cache of it. Paths are bytes, hashes are
 bytes, vectors are float16 blobs. Nothing here is peculiar to SQLite. `docs/storage-format.md`
 describes each column for people who read the file without pictor.
+
+They are tables and not mapped classes because every statement here works on sets of rows, and
+because loading SQLAlchemy's ORM takes a tenth of a cold query (benchmarks/cold_query.py).
 """
 
 from __future__ import annotations
@@ -13,16 +16,17 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    Column,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    Table,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: The newest migration; a test holds it equal to the head of the migration scripts.
 SCHEMA_REVISION = "0001"
@@ -30,180 +34,174 @@ SCHEMA_REVISION = "0001"
 #: SQLite only numbers rows by itself for INTEGER keys; elsewhere ids are 64-bit.
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
-
-class Base(DeclarativeBase):
-    """The models share one naming convention, so that migrations can name constraints."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+#: The tables share one naming convention, so that migrations can name constraints.
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 
-class Meta(Base):
-    """Facts about the library: `library_id`, `created_at`, and `next_default_space` for a time."""
-
-    __tablename__ = "meta"
-
-    key: Mapped[str] = mapped_column(Text, primary_key=True)
-    value: Mapped[str] = mapped_column(Text)
+def _id() -> Column[int]:
+    return Column("id", BigId, primary_key=True)
 
 
-class Root(Base):
-    """A folder, file, list or archive that was indexed. `state`: "reachable" or "unreachable"."""
-
-    __tablename__ = "root"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    kind: Mapped[str] = mapped_column(Text)
-    location: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    volume: Mapped[str] = mapped_column(Text, default="")
-    state: Mapped[str] = mapped_column(Text, default="reachable")
-    detail: Mapped[str] = mapped_column(Text, default="")
-    options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    scanned_at: Mapped[str | None] = mapped_column(Text)
+def _refers(name: str, target: str, **options: Any) -> Column[int]:
+    options = {"nullable": False} | options
+    return Column(name, BigId, ForeignKey(f"{target}.id"), **options)
 
 
-class Content(Base):
-    """Bytes, known by the BLAKE3 hash of all of them. Many files may hold one content.
-
-    `outcome` is "indexed", "skipped" or "failed"; only indexed contents have items.
-    """
-
-    __tablename__ = "content"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    outcome: Mapped[str] = mapped_column(Text)
-    reason: Mapped[str | None] = mapped_column(Text)
-    detail: Mapped[str | None] = mapped_column(Text)
-    format: Mapped[str] = mapped_column(Text, default="")
-    width: Mapped[int] = mapped_column(Integer, default=0)
-    height: Mapped[int] = mapped_column(Integer, default=0)
-    orientation: Mapped[int] = mapped_column(Integer, default=1)
-    taken_at: Mapped[str | None] = mapped_column(Text)
-    camera: Mapped[str | None] = mapped_column(Text)
-    lens: Mapped[str | None] = mapped_column(Text)
-    latitude: Mapped[float | None] = mapped_column(Float)
-    longitude: Mapped[float | None] = mapped_column(Float)
-    altitude_m: Mapped[float | None] = mapped_column(Float)
-    rating: Mapped[int | None] = mapped_column(Integer)
-    keywords: Mapped[list[str]] = mapped_column(JSON, default=list)
-    title: Mapped[str | None] = mapped_column(Text)
-    description: Mapped[str | None] = mapped_column(Text)
-    duration_s: Mapped[float | None] = mapped_column(Float)
-    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)
+def _required(name: str, kind: Any, **options: Any) -> Column[Any]:
+    return Column(name, kind, nullable=False, **options)
 
 
-class File(Base):
-    """A path under a root. `run_id` is the last run that changed the row.
+#: Facts about the library: `library_id`, `created_at`, and `next_default_space` for a time.
+META = Table(
+    "meta",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    _required("value", Text),
+)
 
-    `missing_since` is set while the path is gone from a root that can be reached.
-    """
+#: A folder, file, list or archive that was indexed. `state`: "reachable" or "unreachable".
+ROOT = Table(
+    "root",
+    METADATA,
+    _id(),
+    _required("kind", Text),
+    _required("location", LargeBinary, unique=True),
+    _required("volume", Text, default=""),
+    _required("state", Text, default="reachable"),
+    _required("detail", Text, default=""),
+    _required("options", JSON, default=dict),
+    Column("scanned_at", Text),
+)
 
-    __tablename__ = "file"
-    __table_args__ = (UniqueConstraint("root_id", "path"), Index(None, "outcome", "run_id"))
+#: Bytes, known by the BLAKE3 hash of all of them. Many files may hold one content. `outcome` is
+#: "indexed", "skipped" or "failed"; only indexed contents have items.
+CONTENT = Table(
+    "content",
+    METADATA,
+    _id(),
+    _required("hash", LargeBinary(32), unique=True),
+    _required("size_bytes", BigInteger),
+    _required("outcome", Text),
+    Column("reason", Text),
+    Column("detail", Text),
+    _required("format", Text, default=""),
+    _required("width", Integer, default=0),
+    _required("height", Integer, default=0),
+    _required("orientation", Integer, default=1),
+    Column("taken_at", Text),
+    Column("camera", Text),
+    Column("lens", Text),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("altitude_m", Float),
+    Column("rating", Integer),
+    _required("keywords", JSON, default=list),
+    Column("title", Text),
+    Column("description", Text),
+    Column("duration_s", Float),
+    _required("warnings", JSON, default=list),
+)
 
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    root_id: Mapped[int] = mapped_column(ForeignKey("root.id"))
-    path: Mapped[bytes] = mapped_column(LargeBinary)
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    mtime_ns: Mapped[int] = mapped_column(BigInteger)
-    content_id: Mapped[int | None] = mapped_column(ForeignKey("content.id"), index=True)
-    outcome: Mapped[str] = mapped_column(Text)
-    reason: Mapped[str | None] = mapped_column(Text)
-    detail: Mapped[str | None] = mapped_column(Text)
-    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"))
-    missing_since: Mapped[str | None] = mapped_column(Text)
+#: A path under a root. `run_id` is the last run that changed the row. `missing_since` is set while
+#: the path is gone from a root that can be reached.
+FILE = Table(
+    "file",
+    METADATA,
+    _id(),
+    _refers("root_id", "root"),
+    _required("path", LargeBinary),
+    _required("size_bytes", BigInteger),
+    _required("mtime_ns", BigInteger),
+    _refers("content_id", "content", index=True, nullable=True),
+    _required("outcome", Text),
+    Column("reason", Text),
+    Column("detail", Text),
+    _refers("run_id", "run"),
+    Column("missing_since", Text),
+    UniqueConstraint("root_id", "path"),
+    Index(None, "outcome", "run_id"),
+)
 
+#: What a search returns: a still, or one frame of a video or animation.
+ITEM = Table(
+    "item",
+    METADATA,
+    _id(),
+    _refers("content_id", "content"),
+    _required("position", Integer),
+    Column("time_s", Float),
+    _required("width", Integer),
+    _required("height", Integer),
+    UniqueConstraint("content_id", "position"),
+)
 
-class Item(Base):
-    """What a search returns: a still, or one frame of a video or animation."""
+#: The vectors of one encoder at one revision with one preprocessing. `state`: "building" until
+#: every item has a vector, then "ready". `last_change` is the number of the newest transaction
+#: that touched its vectors: numbers rise in random steps, so that a cache stamped with one fits
+#: one history of one catalog only.
+SPACE = Table(
+    "space",
+    METADATA,
+    _id(),
+    _required("encoder", Text),
+    _required("fingerprint", Text, unique=True),
+    _required("card", JSON),
+    _required("dimension", Integer),
+    _required("state", Text),
+    _required("is_default", Boolean),
+    _required("last_change", BigInteger, default=0),
+)
 
-    __tablename__ = "item"
-    __table_args__ = (UniqueConstraint("content_id", "position"),)
+#: One item's vector in one space: `dimension` little-endian float16 values of unit norm.
+VECTOR = Table(
+    "vector",
+    METADATA,
+    _id(),
+    _refers("space_id", "space"),
+    _refers("item_id", "item", index=True),
+    _required("change", BigInteger),
+    _required("data", LargeBinary),
+    UniqueConstraint("space_id", "item_id"),
+    Index(None, "space_id", "change"),
+)
 
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    content_id: Mapped[int] = mapped_column(ForeignKey("content.id"))
-    position: Mapped[int] = mapped_column(Integer)
-    time_s: Mapped[float | None] = mapped_column(Float)
-    width: Mapped[int] = mapped_column(Integer)
-    height: Mapped[int] = mapped_column(Integer)
+#: An item id whose vector left a space at `change`, so that a cache can follow.
+REMOVED_VECTOR = Table(
+    "removed_vector",
+    METADATA,
+    _id(),
+    _refers("space_id", "space"),
+    _required("item_id", BigInteger),
+    _required("change", BigInteger),
+    Index(None, "space_id", "change"),
+)
 
+#: A text that came with a content, for example from a shard's .txt.
+CAPTION = Table(
+    "caption",
+    METADATA,
+    _id(),
+    _refers("content_id", "content", index=True),
+    _required("language", Text),
+    _required("source", Text),
+    _required("text", Text),
+)
 
-class Space(Base):
-    """The vectors of one encoder at one revision with one preprocessing.
-
-    `state`: "building" until every item has a vector, then "ready". `last_change` is the number of
-    the newest transaction that touched its vectors: numbers rise in random steps, so that a cache
-    stamped with one fits one history of one catalog only.
-    """
-
-    __tablename__ = "space"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    encoder: Mapped[str] = mapped_column(Text)
-    fingerprint: Mapped[str] = mapped_column(Text, unique=True)
-    card: Mapped[dict[str, Any]] = mapped_column(JSON)
-    dimension: Mapped[int] = mapped_column(Integer)
-    state: Mapped[str] = mapped_column(Text)
-    is_default: Mapped[bool] = mapped_column(Boolean)
-    last_change: Mapped[int] = mapped_column(BigInteger, default=0)
-
-
-class Vector(Base):
-    """One item's vector in one space: `dimension` little-endian float16 values of unit norm."""
-
-    __tablename__ = "vector"
-    __table_args__ = (UniqueConstraint("space_id", "item_id"), Index(None, "space_id", "change"))
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    space_id: Mapped[int] = mapped_column(ForeignKey("space.id"))
-    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), index=True)
-    change: Mapped[int] = mapped_column(BigInteger)
-    data: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class RemovedVector(Base):
-    """An item id whose vector left a space at `change`, so that a cache can follow."""
-
-    __tablename__ = "removed_vector"
-    __table_args__ = (Index(None, "space_id", "change"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    space_id: Mapped[int] = mapped_column(ForeignKey("space.id"))
-    item_id: Mapped[int] = mapped_column(BigInteger)
-    change: Mapped[int] = mapped_column(BigInteger)
-
-
-class CaptionRow(Base):
-    """A text that came with a content, for example from a shard's .txt."""
-
-    __tablename__ = "caption"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    content_id: Mapped[int] = mapped_column(ForeignKey("content.id"), index=True)
-    language: Mapped[str] = mapped_column(Text)
-    source: Mapped[str] = mapped_column(Text)
-    text: Mapped[str] = mapped_column(Text)
-
-
-class Run(Base):
-    """One indexing run. `state`: "running", "finished" or "interrupted" (a killed one stays
-    "running").
-
-    `summary` holds the counts that the run printed.
-    """
-
-    __tablename__ = "run"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    started_at: Mapped[str] = mapped_column(Text)
-    finished_at: Mapped[str | None] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(Text)
-    summary: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+#: One indexing run. `state`: "running", "finished" or "interrupted" (a killed one stays
+#: "running"). `summary` holds the counts that the run printed.
+RUN = Table(
+    "run",
+    METADATA,
+    _id(),
+    _required("started_at", Text),
+    Column("finished_at", Text),
+    _required("state", Text),
+    _required("summary", JSON, default=dict),
+)

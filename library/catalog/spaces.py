@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from library.catalog.files import next_id
 from library.catalog.rows import SpaceRow
-from library.catalog.schema import Content, File, Item, Meta, RemovedVector, Root, Space, Vector
+from library.catalog.schema import CONTENT, FILE, ITEM, META, REMOVED_VECTOR, ROOT, SPACE, VECTOR
 from library.errors import LibraryCorrupt
 from library.records import EncoderCard, HalfMatrix, IdArray
 
@@ -26,18 +26,18 @@ _NEXT_DEFAULT = "next_default_space"
 
 def spaces(connection: Connection) -> list[SpaceRow]:
     """Every space, the default one first."""
-    columns = (Space.id, Space.encoder, Space.fingerprint, Space.card, Space.dimension)
-    query = select(*columns, Space.state, Space.is_default, Space.last_change)
-    rows = connection.execute(query.order_by(Space.is_default.desc(), Space.id))
+    columns = (SPACE.c.id, SPACE.c.encoder, SPACE.c.fingerprint, SPACE.c.card, SPACE.c.dimension)
+    query = select(*columns, SPACE.c.state, SPACE.c.is_default, SPACE.c.last_change)
+    rows = connection.execute(query.order_by(SPACE.c.is_default.desc(), SPACE.c.id))
     return [SpaceRow(r[0], r[1], r[2], EncoderCard.from_json(r[3]), *r[4:]) for r in rows]
 
 
 def add_space(connection: Connection, card: EncoderCard, *, default: bool) -> int:
     """A new space in state "building"; its id."""
-    space_id = next_id(connection, Space)
+    space_id = next_id(connection, SPACE)
     facts = {"encoder": card.id, "fingerprint": card.fingerprint, "dimension": card.dimension}
     connection.execute(
-        insert(Space).values(
+        insert(SPACE).values(
             id=space_id,
             card=card.to_json(),
             state="building",
@@ -51,46 +51,46 @@ def add_space(connection: Connection, card: EncoderCard, *, default: bool) -> in
 
 def remove_space(connection: Connection, space_id: int) -> None:
     """Forget a space that has no vectors."""
-    connection.execute(delete(Space).where(Space.id == space_id))
+    connection.execute(delete(SPACE).where(SPACE.c.id == space_id))
 
 
 def set_state(connection: Connection, space_id: int, state: str) -> None:
     """Mark a space "building" or "ready"."""
-    connection.execute(update(Space).where(Space.id == space_id).values(state=state))
+    connection.execute(update(SPACE).where(SPACE.c.id == space_id).values(state=state))
 
 
 def set_default(connection: Connection, space_id: int) -> None:
     """Make one space the one that answers when none is named."""
-    connection.execute(update(Space).values(is_default=Space.id == space_id))
-    connection.execute(delete(Meta).where(Meta.key == _NEXT_DEFAULT))
+    connection.execute(update(SPACE).values(is_default=SPACE.c.id == space_id))
+    connection.execute(delete(META).where(META.c.key == _NEXT_DEFAULT))
 
 
 def plan_default(connection: Connection, space_id: int) -> None:
     """Note that a space is to become the default one once it is complete."""
-    connection.execute(delete(Meta).where(Meta.key == _NEXT_DEFAULT))
-    connection.execute(insert(Meta).values(key=_NEXT_DEFAULT, value=str(space_id)))
+    connection.execute(delete(META).where(META.c.key == _NEXT_DEFAULT))
+    connection.execute(insert(META).values(key=_NEXT_DEFAULT, value=str(space_id)))
 
 
 def planned_default(connection: Connection) -> int | None:
     """The space that is to become the default one, if one was named."""
-    value = connection.scalar(select(Meta.value).where(Meta.key == _NEXT_DEFAULT))
+    value = connection.scalar(select(META.c.value).where(META.c.key == _NEXT_DEFAULT))
     return None if value is None else int(value)
 
 
 def count_vectors(connection: Connection, space_id: int) -> int:
     """Vectors in a space."""
-    query = select(func.count()).select_from(Vector).where(Vector.space_id == space_id)
+    query = select(func.count()).select_from(VECTOR).where(VECTOR.c.space_id == space_id)
     return int(connection.scalar(query) or 0)
 
 
 def count_items(connection: Connection) -> int:
     """Items of the library."""
-    return int(connection.scalar(select(func.count()).select_from(Item)) or 0)
+    return int(connection.scalar(select(func.count()).select_from(ITEM)) or 0)
 
 
 def count_contents(connection: Connection) -> int:
     """Contents that are indexed."""
-    query = select(func.count()).select_from(Content).where(Content.outcome == "indexed")
+    query = select(func.count()).select_from(CONTENT).where(CONTENT.c.outcome == "indexed")
     return int(connection.scalar(query) or 0)
 
 
@@ -107,10 +107,12 @@ def vector_blocks(
     """
     last = 0
     while True:
-        query = select(Vector.id, Vector.item_id, Vector.data).where(Vector.space_id == space_id)
+        query = select(VECTOR.c.id, VECTOR.c.item_id, VECTOR.c.data).where(
+            VECTOR.c.space_id == space_id
+        )
         if after_change >= 0:
-            query = query.where(Vector.change > after_change)
-        query = query.where(Vector.id > last).order_by(Vector.id).limit(BLOCK)
+            query = query.where(VECTOR.c.change > after_change)
+        query = query.where(VECTOR.c.id > last).order_by(VECTOR.c.id).limit(BLOCK)
         rows = connection.execute(query).all()
         if not rows:
             return
@@ -130,24 +132,24 @@ def vectors_of(
     connection: Connection, space_id: int, dimension: int, item_ids: list[int]
 ) -> dict[int, HalfMatrix]:
     """The stored vectors of some items, each (d,) float16."""
-    query = select(Vector.item_id, Vector.data).where(Vector.space_id == space_id)
-    rows = connection.execute(query.where(Vector.item_id.in_(item_ids)))
+    query = select(VECTOR.c.item_id, VECTOR.c.data).where(VECTOR.c.space_id == space_id)
+    rows = connection.execute(query.where(VECTOR.c.item_id.in_(item_ids)))
     return {item_id: np.frombuffer(data, dtype=LITTLE_FLOAT16) for item_id, data in rows}
 
 
 def removed_since(connection: Connection, space_id: int, after_change: int) -> IdArray:
     """Item ids whose vectors left a space after `after_change`."""
-    query = select(RemovedVector.item_id).where(
-        RemovedVector.space_id == space_id, RemovedVector.change > after_change
+    query = select(REMOVED_VECTOR.c.item_id).where(
+        REMOVED_VECTOR.c.space_id == space_id, REMOVED_VECTOR.c.change > after_change
     )
     return np.array(connection.scalars(query).all(), dtype=np.int64)
 
 
 def next_change(connection: Connection, space_id: int) -> int:
     """Number one more transaction that touches a space's vectors."""
-    value = Space.last_change + 1 + secrets.randbelow(MAX_STEP)
-    connection.execute(update(Space).where(Space.id == space_id).values(last_change=value))
-    return int(connection.scalar(select(Space.last_change).where(Space.id == space_id)) or 0)
+    value = SPACE.c.last_change + 1 + secrets.randbelow(MAX_STEP)
+    connection.execute(update(SPACE).where(SPACE.c.id == space_id).values(last_change=value))
+    return int(connection.scalar(select(SPACE.c.last_change).where(SPACE.c.id == space_id)) or 0)
 
 
 def has_change(connection: Connection, space_id: int, change: int) -> bool:
@@ -158,36 +160,38 @@ def has_change(connection: Connection, space_id: int, change: int) -> bool:
     """
     if change == 0:
         return True
-    return any(
-        connection.scalar(
-            select(table.id).where(table.space_id == space_id, table.change == change).limit(1)
-        )
-        is not None
-        for table in (Vector, RemovedVector)
-    )
+    for table in (VECTOR, REMOVED_VECTOR):
+        query = select(table.c.id).where(table.c.space_id == space_id, table.c.change == change)
+        if connection.scalar(query.limit(1)) is not None:
+            return True
+    return False
 
 
 def last_change(connection: Connection, space_id: int) -> int:
     """The number of the newest change of a space."""
-    return int(connection.scalar(select(Space.last_change).where(Space.id == space_id)) or 0)
+    return int(connection.scalar(select(SPACE.c.last_change).where(SPACE.c.id == space_id)) or 0)
 
 
 def count_misshapen(connection: Connection, space_id: int, dimension: int) -> int:
     """Stored vectors that have not `dimension` values; for `verify`."""
     size = dimension * LITTLE_FLOAT16.itemsize
-    query = select(func.count()).where(Vector.space_id == space_id)
-    return int(connection.scalar(query.where(func.length(Vector.data) != size)) or 0)
+    query = select(func.count()).where(VECTOR.c.space_id == space_id)
+    return int(connection.scalar(query.where(func.length(VECTOR.c.data) != size)) or 0)
 
 
 def count_lacking(connection: Connection, space_id: int) -> int:
     """Items without a vector in a space, of contents that lie where they can be read."""
-    there = select(Vector.id).where(Vector.space_id == space_id, Vector.item_id == Item.id).exists()
-    placed = (
-        select(File.id)
-        .join(Root, Root.id == File.root_id)
-        .where(File.content_id == Item.content_id, File.missing_since.is_(None))
-        .where(Root.state == "reachable")
+    there = (
+        select(VECTOR.c.id)
+        .where(VECTOR.c.space_id == space_id, VECTOR.c.item_id == ITEM.c.id)
         .exists()
     )
-    query = select(func.count()).select_from(Item).where(~there, placed)
+    placed = (
+        select(FILE.c.id)
+        .join(ROOT, ROOT.c.id == FILE.c.root_id)
+        .where(FILE.c.content_id == ITEM.c.content_id, FILE.c.missing_since.is_(None))
+        .where(ROOT.c.state == "reachable")
+        .exists()
+    )
+    query = select(func.count()).select_from(ITEM).where(~there, placed)
     return int(connection.scalar(query) or 0)

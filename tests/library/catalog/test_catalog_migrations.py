@@ -12,7 +12,7 @@ from sqlalchemy import inspect
 
 from library.catalog.connect import open_engine
 from library.catalog.migrate import alembic_config, upgrade
-from library.catalog.schema import SCHEMA_REVISION, Base
+from library.catalog.schema import METADATA, SCHEMA_REVISION
 
 
 def test_the_newest_migration_is_the_revision_this_release_knows() -> None:
@@ -26,7 +26,7 @@ def test_the_migrated_schema_is_that_of_the_models(tmp_path: Path) -> None:
         upgrade(connection)
         upgrade(connection)  # a second time does nothing
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
 
@@ -37,5 +37,5 @@ def test_every_downgrade_works_and_leaves_nothing(tmp_path: Path) -> None:
         command.downgrade(alembic_config(connection), "base")
         assert inspect(connection).get_table_names() == ["alembic_version"]
         upgrade(connection)
-        assert set(inspect(connection).get_table_names()) > set(Base.metadata.tables)
+        assert set(inspect(connection).get_table_names()) > set(METADATA.tables)
     engine.dispose()
