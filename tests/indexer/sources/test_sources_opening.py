@@ -40,7 +40,7 @@ def kind_of(path: Path) -> RootKind:
         ("empty", b"", RootKind.FILE),
         ("x.svg", b"<svg></svg>", RootKind.FILE),
         ("x.md", b"# title\nno such file\n", RootKind.FILE),
-        ("x.gz", gzip.compress(b"no tar"), RootKind.FILE),
+        ("x.gz", gzip.compress(b"no tar", mtime=0), RootKind.FILE),
         ("x.bz2", bz2.compress(b"no tar" * 1000), RootKind.FILE),
         ("x.TXT", b"no/such/file.jpg\n", RootKind.LIST),
         ("empty.lst", b"", RootKind.LIST),
