@@ -12,8 +12,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.made: ## the virtual environment
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pictor needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …" or 0)'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pictor needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …" or 0)'
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml

@@ -51,3 +51,25 @@ class Silent:
     def should_stop(self) -> bool:
         """Never."""
         return False
+
+
+class Remembering:
+    """An observer that passes everything on to another one and keeps the notices."""
+
+    def __init__(self, other: Observer) -> None:
+        """Nothing was noticed yet."""
+        self._other = other
+        self.notices: list[str] = []
+
+    def progress(self, state: Progress) -> None:
+        """Passed on."""
+        self._other.progress(state)
+
+    def notice(self, text: str) -> None:
+        """Kept, and passed on."""
+        self.notices.append(text)
+        self._other.notice(text)
+
+    def should_stop(self) -> bool:
+        """What the other one says."""
+        return self._other.should_stop()

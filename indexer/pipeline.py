@@ -78,7 +78,6 @@ class Pipeline:
         self._unsaved = 0
         self._held_before = 0
         self._settled = 0
-        self._notices: list[str] = []
 
     def run(self, scopes: Sequence[Scope]) -> Summary:
         """Scan, read, encode and commit; the counts.
@@ -289,7 +288,7 @@ class Pipeline:
             seconds=round(time.monotonic() - started, 3),
             interrupted=stopped,
             unreachable=tuple(dict.fromkeys([*unreachable, *lost.values()])),
-            notices=tuple(self._notices),
+            notices=(),  # the run's observer has them
         )
         state = "interrupted" if stopped else "finished"
         with self._library.writing() as connection:
@@ -344,7 +343,6 @@ class Pipeline:
     # --- telling
 
     def _notice(self, text: str) -> None:
-        self._notices.append(text)
         self._observer.notice(text)
 
     def _show(self, scan: Scan) -> None:

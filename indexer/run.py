@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from indexer import roots
-from indexer.observer import Observer, Silent
+from indexer.observer import Observer, Remembering, Silent
 from indexer.pipeline import Pipeline, Summary
 from indexer.sources.base import ScanOptions
 from indexer.spaces import opened
@@ -32,7 +33,7 @@ def index(
         LibraryLocked: another process writes the library.
         ModelError: a named encoder cannot be had.
     """
-    observer = observer or Silent()
+    remembering = Remembering(observer or Silent())
     settings = library.settings.index
     options = ScanOptions(
         include=settings.include,
@@ -45,5 +46,6 @@ def index(
         if retry:
             with library.writing() as connection:
                 files.forget_stat(connection, [Outcome.FAILED, Outcome.SKIPPED])
-        with opened(library, encoders, encoder_options(library), observer) as spaces:
-            return Pipeline(library, spaces, observer, retry=retry).run(scopes)
+        with opened(library, encoders, encoder_options(library), remembering) as spaces:
+            summary = Pipeline(library, spaces, remembering, retry=retry).run(scopes)
+    return replace(summary, notices=tuple(remembering.notices))

@@ -116,10 +116,12 @@ def opened(
         ModelError: a named encoder cannot be had.
     """
     _add_named(library, names, options, observer)
+    rows = library.spaces()
+    if options.device not in ("auto", "cpu") and BUILTIN in [row.encoder for row in rows]:
+        observer.notice(f"the built-in encoder runs on the CPU, not on {options.device!r}")
     specs: list[ImageSpec] = []
     open_spaces = [
-        OpenSpace(row, _spec_index(row, specs), _loader(library, row, options))
-        for row in library.spaces()
+        OpenSpace(row, _spec_index(row, specs), _loader(library, row, options)) for row in rows
     ]
     spaces = OpenSpaces(open_spaces, specs, observer)
     try:
@@ -158,8 +160,20 @@ def _add_named(
             _add(library, card, options)
         if names and i == 0:
             row = next(row for row in library.spaces() if row.fingerprint == card.fingerprint)
-            with library.writing() as connection:
-                catalog_spaces.plan_default(connection, row.id)
+            _plan_default(library, row, observer)
+
+
+def _plan_default(library: Library, row: SpaceRow, observer: Observer) -> None:
+    """Let a space become the default one when it is complete, unless words would lose theirs."""
+    default = library.space()
+    if default.card.has_text and not row.card.has_text:
+        observer.notice(
+            f"{row.encoder} finds by images only, so {default.encoder} stays the default; "
+            f"ask it with: --encoder {row.encoder}"
+        )
+        return
+    with library.writing() as connection:
+        catalog_spaces.plan_default(connection, row.id)
 
 
 def _add(library: Library, card: EncoderCard, options: EncoderOptions) -> None:

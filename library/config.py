@@ -11,11 +11,12 @@ import dataclasses
 import difflib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import platformdirs
 
@@ -133,6 +134,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
 def names() -> list[str]:
     """Every setting as "section.key"."""
     return [f"{section}.{key}" for section in SECTIONS for key in _types(section)]
@@ -212,6 +216,8 @@ def _checked(name: str, value: Any, kind: Any, origin: str) -> Any:
         raise ConfigError(
             f"{origin}: {name} must be one of {', '.join(_CHOICES[name])}; not {value!r}"
         )
+    if name == "encoder.device" and not _DEVICE.fullmatch(value):
+        raise ConfigError(f"{origin}: {name} must be auto, cpu, cuda, cuda:N or mps; not {value!r}")
     return value
 
 
@@ -219,14 +225,15 @@ def _parse(text: str, kind: Any, origin: str) -> Any:
     """The value that an environment variable's text means."""
     if kind is str:
         return text
-    if get_origin(kind) is tuple and get_args(kind)[0] is str:
+    if get_origin(kind) is tuple and not text.lstrip().startswith("["):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if kind is bool and text.lower() in ("1", "true", "yes", "on", "0", "false", "no", "off"):
         return text.lower() in ("1", "true", "yes", "on")
     try:
         return json.loads(text)
     except ValueError:
-        raise ConfigError(f"{origin}: {text!r} is not of type {kind.__name__}") from None
+        name = "list of strings" if get_origin(kind) is tuple else kind.__name__
+        raise ConfigError(f"{origin}: {text!r} is not of type {name}") from None
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -44,12 +44,14 @@ class Library:
         library_id: a UUID made with the library; caches carry it.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, *, is_frozen: bool = False) -> None:
         """Use `Library.open` or `Library.create`."""
         self.path = path
         self.settings = settings
         where = settings.library.catalog_url or path / CATALOG_FILE
-        self._engine = open_engine(where, settings.library.busy_timeout_s)
+        wait_s = settings.library.busy_timeout_s
+        self._engine = open_engine(where, wait_s, is_frozen=is_frozen)
+        self._is_frozen = is_frozen
         self._writing_engine = self._engine.execution_options(**{WRITES: True})
         self._catalog_name = settings.library.catalog_url or repr(str(path / CATALOG_FILE))
         self.library_id = ""
@@ -69,7 +71,16 @@ class Library:
             raise LibraryNotFound(
                 f"there is no library at {str(path)!r}; make one with: pictor index FOLDER"
             )
-        library = cls(path, settings)
+        try:
+            return cls._checked(path, settings, is_frozen=False)
+        except LibraryError:
+            if settings.library.catalog_url or not _can_be_read_frozen(path):
+                raise
+        return cls._checked(path, settings, is_frozen=True)
+
+    @classmethod
+    def _checked(cls, path: Path, settings: Settings, *, is_frozen: bool) -> Library:
+        library = cls(path, settings, is_frozen=is_frozen)
         try:
             library._check_schema()
         except BaseException:
@@ -130,6 +141,11 @@ class Library:
         Raises:
             LibraryLocked: another process is.
         """
+        if self._is_frozen:
+            raise LibraryError(
+                f"the library {str(self.path)!r} cannot be written: its disk is full or read-only, "
+                "or it is another user's; it can be searched, but not be changed"
+            )
         with write_lock(self.path):
             yield
 
@@ -153,7 +169,8 @@ class Library:
             )
         if encoder is None:
             return rows[0]
-        named = [row for row in rows if encoder in (row.encoder, row.encoder.rpartition("/")[2])]
+        wanted = {encoder, os.path.abspath(encoder)}
+        named = [row for row in rows if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
         if not named:
             have = ", ".join(row.encoder for row in rows)
             raise QueryError(
@@ -216,6 +233,16 @@ class Library:
                 connection.execute(
                     insert(META), [{"key": key, "value": value} for key, value in facts.items()]
                 )
+
+
+def _can_be_read_frozen(path: Path) -> bool:
+    """Whether a catalog that cannot be opened as usual is whole in its one file.
+
+    SQLite keeps a log beside a database that is open. On read-only media, in another user's folder
+    or on a full disk it cannot make one; where none was left behind, none is needed to read.
+    """
+    log = path / f"{CATALOG_FILE}-wal"
+    return not log.exists() or log.stat().st_size == 0
 
 
 def settings_of(path: Path) -> Settings:

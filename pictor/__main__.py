@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 GARBAGE_THRESHOLD = 50_000  # new objects before the collector looks; Python's own is 700
+
+
+def _leave(number: int, frame: object) -> None:
+    """Answer to Ctrl-C until a verb has its own: nothing is lost, and there is nothing to say.
+
+    An exception would not do: raised while a native module loads, it becomes that module's error.
+    """
+    os._exit(INTERRUPTED)
 
 
 def main() -> None:
@@ -17,14 +27,18 @@ def main() -> None:
     # Loading modules makes a hundred thousand objects that stay: looking for garbage among them
     # every 700 takes a tenth of a short command's time.
     gc.set_threshold(GARBAGE_THRESHOLD)
-    try:
-        from pictor.cli.main import INTERRUPTED, cli
-    except KeyboardInterrupt:  # Ctrl-C while the first modules load
-        sys.exit(130)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _leave)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us, as cron may do
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    from pictor.cli.main import cli
+
     try:
         cli(prog_name="pictor")
-    except KeyboardInterrupt:  # outside of the verbs, such as while options are read
-        sys.exit(INTERRUPTED)
+    except OSError as error:  # help that cannot be printed, say to a full disk
+        sys.stderr.write(f"Error: {error.strerror}\n")
+        os._exit(1)  # Python's own exit would try to print once more
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class OpenLibrary:
         self._settings = settings
         self._library: Library | None = None
         self._engine: Engine | None = None
+        self._is_closed = False
 
     def __enter__(self) -> OpenLibrary:
         return self
@@ -63,7 +64,8 @@ class OpenLibrary:
         self.close()
 
     def close(self) -> None:
-        """Release files, indexes and towers."""
+        """Release files, indexes and towers. No verb can be used afterwards."""
+        self._is_closed = True
         if self._engine is not None:
             self._engine.close()
         if self._library is not None:
@@ -173,6 +175,8 @@ class OpenLibrary:
     def _open(self, *, create: bool = False) -> Library:
         from library.library import Library
 
+        if self._is_closed:
+            raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
         if self._library is None:
             try:
                 self._library = Library.open(self.path, self._settings)

@@ -71,6 +71,8 @@ def check_target(path: Path) -> None:
     Raises:
         PictorError: something else has that name.
     """
+    if not path.parent.is_dir():
+        raise PictorError(f"there is no folder {str(path.parent)!r} to write {path.name!r} into")
     if not os.path.lexists(path):
         return
     if path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,17 +34,25 @@ class ImagePart:
 
 Part = TextPart | ImagePart
 
+_PATH_STARTS = ("/", "./", "../", "~/")
+_ENDING = re.compile(r"/|\.\w+$")
+
 
 def parse(argument: str) -> Part:
-    """A link or the path of an existing file is an image; anything else is text.
+    """A link, or the path of an existing file, is an image; anything else is text.
+
+    A bare word is always text, though a file of that name may lie in the current folder: a path has
+    a "/" or an ending. What begins like a path (/, ./, ../, ~/) but names no file is a mistake.
 
     Raises:
-        QueryError: the text is empty, over-long, or names a folder where an image was meant.
+        QueryError: the text is empty or over-long, or a path names no file.
     """
     if argument.startswith(("http://", "https://")):
         return ImagePart(os.fsencode(argument))
-    if _is_file(argument):
-        return ImagePart(os.path.abspath(os.fsencode(argument)))
+    if argument.startswith(_PATH_STARTS):
+        return image(os.path.expanduser(argument))
+    if _ENDING.search(argument) and _is_file(argument):
+        return image(argument)
     return text(argument)
 
 
@@ -57,7 +66,7 @@ def image(argument: str | bytes | os.PathLike[str]) -> ImagePart:
     part = ImagePart(location)
     if part.is_link:
         return part
-    if not os.path.isfile(location):
+    if b"\0" in location or not os.path.isfile(location):
         shown = location.decode("utf-8", errors="backslashreplace")
         raise QueryError(f"there is no image file at {shown!r}")
     return ImagePart(os.path.abspath(location))

@@ -38,6 +38,8 @@ def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path) -> None
         ("[index]\nworkers = true\n", "must be of type int"),
         ("[index]\ncheckpoint_s = nan\n", "at least"),
         ("[encoder]\ndtype = 'int4'\n", "must be one of"),
+        ("[encoder]\ndevice = 'gpu'\n", "must be auto, cpu, cuda"),
+        ("[encoder]\ndevice = 'cuda:x'\n", "must be auto, cpu, cuda"),
         ("[index]\nexclude = 'x'\n", "list of strings"),
         ("workers = 2\n", "must stand in a section"),
         ("[index\n", "not valid TOML"),
@@ -56,6 +58,10 @@ def test_lists_and_booleans_from_the_environment() -> None:
     settings = load_settings(None, environ)
     assert settings.index.exclude == ("*.tmp", "cache/")
     assert settings.index.hidden is True
+    bracketed = load_settings(None, {"PICTOR_INDEX__EXCLUDE": '["*.tmp", "a,b"]'})
+    assert bracketed.index.exclude == ("*.tmp", "a,b")
+    with pytest.raises(ConfigError, match="list of strings"):
+        load_settings(None, {"PICTOR_INDEX__EXCLUDE": '["*.tmp"'})
     with pytest.raises(ConfigError, match="PICTOR_INDEX__HIDDEN"):
         load_settings(None, {"PICTOR_INDEX__HIDDEN": "perhaps"})
     with pytest.raises(ConfigError, match="no setting"):

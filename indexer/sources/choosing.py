@@ -37,6 +37,17 @@ SYSTEM_NAMES = frozenset(
 )
 
 
+#: A folder with these is a library of ours; what stands in `LIBRARY_NAMES` there belongs to it.
+LIBRARY_MARKS = frozenset({b"catalog.sqlite", b"write.lock"})
+LIBRARY_NAMES = LIBRARY_MARKS | {
+    b"cache/",
+    b"catalog.sqlite-shm",
+    b"catalog.sqlite-wal",
+    b"settings.toml",
+    b"write.owner",
+}
+
+
 def is_hidden(name: bytes) -> bool:
     """Whether one part of a path is a hidden or system name."""
     if name.startswith(b"."):

@@ -22,7 +22,7 @@ from indexer.sources.base import (
     quoted,
     why,
 )
-from indexer.sources.choosing import SYSTEM_NAMES, Selector
+from indexer.sources.choosing import LIBRARY_MARKS, LIBRARY_NAMES, SYSTEM_NAMES, Selector
 from indexer.sources.descriptors import LONGEST_PATH, FarEntry, far_entries, identity
 from indexer.sources.pairing import pair_raws, sidecar_detail
 from library.errors import SourceError
@@ -163,6 +163,9 @@ class _Walk:
                 name += b"/"
             if globs is None or globs.matches(prefix + name):
                 entries[name] = entry
+        if entries.keys() >= LIBRARY_MARKS:  # a library of ours: what it holds is no collection
+            for name in [name for name in entries if name in LIBRARY_NAMES]:
+                del entries[name]
 
     def _is_folder(self, entry: _Entry) -> bool:
         try:

@@ -7,7 +7,9 @@ schema changes are transactional too.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +26,12 @@ from library.errors import LibraryCorrupt, LibraryError, LibraryFull, LibraryLoc
 WRITES = "pictor_writes"
 
 
-def open_engine(where: str | Path, busy_timeout_s: float) -> Engine:
+def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = False) -> Engine:
     """An engine for a database URL, or for a SQLite file; connections are made when first used.
+
+    Args:
+        is_frozen: the file lies where nothing can be written, not even SQLite's own log beside it;
+            it is read as it is.
 
     Raises:
         LibraryError: the URL names a database or driver that is not there.
@@ -33,12 +39,17 @@ def open_engine(where: str | Path, busy_timeout_s: float) -> Engine:
     try:
         if isinstance(where, Path):
             # Not as a URL, which takes no bytes outside UTF-8 and reads "?" and "%" as its own.
+            name = f"{_uri(where)}?mode=ro&immutable=1" if is_frozen else where
             engine = create_engine(
                 "sqlite:///catalog",
                 creator=lambda: sqlite3.connect(
-                    where, timeout=busy_timeout_s, check_same_thread=False
+                    name, timeout=busy_timeout_s, check_same_thread=False, uri=is_frozen
                 ),
             )
+            if is_frozen:
+                event.listen(engine, "connect", _begin_by_hand)
+                event.listen(engine, "begin", _begin_sqlite)
+                return engine
         elif where.startswith("sqlite"):
             engine = create_engine(where, connect_args={"timeout": busy_timeout_s})
         else:
@@ -55,8 +66,17 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # we begin transactions, see `open_engine`
+def _uri(path: Path) -> str:
+    """The file as SQLite's URI; its bytes are kept, whatever they are."""
+    return "file:" + urllib.parse.quote_from_bytes(os.fsencode(path))
+
+
+def _begin_by_hand(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we begin transactions, see `_begin_sqlite`
+
+
+def _configure_sqlite(connection: Any, record: object) -> None:
+    _begin_by_hand(connection, record)
     cursor = connection.cursor()
     try:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):

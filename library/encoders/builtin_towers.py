@@ -8,7 +8,9 @@ its pictures, so it keeps a copy of the towers it was filled with; to move on, i
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,8 +19,10 @@ from library.encoders.builtin_card import BUILTIN_FOLDER, read_builtin_card, rea
 from library.encoders.onnx_image import OnnxImageEncoder
 from library.encoders.onnx_text import OnnxTextEncoder
 from library.encoders.text_rules import TOKENIZER_JSON
-from library.errors import ModelNotAvailable
+from library.errors import LibraryFull, ModelNotAvailable
 from library.records import EncoderCard
+
+_LOG = logging.getLogger(__name__)
 
 
 def is_of_this_release(card: EncoderCard) -> bool:
@@ -27,16 +31,22 @@ def is_of_this_release(card: EncoderCard) -> bool:
 
 
 def keep_text(card: EncoderCard, folder: Path) -> None:
-    """Copy the package's text tower into `folder`, unless a whole copy is there."""
-    if is_of_this_release(card) and not towers.is_intact(folder, card):
-        towers.publish(folder, card, _copy_text)
+    """Copy the package's text tower into `folder`, unless a whole copy is there or no room is."""
+    _keep(card, folder, _copy_text)
 
 
 def keep_image(card: EncoderCard, cache_dir: Path) -> None:
     """Copy the package's image tower into a folder of its own below `cache_dir`, likewise."""
-    folder = image_folder(card, cache_dir)
-    if is_of_this_release(card) and not towers.is_intact(folder, card):
-        towers.publish(folder, card, _copy_image)
+    _keep(card, image_folder(card, cache_dir), _copy_image)
+
+
+def _keep(card: EncoderCard, folder: Path, copy: Callable[[Path], None]) -> None:
+    if not is_of_this_release(card) or towers.is_intact(folder, card):
+        return
+    try:
+        towers.publish(folder, card, copy)
+    except LibraryFull as error:  # the copy is for a later release; today nothing needs it
+        _LOG.warning("no copy of the built-in encoder was kept: %s", error)
 
 
 def image_folder(card: EncoderCard, cache_dir: Path) -> Path:

@@ -94,6 +94,8 @@ def _checked(wanted: Output) -> Output:
 
 
 def _show(hits: Sequence[Hit], wanted: Output, title: str) -> None:
+    if not hits:
+        output.say("no hits")
     if wanted.as_json:
         for hit in hits:
             output.write_json(hit_json(hit))
@@ -137,7 +139,6 @@ def hit_json(hit: Hit) -> JsonObject:
 
 def _write_table(hits: Sequence[Hit]) -> None:
     if not hits:
-        output.say("no hits")
         return
     headings = ["#", "score", "path", "size", "taken at"]
     has_times = any(hit.time_s is not None for hit in hits)

@@ -190,11 +190,30 @@ def test_an_image_only_space_answers_images_and_says_why_not_words(world: World,
         world.search("a picture")
 
 
-def test_words_go_to_a_space_that_knows_words(indexed: World, dino: str) -> None:
-    add(indexed, dino)
-    assert spaces(indexed)[dino] == (6, "ready", True)
+def test_an_encoder_without_words_does_not_become_the_default(indexed: World, dino: str) -> None:
+    summary = add(indexed, dino)
+    assert any("finds by images only" in notice for notice in summary.notices)
+    assert spaces(indexed)[dino] == (6, "ready", False)
     assert {hit.space for hit in indexed.search("a picture")} == {"builtin"}
-    assert {hit.space for hit in indexed.search(indexed.root / "0.png")} == {dino}
+    asked = indexed.search(indexed.root / "0.png", encoder=dino)
+    assert {hit.space for hit in asked} == {dino}
+
+
+def test_a_folder_names_its_encoder_however_it_is_written(
+    indexed: World, dino: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(indexed, dino)
+    monkeypatch.chdir(Path(dino).parent)
+    asked = indexed.search(indexed.root / "0.png", encoder=f"./{Path(dino).name}")
+    assert {hit.space for hit in asked} == {dino}
+
+
+def test_a_device_the_built_in_encoder_cannot_use_is_said(world: World) -> None:
+    world.draw("a.png", 1)
+    world.set(encoder__device="cuda")
+    summary = world.index()
+    assert summary.indexed == 1
+    assert any("runs on the CPU" in notice for notice in summary.notices)
 
 
 def test_an_encoder_that_cannot_be_had_leaves_no_trace(indexed: World) -> None:

@@ -1,5 +1,11 @@
 import errno
 import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -7,6 +13,8 @@ from click.testing import CliRunner
 from library.errors import LibraryLocked
 from pictor import OpenLibrary
 from pictor.cli.main import cli
+
+COMMAND = (sys.executable, "-m", "pictor")
 
 
 def status_when(error: BaseException, monkeypatch: pytest.MonkeyPatch):
@@ -53,3 +61,25 @@ def test_verbose_says_where_an_error_was_raised(spawn, tmp_path):
     assert result.returncode == 1
     assert b"Traceback" in result.stderr
     assert b"Traceback" not in spawn("status", "--library", tmp_path / "none").stderr
+
+
+@pytest.mark.parametrize("verb", [["status"], ["search", "a dog"], ["--help"]])
+def test_a_closed_stdout_is_no_bug(library: Path, verb: list[str]) -> None:
+    command = [*COMMAND, *verb] if verb == ["--help"] else [*COMMAND, "--library", library, *verb]
+    line = " ".join(shlex.quote(str(part)) for part in command)
+    done = subprocess.run(["sh", "-c", f"{line} >&-"], capture_output=True, timeout=120)
+    assert b"Traceback" not in done.stderr
+    done = subprocess.run(["sh", "-c", f"{line} >/dev/full"], capture_output=True, timeout=120)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr and b"No space left" in done.stderr
+
+
+@pytest.mark.parametrize("delay_s", [0.05, 0.2, 0.35, 0.5])
+def test_ctrl_c_ends_a_search_in_silence(library: Path, delay_s: float) -> None:
+    command = [*COMMAND, "--library", library, "search", "a dog"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(delay_s)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode in (0, 130, -signal.SIGINT)
+    assert b"Error" not in said and (b"Traceback" not in said or b"KeyboardInterrupt" in said)

@@ -345,3 +345,15 @@ def test_a_raw_beside_its_jpeg_is_a_sidecar(plant: Plant) -> None:
     assert not [each for each in FolderSource(root, options).scan() if each.skip]
     options = ScanOptions(exclude=("*.jpg",))
     assert not [each for each in FolderSource(root, options).scan() if each.skip]
+
+
+def test_a_library_inside_the_folder_is_no_part_of_the_collection(
+    plant: Plant, paths_of: Paths
+) -> None:
+    library = [b"catalog.sqlite", b"catalog.sqlite-wal", b"write.lock", b"cache/space-1/x.npy"]
+    root = plant([b"a.jpg", b"cache/mine.jpg", b"lib/b.jpg", *(b"lib/" + name for name in library)])
+    assert paths_of(FolderSource(root, ScanOptions())) == [
+        b"a.jpg",
+        b"cache/mine.jpg",
+        b"lib/b.jpg",
+    ]
