@@ -5,7 +5,7 @@
 The encoders are a ViT-B/16 (google/vit-base-patch16-224) and a ViT-B/32 with drawn weights, on
 which speed does not depend, the same for all. The int8 rows are the option `--runtime onnx-int8`;
 how far its vectors agree with those in float32 is printed below. On a machine with a GPU, `--gpu
-20` measures CLIP B/16 and SigLIP so400m in bfloat16 as well, in so many rounds.
+20` measures towers of the size of CLIP B/16 and SigLIP so400m in bfloat16 as well, in 20 rounds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +42,14 @@ def main() -> None:
                 note(f"{checkpoint.name}, {size}, {runtime}…")
                 rows.append(measure(folder, size, checkpoint, runtime, theirs))
         agreement = [int8_agreement(folder, checkpoint) for checkpoint in (b16, b32)]
+        on_gpu = list(gpu_rows(folder, options.gpu)) if options.gpu else []
     report("index_throughput", rows, as_json=options.json)
     report("int8_agreement", agreement, as_json=options.json)
-    if options.gpu:
-        report("gpu_throughput", list(gpu_rows(options.gpu)), as_json=options.json)
+    if on_gpu:
+        report("gpu_throughput", on_gpu, as_json=options.json)
 
 
-def vit_checkpoint(folder: Path, patch: int) -> Path:
+def vit_checkpoint(folder: Path, patch: int, **config: int) -> Path:
     """A base-size ViT with drawn weights, saved as transformers saves a real one."""
     import torch
     from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
@@ -57,8 +58,10 @@ def vit_checkpoint(folder: Path, patch: int) -> Path:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.manual_seed(0)
-    ViTModel(ViTConfig(patch_size=patch), add_pooling_layer=True).save_pretrained(folder)
-    ViTImageProcessorPil().save_pretrained(folder)
+    full = ViTConfig(patch_size=patch, **config)
+    ViTModel(full, add_pooling_layer=True).save_pretrained(folder)
+    side = {"height": full.image_size, "width": full.image_size}
+    ViTImageProcessorPil(size=side).save_pretrained(folder)
     return folder
 
 
@@ -84,10 +87,12 @@ def measure(
     folder: Path, size: str, checkpoint: Path, runtime: str, theirs: Cost
 ) -> dict[str, Any]:
     """One row: images a second and CPU seconds of the parts and the whole, beside theirs."""
+    from library.encoders.base import EncoderOptions
+
     files = sorted((folder / size).iterdir())
     decode, pixels = decode_alone(files, checkpoint)
     encode = encode_alone(pixels, checkpoint, folder / "towers", runtime)
-    whole = index_whole(folder, size, checkpoint, runtime)
+    whole = index_whole(folder, size, checkpoint, EncoderOptions(runtime=runtime))
     n, cores = len(files), len(os.sched_getaffinity(0))
     return {
         "encoder": checkpoint.name,
@@ -157,18 +162,16 @@ def encode_alone(pixels: list[Any], checkpoint: Path, cache: Path, runtime: str)
     return spent
 
 
-def index_whole(folder: Path, size: str, checkpoint: Path, runtime: str) -> Cost:
+def index_whole(folder: Path, size: str, checkpoint: Path, options: Any) -> Cost:
     """A run of the indexer, from the scan to the last commit and the index; encoders are open."""
     from indexer.observer import Silent
     from indexer.pipeline import Pipeline
     from indexer.roots import resolve
     from indexer.sources.base import ScanOptions
     from indexer.spaces import opened
-    from library.encoders.base import EncoderOptions
     from library.library import Library
 
-    home = folder / f"library {checkpoint.name} {size} {runtime}"
-    options = EncoderOptions(runtime=runtime)
+    home = folder / f"library {checkpoint.name} {size} {options.runtime} {options.device}"
     with Library.create(home) as library, library.writer():
         scopes = resolve(library, [bytes(folder / size)], ScanOptions())
         with opened(library, [str(checkpoint)], options, Silent()) as spaces:
@@ -220,68 +223,75 @@ def transformers_pipeline(files: list[Path], checkpoint: Path) -> Cost:
 
 # --- on a GPU
 
+#: A ViT with the image tower's size of SigLIP so400m/14-384, and that of CLIP B/16; floating-point
+#: operations of one image: 2 for each of 335 and 17.6 G multiply-adds.
+SO400M = {
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+    "image_size": 384,
+}
+GPU_TOWERS = {
+    "size of CLIP B/16": (16, {}, 2 * 17.6e9),
+    "size of SigLIP so400m": (14, SO400M, 2 * 335e9),
+}
 
-def gpu_rows(count: int) -> Iterator[dict[str, Any]]:
-    """Images a second of two towers in bfloat16, and their share of the matrix ceiling."""
+
+def gpu_rows(folder: Path, rounds: int, device: str = "cuda") -> Iterator[dict[str, Any]]:
+    """Images a second in bfloat16, end to end on 1 MP photos and encoding alone, and the share of
+    the measured matrix ceiling that the latter is.
+    """
     import torch
 
-    if not torch.cuda.is_available():
+    from library.encoders.base import EncoderOptions
+
+    if device == "cuda" and not torch.cuda.is_available():
         note("no GPU here: --gpu measures nothing")
         return
-    ceiling = matrix_ceiling_flops(torch)
-    for name, make in (("CLIP B/16", clip_b16), ("SigLIP so400m/14-384", siglip_so400m)):
-        model, edge, flops = make()
-        model = model.to("cuda", torch.bfloat16).eval()
-        batch = torch.rand(256, 3, edge, edge, device="cuda", dtype=torch.bfloat16)
-        seconds = gpu_seconds(torch, lambda m=model, b=batch: m(pixel_values=b), rounds=count)
-        rate = len(batch) / seconds
+    options = EncoderOptions(device=device, dtype="bfloat16", runtime="torch")
+    ceiling = matrix_ceiling_flops(torch, device)
+    for name, (patch, config, flops) in GPU_TOWERS.items():
+        checkpoint = vit_checkpoint(folder / name.replace("/", ""), patch, **config)
+        rate = gpu_encode_rate(checkpoint, options, rounds)
+        whole = index_whole(folder, "1 MP", checkpoint, options)
         yield {
             "encoder": name,
-            "encode only /s": rate,
+            "end to end /s": len(list((folder / "1 MP").iterdir())) / whole.wall_s,
+            "encode alone /s": rate,
             "of the matrix ceiling": rate * flops / ceiling,
         }
 
 
-def matrix_ceiling_flops(torch: Any) -> float:
-    """FLOP/s of a large bfloat16 matrix product on this GPU."""
-    n = 8192
-    a, b = (torch.randn(n, n, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    return 2 * n**3 / gpu_seconds(torch, lambda: a @ b, rounds=20)
+def gpu_encode_rate(checkpoint: Path, options: Any, rounds: int) -> float:
+    """Images a second from uint8 pixels in memory to vectors in memory."""
+    from library.encoders import loading
+
+    card = loading.resolve_card(str(checkpoint))
+    encoder = loading.open_image_encoder(card, options)
+    assert card.spec is not None
+    shape = (card.spec.height, card.spec.width, 3)
+    pixels = list(np.random.default_rng(2).integers(0, 256, (encoder.batch_size, *shape), np.uint8))
+    encoder.encode(pixels)
+    started = time.perf_counter()
+    for _ in range(rounds):
+        encoder.encode(pixels)  # the vectors come back to the CPU, so it is waited for
+    seconds = time.perf_counter() - started
+    encoder.close()
+    return rounds * len(pixels) / seconds
 
 
-def gpu_seconds(torch: Any, work: Callable[[], Any], *, rounds: int) -> float:
-    """Mean seconds of one call, after warm-up, with the GPU waited for."""
-    with torch.inference_mode():
-        for _ in range(3):
-            work()
-        torch.cuda.synchronize()
-        started = time.perf_counter()
-        for _ in range(rounds):
-            work()
-        torch.cuda.synchronize()
-    return (time.perf_counter() - started) / rounds
-
-
-def clip_b16() -> tuple[Any, int, float]:
-    """The image tower of openai/clip-vit-base-patch16; 2 × 17.6 G multiply-adds an image."""
-    from transformers import CLIPVisionConfig, CLIPVisionModel
-
-    return CLIPVisionModel(CLIPVisionConfig(patch_size=16)), 224, 2 * 17.6e9
-
-
-def siglip_so400m() -> tuple[Any, int, float]:
-    """The image tower of google/siglip-so400m-patch14-384; 2 × 335 G multiply-adds an image."""
-    from transformers import SiglipVisionConfig, SiglipVisionModel
-
-    config = SiglipVisionConfig(
-        hidden_size=1152,
-        intermediate_size=4304,
-        num_hidden_layers=27,
-        num_attention_heads=16,
-        image_size=384,
-        patch_size=14,
-    )
-    return SiglipVisionModel(config), 384, 2 * 335e9
+def matrix_ceiling_flops(torch: Any, device: str) -> float:
+    """FLOP/s of a large bfloat16 matrix product on this device."""
+    n, rounds = (8192, 20) if device == "cuda" else (512, 1)
+    a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
+    for _ in range(3):
+        total = (a @ b).sum().item()
+    started = time.perf_counter()
+    for _ in range(rounds):
+        c = a @ b
+    total += c.sum().item()  # waits for all of them
+    return 2 * n**3 * rounds / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":
