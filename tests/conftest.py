@@ -6,6 +6,7 @@ import importlib.util
 import os
 import random
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,15 +24,17 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def _load(name: str) -> ModuleType:
-    """A module beside this one; tests are no package, so it cannot be imported by name."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """A module beside this one, under a name that tests can import; tests are no package."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
 
 
 tiny_checkpoint = _load("tiny_checkpoints").tiny_checkpoint
+world = _load("small_world").world
 
 
 @pytest.fixture(autouse=True)
