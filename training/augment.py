@@ -1,4 +1,8 @@
-"""Random views of photos, made on whole batches: crop, mirror, light and colour."""
+"""Random views of photos, made on whole batches: crop, mirror, light and colour.
+
+Stamps are cut-out pictures: each view of one is laid on a plain colour or on a blurred piece of a
+photo first, somewhere and in some size.
+"""
 
 from __future__ import annotations
 
@@ -65,3 +69,42 @@ def _random_colour(x: Tensor, generator: torch.Generator) -> Tensor:
     mean = grey.mean(dim=(2, 3), keepdim=True)
     x = mean + (x - mean) * factors()
     return (x * factors()).clamp(0, 255)
+
+
+def lay_on_backgrounds(stamps: Tensor, photos: Tensor, generator: torch.Generator) -> Tensor:
+    """Stamps laid on plain or photographic backgrounds.
+
+    Args:
+        stamps: (n, h, w, 4) uint8, the last channel alpha.
+        photos: (n, h, w, 3) uint8, one to take the background of each from.
+        generator: source of all randomness.
+
+    Returns:
+        (n, h, w, 3) uint8.
+    """
+    n, edge = len(stamps), stamps.shape[1]
+    x = _placed(stamps.permute(0, 3, 1, 2).float(), generator)
+    kind = torch.rand(n, 1, 1, 1, generator=generator)
+    light = 255 - torch.rand(n, 3, 1, 1, generator=generator) * 80 * (kind / 0.35).clamp(max=1)
+    plain = torch.rand(n, 3, 1, 1, generator=generator) * 255
+    pieces = _random_crops(photos.permute(0, 3, 1, 2).float(), edge, generator)
+    blurred = functional.avg_pool2d(pieces, 9, 1, 4)
+    background = torch.where(kind < 0.35, light, torch.where(kind < 0.5, plain, blurred))
+    alpha = x[:, 3:] / 255
+    laid = x[:, :3] * alpha + background * (1 - alpha)
+    return laid.clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def _placed(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Each picture shrunk to 55 to 100 % of its square, mirrored or not, and moved within it."""
+    n = len(x)
+    factor = 1 / (0.55 + 0.45 * torch.rand(n, generator=generator))
+    mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
+    affine = torch.zeros(n, 2, 3)
+    affine[:, 0, 0] = factor * mirror
+    affine[:, 1, 1] = factor
+    for axis in (0, 1):
+        shift = 2 * torch.rand(n, generator=generator) - 1
+        affine[:, axis, 2] = shift * (factor - 1) * 0.8
+    grid = functional.affine_grid(affine, list(x.shape), align_corners=False)
+    return functional.grid_sample(x, grid, align_corners=False)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from training.data import EDGE_PX
-from training.evaluate import CUTS, Figures, ShippedEncoder, measure_retrieval
+from training.evaluate import CUTS, Figures, ShippedEncoder, measure_classes, measure_retrieval
 from training.export import revision
-from training.model import DIMENSION
+from training.model import DIMENSION, SHIPPED_EDGE_PX
 from training.tokens import MAX_TOKENS, PAD_ID
 
 SHIPPED = ("image.onnx", "text.onnx", "tokenizer.json")
 LICENSE = (
     "research and non-commercial use: weights trained by this project from MobileNetV2 "
-    "(Apache-2.0) on Flickr8k photos and captions (research use)"
+    "(Apache-2.0) and GloVe (PDDL) on Flickr8k photos and captions (research use); "
+    "MODEL_CARD.md names all sources"
 )
 RESAMPLE = "bicubic"  # as training.data.squash did it
 PROMPT = "{label}"  # measured: LOG.md
@@ -23,11 +23,14 @@ PROMPT = "{label}"  # measured: LOG.md
 def write(out: Path, scale: float, data: Path) -> None:
     """Write both cards; the figures come from the files in ``out``, not from the trainer."""
     (out / "card.toml").write_text(_card(out, scale), encoding="utf-8")
-    figures = measure_retrieval(ShippedEncoder(out), data)
+    encoder = ShippedEncoder(out)
+    figures = measure_retrieval(encoder, data)
+    classes = measure_classes(encoder, data)
     (out / "card.toml").write_text(_card(out, scale) + _measured(figures), encoding="utf-8")
     template = Path(__file__).with_name("model_card.md").read_text(encoding="utf-8")
     facts = {
         "FIGURES": _table(figures),
+        "CLASSES": _classes(classes),
         "FILES": "\n".join(
             f"| `{name}` | {(out / name).stat().st_size / 1e6:.1f} MB |" for name in SHIPPED
         ),
@@ -50,8 +53,8 @@ dimension = {DIMENSION}
 license = {json.dumps(LICENSE)}
 
 [image]
-width = {EDGE_PX}
-height = {EDGE_PX}
+width = {SHIPPED_EDGE_PX}
+height = {SHIPPED_EDGE_PX}
 resize = "exact"
 resample = "{RESAMPLE}"
 backend = "pil"
@@ -78,6 +81,13 @@ def _measured(figures: dict[str, Figures]) -> str:
         for k, value in zip(CUTS, figure.recall, strict=True):
             lines.append(f"{name}_r{k} = {value:.1f}")
     return "\n".join(lines) + "\n"
+
+
+def _classes(classes: dict[str, tuple[float, float, float]]) -> str:
+    lines = ["| class names | top-1 |", "| --- | --- |"]
+    for language, (top1, low, high) in classes.items():
+        lines.append(f"| {language} | {top1:.1f} ({low:.1f} to {high:.1f}) |")
+    return "\n".join(lines)
 
 
 def _table(figures: dict[str, Figures]) -> str:

@@ -21,8 +21,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from training.data import EDGE_PX
-from training.model import DualEncoder
+from training.model import SHIPPED_EDGE_PX, DualEncoder
 from training.ranks import FloatMatrix
 from training.tokens import encode
 
@@ -44,13 +43,16 @@ _SAMPLE_TEXTS = [
 def export(model: DualEncoder, tokenizer: Tokenizer, start: Path, out: Path) -> None:
     """Write ``image.onnx``, ``text.onnx`` and ``tokenizer.json`` into ``out`` and check them.
 
+    The model is turned into what ships: its text tower is folded, its weights are rounded.
+
     Raises:
         ValueError: a check failed; the message says which and by how much.
     """
     out.mkdir(parents=True, exist_ok=True)
+    model.text = model.text.folded()
     model.eval()
     round_to_half(model)
-    pixels = torch.randint(0, 256, (2, EDGE_PX, EDGE_PX, 3), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (2, SHIPPED_EDGE_PX, SHIPPED_EDGE_PX, 3), dtype=torch.uint8)
     ids, mask = (torch.from_numpy(part) for part in encode(tokenizer, _SAMPLE_TEXTS))
     _write(model.image, (pixels,), {"pixels": {0: "n"}}, out / "image.onnx")
     text_axes = {"input_ids": {0: "n", 1: "l"}, "attention_mask": {0: "n", 1: "l"}}
@@ -88,7 +90,8 @@ def check_changed(model: DualEncoder, start: Path) -> None:
 
 def check_images(model: DualEncoder, path: Path) -> None:
     """The image graph agrees with torch, and a batch agrees with its rows one by one."""
-    pixels = np.random.default_rng(0).integers(0, 256, (5, EDGE_PX, EDGE_PX, 3), dtype=np.uint8)
+    shape = (5, SHIPPED_EDGE_PX, SHIPPED_EDGE_PX, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     with torch.no_grad():
         expected = model.image(torch.from_numpy(pixels)).numpy()
     session = onnxruntime.InferenceSession(path)

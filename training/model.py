@@ -15,10 +15,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from training.tokens import UNKNOWN_ID
+from training.tokens import START_ID
 
 DIMENSION = 256
 FEATURES = 1280  # channels of the last MobileNetV2 convolution
+LOWER = 9  # modules of the backbone that are trained for a short while only; LOG.md
+SHIPPED_EDGE_PX = 288  # of the pictures the shipped image tower takes; LOG.md
+SMALLER_EDGE_PX = 224  # at which it looks at them once more
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]; the start weights expect it
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_LOGIT_SCALE = math.log(100.0)  # the CLIP paper's clamp (arXiv 2103.00020, section 2.5)
@@ -75,7 +78,16 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mean over positions of the last feature map."""
-        out: Tensor = self.layers(x).mean(dim=(2, 3))
+        return self.upper(self.lower(x))
+
+    def lower(self, x: Tensor) -> Tensor:
+        """(n, 3, h, w) to (n, 64, h / 16, w / 16): the output of the first ``LOWER`` modules."""
+        out: Tensor = self.layers[:LOWER](x)
+        return out
+
+    def upper(self, x: Tensor) -> Tensor:
+        """(n, 64, h / 16, w / 16) to (n, 1280)."""
+        out: Tensor = self.layers[LOWER:](x).mean(dim=(2, 3))
         return out
 
     def convolutions(self) -> list[nn.Conv2d]:
@@ -129,28 +141,46 @@ class ImageTower(nn.Module):
         self.register_buffer("mean", scaled_mean, persistent=False)
         self.register_buffer("std", scaled_std, persistent=False)
 
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """(n, 3, h, w) float pixels in [0, 255] as the backbone expects them."""
+        return (pixels - self.mean) / self.std
+
     def features(self, pixels: Tensor) -> Tensor:
         """(n, 1280) of (n, 3, h, w) float pixels in [0, 255]."""
-        out: Tensor = self.backbone((pixels - self.mean) / self.std)
+        out: Tensor = self.backbone(self.normalised(pixels))
         return out
+
+    def features_of_two_sizes(self, pixels: Tensor) -> Tensor:
+        """Mean of the features at SHIPPED_EDGE_PX, which ``pixels`` has, and at SMALLER_EDGE_PX."""
+        size = (SMALLER_EDGE_PX, SMALLER_EDGE_PX)
+        smaller = nn.functional.interpolate(pixels, size, mode="bilinear", align_corners=False)
+        return (self.features(pixels) + self.features(smaller)) / 2
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(n, h, w, 3) uint8 to (n, d) unit rows."""
-        out: Tensor = self.head(self.features(pixels.permute(0, 3, 1, 2).float()))
+        x = pixels.permute(0, 3, 1, 2).float()
+        out: Tensor = self.head(self.features_of_two_sizes(x))
         return out
 
 
 class TextTower(nn.Module):
     """A bag of pieces: (n, l) ids and mask to (n, d) unit rows. Blind to order.
 
-    Pieces are embedded, averaged with weights learned from the embeddings, and sent through a
-    linear map plus an MLP. A row whose mask is all zero gives the vector of its padding, never NaN.
+    The vector of a piece is a free part plus a learned map of its word vector, which stays as it
+    came: words that no caption holds are carried by it. Pieces are averaged with weights learned
+    from them, and sent through a linear map plus an MLP. ``folded`` makes one table of both parts.
+    A row whose mask is all zero gives the vector of its padding, never NaN.
     """
 
-    def __init__(self, vocabulary: int, width: int = 320, dropout: float = 0.2) -> None:
+    words: Tensor
+
+    def __init__(self, words: Tensor, width: int = 256, dropout: float = 0.2) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, width)
-        nn.init.normal_(self.embedding.weight, std=0.05)
+        self.embedding = nn.Embedding(len(words), width)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.register_buffer("words", words)
+        self.word_map = nn.Linear(words.shape[1], width, bias=False)
+        nn.init.orthogonal_(self.word_map.weight, gain=0.8)
         self.weight = nn.Linear(width, 1)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, DIMENSION)
@@ -161,27 +191,40 @@ class TextTower(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(512, DIMENSION),
         )
-        self.token_dropout = 0.1  # share of pieces hidden as unknown while training
+        self.token_dropout = 0.1  # share of pieces left out while training
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """(n, l) int64 ids and mask to (n, d) unit rows."""
         if self.training:
             hidden = torch.rand(ids.shape) < self.token_dropout
-            ids = torch.where(hidden & (ids > UNKNOWN_ID), UNKNOWN_ID, ids)
+            mask = mask * ~(hidden & (ids > START_ID))
         bias = (1.0 - mask.float()) * -1e4
-        x = self.dropout(self.embedding(ids))
+        x = self.embedding(ids)
+        if self.words.shape[0]:
+            x = x + self.word_map(self.words[ids])
+        x = self.dropout(x)
         share = (self.weight(x).squeeze(-1) + bias).softmax(-1)
         pooled = (share.unsqueeze(1) @ x).squeeze(1)
         return unit(self.linear(pooled) + self.mlp(pooled))
+
+    def folded(self) -> TextTower:
+        """The same function with one table, as it ships."""
+        tower = TextTower(self.words[:0], self.embedding.embedding_dim)
+        table = self.embedding.weight + self.word_map(self.words)
+        tower.embedding = nn.Embedding.from_pretrained(table.detach().clone(), freeze=False)
+        for name in ("weight", "linear", "mlp"):
+            getattr(tower, name).load_state_dict(getattr(self, name).state_dict())
+        tower.train(self.training)
+        return tower
 
 
 class DualEncoder(nn.Module):
     """Both towers and the learned scale of their cosines."""
 
-    def __init__(self, vocabulary: int) -> None:
+    def __init__(self, words: Tensor) -> None:
         super().__init__()
         self.image = ImageTower()
-        self.text = TextTower(vocabulary)
+        self.text = TextTower(words)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # the CLIP paper's start
 
     def scale(self) -> Tensor:

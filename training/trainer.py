@@ -7,246 +7,267 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from training.augment import random_views, whole_views
-from training.batches import Corpus, Sampler, Step
+from training.batches import Corpus, Rows, Sampler, Step, Texts
 from training.data import (
     EDGE_PX,
     LANGUAGES,
-    PhotoSet,
+    held_out,
     load_caltech,
+    load_class_names,
     load_coco_groups,
+    load_concepts,
+    load_emoji,
     load_flickr,
-    load_name_pairs,
+    load_stamps,
 )
-from training.losses import contrastive
-from training.model import FEATURES, DualEncoder
-from training.ranks import first_ranks, recall
-from training.tokens import encode, train_tokenizer, with_dropout
+from training.losses import contrastive, divergence
+from training.model import LOWER, DualEncoder
+from training.ranks import FloatMatrix, first_ranks, recall
+from training.teacher import ClipTeacher
+from training.tokens import PAD_ID, SPECIAL_TOKENS, build_tokenizer, encode, padded
+from training.views import FreshViews, KeptFeatures, KeptMiddle, Photos, whole_features
+from training.words import WORD_DIMENSION, build_lexicon
 
 SEED = 20261121
-VOCABULARY = 10_000
-BPE_DROPOUT = 0.1
 START_WEIGHTS = Path("start_weights") / "mobilenetv2" / "model.safetensors"
 
-# Weights of the losses between texts; the photo-caption loss has weight 1.
-_TEXT_WEIGHT = 0.2  # captions of one photo, across and within languages
-_COCO_WEIGHT = 0.2
-_NAMES_WEIGHT = 0.05
-_BACKBONE_DECAY, _DECAY = 0.01, 0.05  # AdamW weight decay
+# Weights of the losses beside the photo-caption loss, which has weight 1.
+_CAPTIONS = 0.1  # captions of one photo, within English and across the languages, each
+_COCO = 0.15
+_TEACHER_NAMES = 0.1
+_BACKBONE_DECAY, _DECAY = 0.02, 0.05  # AdamW weight decay
+_WARM_UP_STEPS, _FLOOR = 60, 0.02  # learning rates rise, then fall by half a cosine to this share
+_LARGEST_NORM = 3.0  # gradients are scaled down to it
+_TEXTS_AT_ONCE = 400
+_NAME_SCALE = 10.0  # of our cosines between names, against the teacher's; LOG.md
 
 
 @dataclass(frozen=True)
-class Heads:
-    """A stage that trains image head and text tower on features of a few fixed views."""
+class Stage:
+    """One pass of training.
 
+    Attributes:
+        part: what is trained: the "heads" alone, the "upper" modules too, or "all".
+        views: fixed random views of each photo; "all" takes fresh ones.
+        photos: Flickr8k photos a step.
+        sets: of Flickr8k, Caltech101, stamps and emoji, how many are trained on.
+        rate, backbone_rate: highest learning rates of heads and backbone.
+        names_weight, teacher_weight: of the names of concepts, and of what CLIP says of photos.
+    """
+
+    part: Literal["heads", "upper", "all"]
     epochs: int
     edge_px: int
     views: int
-    photos: int  # Flickr8k photos a step
-    rate: float  # highest learning rate
-    floor: float  # share of the rate that is left at the end
+    photos: int
+    sets: int
+    rate: float
+    backbone_rate: float = 0.0
+    names_weight: float = 0.1
+    teacher_weight: float = 0.2
 
 
-@dataclass(frozen=True)
-class EndToEnd:
-    """A stage that trains both towers on fresh random views."""
+class Views(Protocol):
+    """Where image features come from (``training.views``)."""
 
-    epochs: int
-    edge_px: int
-    photos: int  # Flickr8k photos a step
-    frozen: int  # modules of the backbone left alone, counted from the pixels
-    backbone_rate: float
-    rate: float  # learning rate of all but the backbone
-    floor: float
+    def features(self, rows: Sequence[Rows]) -> Tensor:
+        """(n, 1280) of rows of each photo set."""
 
 
 class Trainer:
     """Owns the model, the corpus and the random state of one training run."""
 
-    def __init__(self, data: Path, cache: Path) -> None:
+    def __init__(self, data: Path, extra: Path, cache: Path) -> None:
         torch.manual_seed(SEED)
-        self.generator = torch.Generator().manual_seed(SEED)
         self.started = time.monotonic()
+        self.cache = cache
+        caltech = load_caltech(data, cache)
+        self.held_out = held_out(caltech.labels)
+        concepts = load_concepts(data)
+        pictures = (load_stamps(extra), load_emoji(data, extra, concepts))
         self.corpus = Corpus(
-            load_flickr(data, "train", cache),
-            load_caltech(data, cache),
+            (load_flickr(data, "train", cache), caltech, *pictures),
             load_coco_groups(data),
-            load_name_pairs(data),
+            concepts,
+            self.held_out,
         )
         self.validation = load_flickr(data, "val", cache)
-        self.tokenizer = train_tokenizer(self.corpus.all_texts(), VOCABULARY)
-        self.noisy_tokenizer = with_dropout(self.tokenizer, BPE_DROPOUT)
-        self.model = DualEncoder(self.tokenizer.get_vocab_size())
+        lexicon = build_lexicon(self.corpus.texts(), self.corpus.names(), extra)
+        self.tokenizer = build_tokenizer(lexicon.scores)
+        words = np.zeros((len(SPECIAL_TOKENS) + len(lexicon.scores), WORD_DIMENSION), np.float32)
+        for row, piece in enumerate(lexicon.scores, start=len(SPECIAL_TOKENS)):
+            words[row] = lexicon.vectors.get(piece, 0.0)
+        self.model = DualEncoder(torch.from_numpy(words))
         self.model.image.backbone.load_start(data / START_WEIGHTS)
         self.model.to(memory_format=torch.channels_last)
+        names = self.corpus.photos[0].labels
+        self.teacher = ClipTeacher(data, self.corpus.concepts, names, self.tokenizer, SEED)
+        self.generator = torch.Generator().manual_seed(SEED)
+        self.report(f"{len(words)} pieces; {[len(group) for group in self.corpus.photos]} photos")
 
     def report(self, message: str) -> None:
         """A line of the training log, with the seconds since the start."""
         print(f"[{time.monotonic() - self.started:6.0f} s] {message}", flush=True)
 
-    def run(self, stage: Heads | EndToEnd) -> None:
-        """Train one stage; its learning rates rise over 30 steps and fall by half a cosine."""
+    def run(self, stage: Stage) -> None:
+        """Train one stage; its learning rates rise, and fall by half a cosine."""
         self.report(f"{stage}")
-        if isinstance(stage, Heads):
-            self._train_heads(stage)
-        else:
-            self._train_end_to_end(stage)
-
-    def _train_heads(self, stage: Heads) -> None:
-        flickr, caltech = self._frozen_features(stage)
-        self.report(f"features of {stage.views} views: {tuple(flickr.shape)}")
-        sampler = Sampler(self.corpus, stage.photos, stage.photos // 10, SEED + stage.edge_px)
-        optimizer = self._optimizer([(self._head_parameters(), stage.rate, _DECAY)])
-        schedule = _cosine(optimizer, sampler.steps_per_epoch() * stage.epochs, stage.floor)
-        for epoch in range(stage.epochs):
-            losses = []
-            for step in sampler.epoch():
-                view = int(torch.randint(stage.views, (1,), generator=self.generator))
-                features = [flickr[view, step.flickr_rows], caltech[view, step.caltech_rows]]
-                vectors = self.model.image.head(torch.cat(features).float())
-                losses.append(self._update(step, vectors, optimizer))
-                schedule.step()
-            self.report(f"epoch {epoch + 1}/{stage.epochs}: loss {np.mean(losses):.3f}")
-        self.report(self.validate(stage.edge_px))
-
-    def _train_end_to_end(self, stage: EndToEnd) -> None:
-        backbone = self._unfreeze(stage.frozen)
-        optimizer = self._optimizer(
-            [
-                (backbone, stage.backbone_rate, _BACKBONE_DECAY),
-                (self._head_parameters(), stage.rate, _DECAY),
-            ]
+        views = self._views(stage)
+        groups = self._parameters(stage)
+        optimizer = torch.optim.AdamW(groups)
+        sampler = Sampler(
+            self.corpus, self.tokenizer, stage.photos, stage.sets, SEED + stage.epochs
         )
-        sampler = Sampler(self.corpus, stage.photos, stage.photos // 10, SEED + stage.edge_px)
-        schedule = _cosine(optimizer, sampler.steps_per_epoch() * stage.epochs, stage.floor)
+        schedule = _cosine(optimizer, sampler.steps_per_epoch() * stage.epochs)
+        self.report("views are made")
+        self.model.train()
         for epoch in range(stage.epochs):
             losses = []
             for step in sampler.epoch():
-                views = random_views(self._pixels(step), stage.edge_px, self.generator)
-                with torch.autocast("cpu", torch.bfloat16):
-                    features = self.model.image.features(views)
-                vectors = self.model.image.head(features.float())
-                losses.append(self._update(step, vectors, optimizer))
+                loss, shown = self._loss(stage, step, views.features(step.rows))
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_([p for g in groups for p in g["params"]], _LARGEST_NORM)
+                optimizer.step()
                 schedule.step()
-            figures = self.validate(stage.edge_px)
-            self.report(f"epoch {epoch + 1}/{stage.epochs}: loss {np.mean(losses):.3f}; {figures}")
+                losses.append(shown)
+            line = f"epoch {epoch + 1}/{stage.epochs}: loss {np.mean(losses):.3f}"
+            if stage.part != "heads" or epoch % 5 == 4 or epoch + 1 == stage.epochs:
+                line += "; " + self.validate(stage.edge_px)
+            self.report(line)
+
+    def _views(self, stage: Stage) -> Views:
+        tower = self.model.image
+        photos = Photos(self.corpus.photos[: stage.sets], self.generator)
+        if stage.part == "all":
+            return FreshViews(tower, photos, stage.edge_px)
+        if stage.part == "upper":
+            return KeptMiddle(tower, photos, stage.edge_px, stage.views, self.cache)
+        return KeptFeatures(tower, photos, stage.views, self.cache)
+
+    def _parameters(self, stage: Stage) -> list[dict[str, Any]]:
+        """Parameter groups for AdamW; what the stage does not train gets no gradient."""
+        lowest = {"heads": None, "upper": LOWER, "all": 0}[stage.part]
+        backbone = []
+        for index, module in enumerate(self.model.image.backbone.layers):
+            is_trained = lowest is not None and index >= lowest
+            for parameter in module.parameters():
+                parameter.requires_grad_(is_trained)
+                backbone += [parameter] if is_trained else []
+        heads = [*self.model.image.head.parameters(), *self.model.text.parameters()]
+        groups: list[dict[str, Any]] = [
+            {"params": heads, "lr": stage.rate, "weight_decay": _DECAY},
+            {"params": [self.model.log_scale], "lr": stage.rate, "weight_decay": 0.0},
+        ]
+        if backbone:
+            rate = stage.backbone_rate
+            groups.append({"params": backbone, "lr": rate, "weight_decay": _BACKBONE_DECAY})
+        return groups
+
+    def _loss(self, stage: Stage, step: Step, features: Tensor) -> tuple[Tensor, float]:
+        """The loss to train on, and its photo-caption part."""
+        photos = self.model.image.head(features)
+        names, name_texts = self.teacher.draw()
+        lists = [*step.captions, *step.coco, *step.names, name_texts]
+        vectors = self._text_vectors(lists)
+        captions, coco, concepts = vectors[:-5], vectors[-5:-3], vectors[-3:-1]
+        scale = self.model.scale()
+        main = torch.stack([contrastive(photos, c, scale) for c in captions]).mean()
+        loss = main + _CAPTIONS * contrastive(captions[0], captions[1], scale)
+        loss = loss + _CAPTIONS * contrastive(captions[0], captions[-1], scale)
+        loss = loss + _COCO * contrastive(coco[0], coco[1], scale)
+        loss = loss + stage.names_weight * contrastive(concepts[0], concepts[1], scale, step.clash)
+        between, seen = self._lessons(photos, step.rows[0], names, vectors[-1], scale)
+        loss = loss + _TEACHER_NAMES * between + stage.teacher_weight * seen
+        return loss, float(main.detach())
+
+    def _lessons(
+        self, photos: Tensor, flickr: Rows, names: Rows, vectors: Tensor, scale: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What the teacher says of names, and of the photos of the step that it knows."""
+        known, logits = self.teacher.photos(flickr, names)
+        itself = torch.eye(len(names), dtype=torch.bool)
+        ours = (_NAME_SCALE * vectors @ vectors.T).masked_fill(itself, -1e4)
+        theirs = self.teacher.between(names).masked_fill(itself, -1e4)
+        between = divergence(ours, theirs)
+        if not len(known):
+            return between, torch.zeros(())
+        found = scale * photos[torch.from_numpy(known)] @ vectors.T
+        return between, divergence(found, logits)
+
+    def _text_vectors(self, lists: Sequence[Texts]) -> list[Tensor]:
+        """(n, d) of each list; encoded by length, so that little of a batch is padding."""
+        ids = padded([row for texts in lists for row in texts])
+        lengths = (ids != PAD_ID).sum(axis=1)
+        order = np.argsort(lengths, kind="stable")
+        parts = []
+        for start in range(0, len(order), _TEXTS_AT_ONCE):
+            rows = order[start : start + _TEXTS_AT_ONCE]
+            part = torch.from_numpy(ids[rows, : int(lengths[rows].max())])
+            parts.append(self.model.text(part, (part != PAD_ID).long()))
+        vectors = torch.cat(parts)[torch.from_numpy(np.argsort(order))]
+        return list(vectors.split([len(texts) for texts in lists]))
+
+    # --- how good it is
 
     def validate(self, edge_px: int = EDGE_PX) -> str:
         """Text-to-image recall@1/5/10 on the validation split, in words."""
         self.model.eval()
         with torch.inference_mode():
-            photos = self._photo_vectors(self.validation, edge_px).numpy()
-            found = []
-            for language in LANGUAGES:
-                texts, owner = self.validation.texts(language)
-                vectors = self._text_vectors(self.tokenizer, texts, chunk=500).numpy()
-                ranks = first_ranks(vectors, photos, owner, np.arange(len(photos)))
-                figures = "/".join(f"{recall(ranks, k):.1f}" for k in (1, 5, 10))
-                found.append(f"{language} {figures}")
+            words = self._validated(edge_px)
         self.model.train()
+        return words
+
+    def _validated(self, edge_px: int) -> str:
+        photos = self._vectors_of_validation(edge_px)
+        found = []
+        for language in LANGUAGES:
+            texts, owner = self.validation.texts(language)
+            ranks = first_ranks(self._encoded(texts), photos, owner, np.arange(len(photos)))
+            figures = "/".join(f"{recall(ranks, k):.1f}" for k in (1, 5, 10))
+            found.append(f"{language} {figures}")
+        found += [f"classes {lang} {self._classified(lang, edge_px):.1f}" for lang in LANGUAGES]
         return f"val at {edge_px} px " + ", ".join(found) + f"; scale {self.model.scale():.1f}"
 
-    def _update(self, step: Step, photos: Tensor, optimizer: torch.optim.Optimizer) -> float:
-        """One update; gives the photo-caption loss."""
-        lists = [*(c for language in LANGUAGES for c in step.captions[language])]
-        lists += [*step.coco, *step.names]
-        texts = [text for texts in lists for text in texts]
-        vectors = self._text_vectors(self.noisy_tokenizer, texts, chunk=300)
-        split = list(vectors.split([len(texts) for texts in lists]))
-        coco, names = split[-4:-2], split[-2:]
-        captions = split[:-4]
-        scale = self.model.scale()
-        main = torch.stack([contrastive(photos, c, scale) for c in captions]).mean()
-        within = contrastive(captions[0], captions[1], scale)
-        across = contrastive(captions[0], captions[-1], scale)
-        loss = main + _TEXT_WEIGHT * (within + across) / 2
-        loss = loss + _COCO_WEIGHT * contrastive(coco[0], coco[1], scale)
-        loss = loss + _NAMES_WEIGHT * contrastive(names[0], names[1], scale)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return float(main.detach())
+    def _vectors_of_validation(self, edge_px: int) -> FloatMatrix:
+        rows = np.arange(len(self.validation))
+        features = whole_features(self.model.image, self.validation, rows, edge_px)
+        vectors: FloatMatrix = self.model.image.head(features).numpy()
+        return vectors
 
-    def _text_vectors(self, tokenizer: Tokenizer, texts: list[str], chunk: int) -> Tensor:
-        """(n, d) in the order given; encoded by length, so that little of a batch is padding."""
-        ids, mask = encode(tokenizer, texts)
-        lengths = mask.sum(axis=1)
-        order = np.argsort(lengths, kind="stable")
+    def _encoded(self, texts: list[str]) -> FloatMatrix:
         parts = []
-        for start in range(0, len(order), chunk):
-            rows = order[start : start + chunk]
-            width = int(lengths[rows].max())
-            part = (torch.from_numpy(x[rows, :width]) for x in (ids, mask))
-            parts.append(self.model.text(*part))
-        return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
+        for start in range(0, len(texts), 500):
+            ids, mask = encode(self.tokenizer, texts[start : start + 500])
+            parts.append(self.model.text(torch.from_numpy(ids), torch.from_numpy(mask)).numpy())
+        return np.concatenate(parts)
 
-    def _photo_vectors(self, photos: PhotoSet, edge_px: int) -> Tensor:
-        parts = []
-        for start in range(0, len(photos), 64):
-            pixels = torch.from_numpy(np.array(photos.pixels[start : start + 64]))
-            with torch.autocast("cpu", torch.bfloat16):
-                features = self.model.image.features(whole_views(pixels, edge_px))
-            parts.append(self.model.image.head(features.float()))
-        return torch.cat(parts)
-
-    def _pixels(self, step: Step) -> Tensor:
-        flickr = self.corpus.flickr.pixels[np.sort(step.flickr_rows)]
-        flickr = flickr[np.argsort(np.argsort(step.flickr_rows))]
-        caltech = self.corpus.caltech.pixels[step.caltech_rows]
-        return torch.from_numpy(np.concatenate([flickr, caltech]))
-
-    def _frozen_features(self, stage: Heads) -> tuple[Tensor, Tensor]:
-        """(views, n, 1280) float16 of both photo sets."""
-        sets = []
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            for photos in (self.corpus.flickr, self.corpus.caltech):
-                features = torch.empty(stage.views, len(photos), FEATURES, dtype=torch.half)
-                for start in range(0, len(photos), 64):
-                    rows = slice(start, start + 64)
-                    pixels = torch.from_numpy(np.array(photos.pixels[rows]))
-                    for view in range(stage.views):
-                        x = random_views(pixels, stage.edge_px, self.generator)
-                        features[view, rows] = self.model.image.features(x).half()
-                sets.append(features)
-        return sets[0].clone(), sets[1].clone()
-
-    def _head_parameters(self) -> list[nn.Parameter]:
-        return [*self.model.image.head.parameters(), *self.model.text.parameters()]
-
-    def _unfreeze(self, frozen: int) -> list[nn.Parameter]:
-        """Parameters of the backbone modules from ``frozen`` on; the ones below get no gradient."""
-        trained: list[nn.Parameter] = []
-        for index, module in enumerate(self.model.image.backbone.layers):
-            for parameter in module.parameters():
-                parameter.requires_grad_(index >= frozen)
-                trained += [parameter] if index >= frozen else []
-        return trained
-
-    def _optimizer(
-        self, groups: Iterable[tuple[list[nn.Parameter], float, float]]
-    ) -> torch.optim.Optimizer:
-        """AdamW over (parameters, rate, decay) groups; the scale learns without decay."""
-        options = [{"params": p, "lr": rate, "weight_decay": decay} for p, rate, decay in groups]
-        scale = {"params": [self.model.log_scale], "lr": options[-1]["lr"], "weight_decay": 0.0}
-        return torch.optim.AdamW([*options, scale])
+    def _classified(self, language: str, edge_px: int) -> float:
+        """Percent of the held-out photos whose class name is nearest."""
+        table = load_class_names()
+        classes = sorted(table)
+        names = self._encoded([table[name][language][0] for name in classes])
+        caltech = self.corpus.photos[1]
+        features = whole_features(self.model.image, caltech, self.held_out, edge_px)
+        found = (self.model.image.head(features).numpy() @ names.T).argmax(axis=1)
+        right = [
+            classes[f] == caltech.labels[row] for f, row in zip(found, self.held_out, strict=True)
+        ]
+        return 100 * float(np.mean(right))
 
 
-def _cosine(
-    optimizer: torch.optim.Optimizer, steps: int, floor: float
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear rise over 30 steps, then half a cosine down to ``floor``."""
-
+def _cosine(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
     def factor(step: int) -> float:
         cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-        return min(1.0, (step + 1) / 30) * (floor + (1 - floor) * cosine)
+        return min(1.0, (step + 1) / _WARM_UP_STEPS) * (_FLOOR + (1 - _FLOOR) * cosine)
 
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
