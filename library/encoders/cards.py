@@ -16,7 +16,7 @@ from typing import Any
 import library
 from library.encoders.builtin_card import BUILTIN, read_builtin_card
 from library.encoders.families import FAMILIES
-from library.encoders.hub import is_hub_id
+from library.encoders.models.lockfile import is_hub_id
 from library.errors import ConfigError, ModelNotAvailable
 from library.records import EncoderCard, ImageSpec, JsonObject, Scoring
 
@@ -66,6 +66,12 @@ def find_card(name: str) -> EncoderCard:
         f"no encoder is called {name!r}; give a hub id such as 'google/siglip2-base-patch16-224', "
         f"a folder, or 'builtin'{hint}"
     )
+
+
+def split_revision(name: str) -> tuple[str, str]:
+    """The name and the revision of "owner/model@revision"; "" where none is named."""
+    bare, _, revision = name.partition("@")
+    return (bare, revision) if is_hub_id(bare) else (name, "")
 
 
 def read_card(path: Path) -> tuple[EncoderCard, tuple[str, ...]]:

@@ -129,7 +129,9 @@ def weight_files(folder: Path, where: str) -> tuple[str, ...]:
         ModelUnsupported: there are pickles only.
     """
     if (folder / INDEX).is_file() and not (folder / WEIGHTS).is_file():
-        shards = read_json(folder / INDEX).get("weight_map", {})
+        shards = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(shards, dict) or not shards:
+            raise ModelError(f"{str(folder / INDEX)!r} names no weights; fetch it again")
         return tuple(sorted({Path(str(name)).name for name in shards.values()}))
     if (folder / WEIGHTS).is_file():
         return (WEIGHTS,)
@@ -170,15 +172,16 @@ def read_header(path: Path) -> dict[str, JsonObject]:
             raise ModelError(
                 f"{str(path)!r} is no whole safetensors file ({size} bytes); fetch it again"
             )
+        start = 8 + length
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
+            header.pop("__metadata__", None)
+            ends = [int(entry["data_offsets"][1]) for entry in header.values()]
+        except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
             raise ModelError(
                 f"{str(path)!r} is no safetensors file (its header is damaged); fetch it again"
             ) from error
-    header.pop("__metadata__", None)
-    start = 8 + length
-    expected = start + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    expected = start + max(ends, default=0)
     if size != expected:
         raise ModelError(
             f"{str(path)!r} is damaged: its header says {expected} bytes and it has {size}; "

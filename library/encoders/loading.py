@@ -17,9 +17,10 @@ from library.encoders.base import (
     UnpooledEncoder,
 )
 from library.encoders.builtin_card import BUILTIN
-from library.encoders.cards import find_card
+from library.encoders.cards import find_card, split_revision
 from library.encoders.checkpoint import Checkpoint, open_folder
 from library.encoders.families import Pooling
+from library.encoders.models.plan import Watch
 from library.encoders.onnx_image import OnnxImageEncoder
 from library.encoders.onnx_text import OnnxTextEncoder
 from library.encoders.resolving import read_card_facts
@@ -30,7 +31,11 @@ _LOG = logging.getLogger(__name__)
 
 
 def resolve_card(
-    name: str, options: EncoderOptions | None = None, *, pooling: Pooling | None = None
+    name: str,
+    options: EncoderOptions | None = None,
+    *,
+    pooling: Pooling | None = None,
+    watch: Watch | None = None,
 ) -> EncoderCard:
     """The card of an encoder with everything known: revision, dimension, preprocessing, scoring.
 
@@ -40,17 +45,16 @@ def resolve_card(
         options: only `offline` is read.
         pooling: for image-only families: "pooler", "cls" or "mean". None takes the pooler where the
             checkpoint has one and the class token otherwise.
+        watch: is told of a download before its first byte.
 
     Raises:
         ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
     """
-    name, _, revision = (
-        name.partition("@") if hub.is_hub_id(name.partition("@")[0]) else (name, "", "")
-    )
+    name, revision = split_revision(name)
     card = find_card(name)
     if card.id == BUILTIN:
         return card
-    checkpoint = _open(card.id, revision, (options or EncoderOptions()).offline)
+    checkpoint = _open(card.id, revision, (options or EncoderOptions()).offline, watch)
     return read_card_facts(card, checkpoint, pooling)
 
 
@@ -172,10 +176,10 @@ def open_text_encoder(
     return OnnxTextEncoder(card, folder, threads=threads)
 
 
-def _open(name: str, revision: str, offline: bool) -> Checkpoint:
+def _open(name: str, revision: str, offline: bool, watch: Watch | None = None) -> Checkpoint:
     if Path(name).is_absolute():
         return open_folder(Path(name))
-    return hub.fetch(name, revision, offline=offline)
+    return hub.fetch(name, revision, offline=offline, watch=watch)
 
 
 def _reopen(card: EncoderCard, options: EncoderOptions) -> Checkpoint:

@@ -1,0 +1,61 @@
+"""A model from ModelScope, by its own client: the extra `pictor[modelscope]`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from library import config
+from library.encoders.checkpoint import INDEX, SMALL_FILES, WEIGHTS
+from library.encoders.models.install import install_folder
+from library.encoders.models.places import Stored
+from library.encoders.models.plan import Watch
+from library.errors import ModelNotAvailable
+
+#: What the client is told to fetch; of this, `install_folder` copies what is needed.
+_PATTERNS = [*SMALL_FILES, WEIGHTS, INDEX, "model-*-of-*.safetensors"]
+
+
+def pull_from_modelscope(
+    repo: str, revision: str = "", *, licence: str = "", watch: Watch | None = None
+) -> Stored:
+    """Fetch a model by ModelScope's client, then copy it into the models folder.
+
+    The client goes on with its own interrupted downloads: what it has is kept until all is there.
+
+    Raises:
+        ModelNotAvailable: the client is not installed, or cannot get the model.
+        ModelError: what it got is damaged.
+    """
+    fetch = _client()
+    kept = config.models_dir() / f".modelscope-{repo.replace('/', '--')}"
+    kept.mkdir(parents=True, exist_ok=True)
+    try:
+        folder = fetch(repo, revision=revision or None, local_dir=str(kept), **_only())
+    except Exception as error:  # it has a dozen errors of its own, and lets its transport's through
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ModelNotAvailable(
+            f"ModelScope's client cannot get {repo!r} ({reason}); check the id there, it may "
+            "differ from the hub's"
+        ) from error
+    stored = install_folder(repo, Path(folder), source="modelscope", licence=licence, watch=watch)
+    shutil.rmtree(kept, ignore_errors=True)
+    return stored
+
+
+def _only() -> dict[str, Any]:  # Any: keywords of the client
+    return {"allow_file_pattern": _PATTERNS}
+
+
+def _client() -> Callable[..., Any]:  # Any: it is untyped
+    try:
+        from modelscope import snapshot_download
+    except ImportError as error:
+        raise ModelNotAvailable(
+            "ModelScope's client is not installed; run: pip install 'pictor[modelscope]', or "
+            "download the model in a browser and run: pictor models pull NAME --from FOLDER"
+        ) from error
+    fetch: Callable[..., Any] = snapshot_download
+    return fetch

@@ -1,0 +1,31 @@
+"""A models folder of the test's own, and a checkpoint that may be changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The models folder, which is not there yet; the hub's cache is empty."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PICTOR_MODELS_DIR", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def clip(tmp_path: Path, tiny_checkpoint: Callable[[str], Path]) -> Path:
+    """The folder of a tiny CLIP."""
+    return Path(shutil.copytree(tiny_checkpoint("clip"), tmp_path / "clip"))
+
+
+@pytest.fixture
+def dino(tmp_path: Path, tiny_checkpoint: Callable[[str], Path]) -> Path:
+    """The folder of a tiny DINOv2."""
+    return Path(shutil.copytree(tiny_checkpoint("dinov2"), tmp_path / "dino"))
