@@ -19,6 +19,7 @@ from pictor.cli import indexing, output
 from pictor.cli.options import Target, Verb
 from pictor.names import shown
 from pictor.report import Section, write_page
+from search.options import SearchOptions
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +31,7 @@ PHOTOS = (
     *("retina.jpg", "rocket.jpg", "text.png"),
 )
 QUERIES = (
-    "a cat",
+    "an orange cat",
     "a motorcycle",
     "a rocket at night",
     "一只可爱的猫",
@@ -59,7 +60,10 @@ def demo(target: Target, /, folder: Path) -> None:
     with open_library(folder / "library", settings=target.settings()) as library:
         summary = indexing.run(library, (str(photos),))
         output.write_line(indexing.sentence(summary))
-        sections = [Section(query, library.search(query, top=TOP)) for query in QUERIES]
+        all_levels = SearchOptions(minimum="any")  # of so few photos, show the weak hits too
+        sections = [
+            Section(query, library.search(query, top=TOP, options=all_levels)) for query in QUERIES
+        ]
         like = library.similar(photos / SIMILAR_TO, top=TOP)
         sections.append(Section(f"like {SIMILAR_TO}", like, "its variants come first"))
     for section in sections:
@@ -76,7 +80,10 @@ def _write(section: Section) -> None:
     for hit in section.hits:
         names = [shown(os.path.basename(path)) for path in (hit.path, *hit.other_paths)]
         size = f"{hit.width}×{hit.height}"
-        output.write_line(f"  {hit.rank}  {hit.score:.3f}  {size:>9}  {' = '.join(names)}")
+        level = hit.level or ""
+        output.write_line(
+            f"  {hit.rank}  {hit.score:.3f}  {level:8}  {size:>9}  {' = '.join(names)}"
+        )
 
 
 def _write_next(library: Path, photos: Path, page: Path) -> None:

@@ -1,0 +1,1 @@
+"""How good a search is, measured: captions and labels read, ranks, recall, accuracy. Internal."""
