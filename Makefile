@@ -49,7 +49,7 @@ torture: $(VENV)/.dev ## kill the indexer N times at random moments (N=50) and c
 	$(PY) tests/torture.py --kills $(N)
 
 bench: $(VENV)/.dev ## run the benchmarks (minutes)
-	for b in index_throughput cold_query rescan; do $(PY) benchmarks/$$b.py || exit 1; done
+	for b in index_throughput cold_query rescan words ranking; do $(PY) benchmarks/$$b.py || exit 1; done
 
 wheel: $(VENV)/.dev ## build the wheel into dist/
 	$(PY) -m build --wheel

@@ -22,10 +22,13 @@ from typing import Any
 from measure import note, report
 
 from pictor import OpenLibrary, open_library
+from pictor.query import Query, SearchOptions, words
 
 PICTOR = Path(sys.executable).with_name("pictor")
 LANGUAGES = ("en", "zh")
 TOP = 10
+#: Nothing cut off and nothing folded: the ranking itself is measured.
+EVERYTHING = SearchOptions(top=TOP, minimum="any", is_folded=False)
 
 
 def main() -> None:
@@ -67,10 +70,15 @@ def measure(library: OpenLibrary, photos: list[Any], language: str) -> dict[str,
 
 def rank_of(library: OpenLibrary, caption: str, image: str) -> int | None:
     """The rank of a photo among the first hits, None beyond them."""
-    for hit in library.search(caption, top=TOP):
+    for hit in library.search(as_it_is(caption), options=EVERYTHING):
         if os.path.basename(hit.path) == os.fsencode(image):
             return hit.rank
     return None
+
+
+def as_it_is(caption: str) -> Query:
+    """A query of nothing but the words: "a man without a hat" is a caption like any other."""
+    return Query((words(caption),))
 
 
 def check_command(
@@ -80,10 +88,12 @@ def check_command(
     step = max(1, len(photos) // max(1, count))
     for photo in photos[::step][:count]:
         caption = photo[language][0]
-        command = [PICTOR, "--library", home, "search", "--json", "--top", str(TOP), caption]
+        asked = as_it_is(caption)
+        command = [PICTOR, "--library", home, "search", "--json", "--top", str(TOP), "--min", "any"]
+        command += ["--no-fold", "--", str(asked)]
         printed = subprocess.run(command, check=True, capture_output=True).stdout.splitlines()
         theirs = [json.loads(line)["path"] for line in printed]
-        ours = [hit.path.decode() for hit in library.search(caption, top=TOP)]
+        ours = [hit.path.decode() for hit in library.search(asked, options=EVERYTHING)]
         if theirs != ours:
             raise SystemExit(f"the command disagrees with the library on {caption!r}")
     note(f"{language}: {count} captions gave the same hits through the command")

@@ -14,16 +14,29 @@ from library.config import Settings
 from library.encoders import loading
 from library.hashing import content_hash
 from library.library import Library
-from library.records import Metadata, Outcome
+from library.records import FloatMatrix, HalfMatrix, Metadata, Outcome
 
 BATCH = 2000
+_SAME = Metadata(format="JPEG", width=640, height=480)
 
 
-def make_library(folder: Path, root: Path, paths: Sequence[bytes], *, on_disk: bool) -> None:
+def make_library(
+    folder: Path,
+    root: Path,
+    paths: Sequence[bytes],
+    *,
+    on_disk: bool,
+    with_index: bool = True,
+    facts: Sequence[Metadata] | None = None,
+    vectors: FloatMatrix | None = None,
+) -> None:
     """A library of one root whose files are all indexed, with random unit vectors.
 
     Args:
         paths: relative to `root`. With `on_disk`, sizes, times and hashes are those of the files.
+        with_index: also build the index cache.
+        facts: what each file says of itself; all the same if None.
+        vectors: (n, d) float32 unit rows instead of random ones.
     """
     rng = np.random.default_rng(20261121)
     with Library.create(folder, Settings()) as library, library.writer():
@@ -34,29 +47,37 @@ def make_library(folder: Path, root: Path, paths: Sequence[bytes], *, on_disk: b
             run = files.start_run(connection)
         for start in range(0, len(paths), BATCH):
             chunk = paths[start : start + BATCH]
-            vectors = rng.standard_normal((len(chunk), card.dimension), dtype=np.float32)
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            drawn = rng.standard_normal((len(chunk), card.dimension), dtype=np.float32)
+            drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+            rows = drawn if vectors is None else vectors[start : start + BATCH]
+            said = facts[start : start + BATCH] if facts else [_SAME] * len(chunk)
             pairs = [
-                _changes(root, root_id, path, space, row[None].astype(np.float16), on_disk)
-                for path, row in zip(chunk, vectors, strict=True)
+                _changes(root, root_id, path, space, row[None].astype(np.float16), fact, on_disk)
+                for path, row, fact in zip(chunk, rows, said, strict=True)
             ]
             with library.writing() as connection:
                 contents.apply(connection, run, [c for c, _ in pairs], [f for _, f in pairs])
         with library.writing() as connection:
             spaces.set_state(connection, space, "ready")
             files.finish_run(connection, run, "finished", {})
-        indexes.refresh(library, library.space())
+        if with_index:
+            indexes.refresh(library, library.space())
 
 
 def _changes(
-    root: Path, root_id: int, path: bytes, space: int, vector: np.ndarray, on_disk: bool
+    root: Path,
+    root_id: int,
+    path: bytes,
+    space: int,
+    vector: HalfMatrix,
+    metadata: Metadata,
+    on_disk: bool,
 ) -> tuple[ContentChange, FileChange]:
     size, mtime_ns, digest = 1000, 1, content_hash(path)
     if on_disk:
         full = root / path.decode()
         stat = full.stat()
         size, mtime_ns, digest = stat.st_size, stat.st_mtime_ns, content_hash(full.read_bytes())
-    metadata = Metadata(format="JPEG", width=640, height=480)
     frames = ((0, None, 640, 480),)
     content = ContentChange(
         digest, size, Outcome.INDEXED, metadata=metadata, frames=frames, vectors={space: vector}

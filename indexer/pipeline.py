@@ -130,6 +130,7 @@ class Pipeline:
             max_file_bytes=settings.max_file_mib * MIB,
             fetch_timeout_s=settings.fetch_timeout_s,
             deadline_s=settings.time_limit_s * SOFT_LIMIT_SHARE,
+            offline=self._library.settings.network.offline,
         )
         return ReaderPool(
             options,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from indexer import roots
+from indexer.background import fill_background
 from indexer.observer import Observer, Remembering, Silent
 from indexer.pipeline import Pipeline, Summary
 from indexer.sources.base import ScanOptions
@@ -22,11 +23,12 @@ def index(
     encoders: Sequence[str] = (),
     *,
     retry: bool = False,
+    keep_default: bool = False,
     observer: Observer | None = None,
 ) -> Summary:
     """Index `named` roots (all known ones if empty) into every space of the library and `encoders`.
 
-    The first of `encoders` becomes the default space once it is complete.
+    The first of `encoders` becomes the default space once it is complete, unless `keep_default`.
 
     Raises:
         SourceError: nothing that was named can be reached.
@@ -46,6 +48,10 @@ def index(
         if retry:
             with library.writing() as connection:
                 files.forget_stat(connection, [Outcome.FAILED, Outcome.SKIPPED])
-        with opened(library, encoders, encoder_options(library), remembering) as spaces:
+        run_options = encoder_options(library)
+        with opened(
+            library, encoders, run_options, remembering, keep_default=keep_default
+        ) as spaces:
             summary = Pipeline(library, spaces, remembering, retry=retry).run(scopes)
+            fill_background(library, spaces, remembering)
     return replace(summary, notices=tuple(remembering.notices))

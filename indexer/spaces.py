@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,12 +11,15 @@ from library.catalog import spaces as catalog_spaces
 from library.catalog.rows import SpaceRow
 from library.encoders import loading
 from library.encoders.base import EncoderOptions, ImageEncoder
+from library.encoders.models.plan import Plan, size_text
 from library.errors import ModelError, ModelNotAvailable
 from library.library import Library
 from library.records import EncoderCard, ImageSpec
 from library.towers import ensure_text_tower
 
 BUILTIN = "builtin"
+#: Seconds between two notices of how far a download is.
+TOLD_S = 10.0
 
 
 class OpenSpace:
@@ -105,17 +109,22 @@ class OpenSpaces:
 
 @contextmanager
 def opened(
-    library: Library, names: Sequence[str], options: EncoderOptions, observer: Observer
+    library: Library,
+    names: Sequence[str],
+    options: EncoderOptions,
+    observer: Observer,
+    *,
+    keep_default: bool = False,
 ) -> Iterator[OpenSpaces]:
     """The spaces of the library and those of `names`, which are added where they are new.
 
     The first name becomes the default space, at once in an empty library, else when its space is
-    complete.
+    complete, unless the library is to keep the one it has.
 
     Raises:
         ModelError: a named encoder cannot be had.
     """
-    _add_named(library, names, options, observer)
+    _add_named(library, names, options, observer, keep_default=keep_default)
     rows = library.spaces()
     if options.device not in ("auto", "cpu") and BUILTIN in [row.encoder for row in rows]:
         observer.notice(f"the built-in encoder runs on the CPU, not on {options.device!r}")
@@ -136,31 +145,67 @@ def _loader(library: Library, row: SpaceRow, options: EncoderOptions) -> Callabl
 
 
 def _add_named(
-    library: Library, names: Sequence[str], options: EncoderOptions, observer: Observer
+    library: Library,
+    names: Sequence[str],
+    options: EncoderOptions,
+    observer: Observer,
+    *,
+    keep_default: bool,
 ) -> None:
     """Add the named spaces that are new; those of the settings where the library has none.
 
-    The first of `names` is noted in the catalog as the next default: a run that is cut short need
-    not name it again.
+    The first of `names` is noted in the catalog as the next default, unless the library is to keep
+    the one it has: a run that is cut short need not name it again.
     """
     held = library.spaces()
     if not names and held:
         return
     for i, name in enumerate(names or library.settings.encoder.names):
         try:
-            card = loading.resolve_card(name, options)
+            card = loading.resolve_card(name, options, watch=_Told(observer))
         except ModelNotAvailable as error:
             if names or held:
                 raise
-            observer.notice(
-                f"the configured encoder {name!r} cannot be had ({error}); the built-in one is used"
-            )
+            observer.notice(_stand_in(name, error))
             card = loading.resolve_card(BUILTIN, options)
         if card.fingerprint not in [row.fingerprint for row in library.spaces()]:
             _add(library, card, options)
-        if names and i == 0:
+        if names and i == 0 and not keep_default:
             row = next(row for row in library.spaces() if row.fingerprint == card.fingerprint)
             _plan_default(library, row, observer)
+
+
+def _stand_in(name: str, error: ModelNotAvailable) -> str:
+    """Why the built-in encoder is used, and the two ways to the one that was meant."""
+    reason = str(error).partition("; ")[0]
+    return (
+        f"the built-in encoder is used, as the configured {name!r} cannot be had: {reason}; get "
+        f"it with: pictor models pull {name} (HF_ENDPOINT names a mirror), or where there is no "
+        "network with: pictor models import FILE (made by pictor models export elsewhere); then "
+        f"run: pictor index --encoder {name}"
+    )
+
+
+class _Told:
+    """Tells an observer of a model's download: how large it is, and now and then how far it is."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._count = self._total = 0
+        self._told_at = 0.0
+
+    def begin(self, plan: Plan) -> None:
+        """A notice."""
+        self._total = plan.size_bytes
+        self._told_at = time.monotonic()
+        self._observer.notice(plan.sentence)
+
+    def moved(self, count: int) -> None:
+        """A notice every `TOLD_S` seconds."""
+        self._count += count
+        if time.monotonic() - self._told_at > TOLD_S:
+            self._told_at = time.monotonic()
+            self._observer.notice(f"{size_text(self._count)} of {size_text(self._total)} are here")
 
 
 def _plan_default(library: Library, row: SpaceRow, observer: Observer) -> None:

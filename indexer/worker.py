@@ -38,6 +38,7 @@ class WorkerOptions:
         specs: pixels wanted of each frame, one array a spec.
         max_file_bytes: larger images are refused; videos are read from their path and not bound by
         it. deadline_s: after which no further frame of a video is decoded; what there is counts.
+        offline: fetch no link.
     """
 
     specs: tuple[ImageSpec, ...]
@@ -45,6 +46,7 @@ class WorkerOptions:
     max_file_bytes: int
     fetch_timeout_s: float
     deadline_s: float
+    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,8 @@ class _Job:
         if self.task.locator.kind == "file":
             return self._run_file()
         limit = self.options.max_file_bytes
+        if self.options.offline and self.task.locator.kind == "url":
+            raise ImageError(Reason.FETCH, "it is a link and pictor is offline")
         data = read_bytes(self.task.locator, limit, self.options.fetch_timeout_s)
         return self._run_bytes(data)
 

@@ -45,7 +45,6 @@ class EncoderSettings:
     attention: str = "sdpa"
     runtime: str = "auto"
     threads: int = 0
-    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,13 @@ class SearchSettings:
 
 
 @dataclass(frozen=True)
+class NetworkSettings:
+    """Whether pictor may use a network."""
+
+    offline: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings; `origins` maps "section.key" to where a value that is no default came from."""
 
@@ -81,6 +87,7 @@ class Settings:
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def with_values(self, values: Mapping[str, Any], origin: str) -> Settings:
@@ -168,6 +175,14 @@ def default_library_dir(environ: Mapping[str, str] | None = None) -> Path:
     environ = os.environ if environ is None else environ
     named = environ.get("PICTOR_LIBRARY")
     return Path(named) if named else Path(platformdirs.user_data_dir("pictor")) / "library"
+
+
+def models_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """`PICTOR_MODELS_DIR` if set, else "models" in the user's data folder for pictor."""
+    environ = os.environ if environ is None else environ
+    named = environ.get("PICTOR_MODELS_DIR")
+    folder = Path(named) if named else Path(platformdirs.user_data_dir("pictor")) / "models"
+    return folder.expanduser()
 
 
 def presets_dir() -> Path:

@@ -13,7 +13,11 @@ PictorError
 ├── ModelError             an encoder cannot be had or cannot do what was asked
 │   ├── ModelNotAvailable  its files are neither here nor to be fetched
 │   └── ModelUnsupported   its family, format or tower is not one pictor reads
-└── QueryError             a query cannot be understood or answered
+├── QueryError             a query cannot be understood or answered
+│   └── QuerySyntaxError   its text breaks the grammar (carries the position)
+├── LabelError             a set of labels cannot be read, or a tag cannot be given
+├── SidecarError           an XMP file beside a photo cannot be read or written
+└── EvaluationError        a set of captions or labels cannot be measured with
 
 A message is one sentence: what failed, on what, what was expected and found, what to do. Facts are
 attributes, so that edges need not parse messages.
@@ -91,3 +95,30 @@ class ModelUnsupported(ModelError):
 
 class QueryError(PictorError):
     """A query cannot be understood or answered."""
+
+
+class QuerySyntaxError(QueryError):
+    """The text of a query breaks the grammar.
+
+    Attributes:
+        position: the character where it does, from 0.
+    """
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+    def __reduce__(self) -> tuple[type[QuerySyntaxError], tuple[str, int]]:
+        return (type(self), (str(self), self.position))
+
+
+class LabelError(PictorError):
+    """A set of labels cannot be read, or a tag cannot be given."""
+
+
+class SidecarError(PictorError):
+    """An XMP file beside a photo cannot be read or written."""
+
+
+class EvaluationError(PictorError):
+    """A set of captions or labels cannot be measured with."""

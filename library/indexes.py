@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 from sqlalchemy import Connection
 
 from library import towers
@@ -18,9 +20,9 @@ from library.catalog.rows import SpaceRow
 from library.config import presets_dir
 from library.errors import LibraryCorrupt, LibraryError
 from library.library import Library
-from library.records import FloatMatrix
+from library.records import FloatMatrix, IdArray
 from library.vectors.base import FLAT_MAX, VectorIndex
-from library.vectors.cache import CacheInfo, IndexCache, Stamp, Unusable
+from library.vectors.cache import CacheInfo, IndexCache, IndexKind, Stamp, Unusable
 from library.vectors.exact import ExactIndex
 
 
@@ -83,6 +85,32 @@ def refresh(library: Library, space: SpaceRow) -> None:
     _build(library, space)
 
 
+def build_apart(
+    library: Library,
+    space: SpaceRow,
+    folder: Path,
+    ids: IdArray,
+    vectors: FloatMatrix,
+    kind: IndexKind,
+    queries: FloatMatrix | None,
+) -> VectorIndex:
+    """An index of any type over n vectors of a space, built as the space's own is, in `folder`.
+
+    It is no part of the library, and is measured, not served.
+
+    Raises:
+        LibraryError: it cannot be built.
+    """
+    cache = IndexCache(folder)
+    stamp = Stamp(library.library_id, space.id, space.fingerprint, len(ids), 0)
+    block = (ids, vectors.astype(np.float16))
+    cache.build(iter([block]), len(ids), space.dimension, stamp, kind=kind, queries=queries)
+    held = cache.open(library.library_id, space.id, space.fingerprint)
+    if isinstance(held, Unusable):
+        raise LibraryError(f"an index of type {kind!r} cannot be built: {held.reason}")
+    return held.index
+
+
 def _build(library: Library, space: SpaceRow) -> None:
     with library.reading() as connection:
         newest = catalog_spaces.last_change(connection, space.id)
@@ -90,7 +118,7 @@ def _build(library: Library, space: SpaceRow) -> None:
         stamp = Stamp(library.library_id, space.id, space.fingerprint, count, newest)
         blocks = catalog_spaces.vector_blocks(connection, space.id, space.dimension)
         try:
-            queries = _tuning_queries(library, space) if count > FLAT_MAX else None
+            queries = tuning_queries(library, space) if count > FLAT_MAX else None
             cache = cache_of(library, space)
             cache.build(blocks, count, space.dimension, stamp, queries=queries)
         except ValueError as error:
@@ -127,7 +155,7 @@ def _lay_on(connection: Connection, space: SpaceRow, opened: OpenIndex) -> bool:
     return True
 
 
-def _tuning_queries(library: Library, space: SpaceRow) -> FloatMatrix | None:
+def tuning_queries(library: Library, space: SpaceRow) -> FloatMatrix | None:
     """Vectors of everyday words, which an index that is not exact must be tuned for."""
     if not space.card.has_text:
         return None

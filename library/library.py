@@ -22,6 +22,7 @@ from typing import NoReturn
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from library.catalog import spaces as catalog_spaces
+from library.catalog import words
 from library.catalog.connect import WRITES, open_engine, translated
 from library.catalog.files import now
 from library.catalog.rows import SpaceRow
@@ -32,7 +33,7 @@ from library.lock import write_lock
 
 CATALOG_FILE = "catalog.sqlite"
 #: Revisions a release can upgrade from; anything else was written by a newer one.
-OLDER_REVISIONS: tuple[str, ...] = ()
+OLDER_REVISIONS = ("0001", "0002", "0003")
 
 
 class Library:
@@ -130,9 +131,13 @@ class Library:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction: all of the block is committed, or nothing. Hold `writer()`."""
+        """One transaction: all of the block is committed, or nothing. Hold `writer()`.
+
+        The word index follows in the same transaction, so it never lags behind what is committed.
+        """
         with translated(self._catalog_name), self._writing_engine.begin() as connection:
             yield connection
+            words.catch_up(connection)
 
     @contextmanager
     def writer(self) -> Iterator[None]:
@@ -180,7 +185,7 @@ class Library:
         return max(named, key=lambda row: row.id)
 
     def cache_dir(self, space: SpaceRow, kind: str) -> Path:
-        """Where a cache of a space lives: `kind` is "index", "text" or "image"."""
+        """Where a cache of a space lives: `kind` is "index", "text", "image", "background"…"""
         return self.path / "cache" / f"space-{space.id}" / kind
 
     # --- schema

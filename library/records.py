@@ -21,6 +21,10 @@ FloatMatrix = NDArray[np.float32]  # (n, d), rows unit-norm unless said otherwis
 HalfMatrix = NDArray[np.float16]  # (n, d), as stored
 PixelArray = NDArray[np.uint8]  # (h, w, 3) RGB, or (n, h, w, 3)
 IdArray = NDArray[np.int64]  # item ids
+FloatVector = NDArray[np.float32]  # (n,)
+DoubleVector = NDArray[np.float64]  # (n,)
+DoubleMatrix = NDArray[np.float64]  # (n, m)
+BoolVector = NDArray[np.bool_]  # (n,)
 
 Resize = Literal["exact", "shortest_edge", "naflex"]
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -264,13 +268,44 @@ class Caption:
     source: str = ""
 
 
+class Level(StrEnum):
+    """How sure it is that a hit shows what was asked for."""
+
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+    WEAK = "weak"
+
+
+@dataclass(frozen=True)
+class Match:
+    """How one part of a query fits a hit.
+
+    Attributes:
+        part: as the query language writes it.
+        how: "vector", or "words" for what is written about a content.
+        score: cosine in [-1, 1] of the part and the hit; for words, the share of them that was
+            found, each weighted by its rarity and by where it stands.
+        space: the encoder id of the space; "" for words.
+        fields: where words were found: "name", "folder", "keyword", "tag", "description",
+            "caption".
+        is_exact: the words are the whole of a name.
+    """
+
+    part: str
+    how: Literal["vector", "words"]
+    score: float
+    space: str = ""
+    fields: tuple[str, ...] = ()
+    is_exact: bool = False
+
+
 @dataclass(frozen=True)
 class Hit:
     """One answer to a query.
 
     Attributes:
         rank: from 1.
-        score: cosine in [-1, 1], higher is better.
+        score: cosine in [-1, 1] of the whole query, higher is better; 0 where nothing is asked.
         path: where it is now, as the bytes of the file system.
         content: hex BLAKE3 of the whole file.
         item: the item's id in this library.
@@ -278,6 +313,10 @@ class Hit:
         time_s: seconds into a video or animation; None for a still.
         other_paths: further files with the same content.
         state: "present", "unreachable" or "missing".
+        level: None where the library cannot tell yet.
+        probability: that the query explains it better than everyday captions do; None likewise.
+        why: one match a part of the query, and one for words that were found.
+        folded: paths of near-identical hits that this one stands for.
     """
 
     rank: int
@@ -292,3 +331,7 @@ class Hit:
     time_s: float | None = None
     other_paths: tuple[bytes, ...] = ()
     state: str = "present"
+    level: Level | None = None
+    probability: float | None = None
+    why: tuple[Match, ...] = ()
+    folded: tuple[bytes, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from library.catalog.rows import SpaceRow
+from library.config import Settings
 from library.encoders import loading
 from library.encoders.base import EncoderOptions, ImageEncoder, TextEncoder
 from library.errors import ModelError, QueryError
@@ -11,15 +12,20 @@ from library.library import Library
 
 def encoder_options(library: Library) -> EncoderOptions:
     """How the library's settings say encoders are to be run."""
-    settings = library.settings.encoder
+    return options_of(library.settings)
+
+
+def options_of(settings: Settings) -> EncoderOptions:
+    """How some settings say encoders are to be run."""
+    wanted = settings.encoder
     return EncoderOptions(
-        device=settings.device,
-        dtype=settings.dtype,  # type: ignore[arg-type]  # checked against the choices by the settings
-        batch_size=settings.batch_size,
-        attention=settings.attention,  # type: ignore[arg-type]  # likewise
-        runtime=settings.runtime,  # type: ignore[arg-type]  # likewise
-        offline=settings.offline,
-        threads=settings.threads,
+        device=wanted.device,
+        dtype=wanted.dtype,  # type: ignore[arg-type]  # checked against the choices by the settings
+        batch_size=wanted.batch_size,
+        attention=wanted.attention,  # type: ignore[arg-type]  # likewise
+        runtime=wanted.runtime,  # type: ignore[arg-type]  # likewise
+        offline=settings.network.offline,
+        threads=wanted.threads,
     )
 
 

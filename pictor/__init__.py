@@ -11,14 +11,32 @@ if TYPE_CHECKING:
     from library.errors import PictorError
     from library.records import Hit
     from pictor.api import OpenLibrary, open_library
+    from pictor.classifying import Classification, classify
+    from pictor.embedding import embed
+    from pictor.evaluating import Evaluation, evaluate
 
-__all__ = ["Hit", "OpenLibrary", "PictorError", "open_library"]
+__all__ = [
+    "Classification",
+    "Evaluation",
+    "Hit",
+    "OpenLibrary",
+    "PictorError",
+    "classify",
+    "embed",
+    "evaluate",
+    "open_library",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Classification": "pictor.classifying",
+    "Evaluation": "pictor.evaluating",
     "Hit": "library.records",
     "OpenLibrary": "pictor.api",
     "PictorError": "library.errors",
+    "classify": "pictor.classifying",
+    "embed": "pictor.embedding",
+    "evaluate": "pictor.evaluating",
     "open_library": "pictor.api",
 }
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from library.config import Settings, default_library_dir
-from library.errors import LibraryNotFound
+from library.errors import LibraryNotFound, QueryError
 from library.records import Hit
+from pictor.tagging import TagVerbs
 
 if TYPE_CHECKING:
     from indexer.observer import Observer
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
     from library.status import FileProblem, Status
     from library.verify import Verdict
     from search.engine import Engine
+    from search.options import SearchOptions
+    from search.plan import Ranking
+    from search.query import Query
 
+BUILTIN = "builtin"
 PathLike = str | bytes | os.PathLike[str]
 
 
@@ -41,7 +47,7 @@ def open_library(path: PathLike | None = None, *, settings: Settings | None = No
     return OpenLibrary(folder.expanduser(), settings)
 
 
-class OpenLibrary:
+class OpenLibrary(TagVerbs):
     """A library and its verbs. Not safe for use from several threads at once."""
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
@@ -101,30 +107,76 @@ class OpenLibrary:
         return index(library, named, encoders, retry=retry, observer=observer)
 
     def search(
-        self, *queries: str, top: int | None = None, encoder: str | None = None
+        self,
+        *queries: str | Query,
+        top: int | None = None,
+        encoder: str | None = None,
+        options: SearchOptions | None = None,
     ) -> list[Hit]:
         """The best matches of all queries together, best first.
 
+        Hits that are weak are left out, and near-identical ones shown as one, unless `options` say
+        otherwise; so a search for what is not there may find nothing.
+
         Args:
-            queries: words in any language the space knows, or paths or links of images.
+            queries: texts in the query language (docs/search.md), each also a path or link of an
+                image, or queries made with `pictor.query`.
             top: at most this many hits; the setting `search.top` if None.
             encoder: ask the space of this encoder.
 
         Raises:
             QueryError: a query is empty, cannot be read, or the space cannot answer it.
         """
-        from search import query
+        return list(self.rank(*queries, top=top, encoder=encoder, options=options).hits)
 
-        parts = [query.parse(q) for q in queries]
-        return self._search(parts, top, encoder, without_itself=False)
+    def rank(
+        self,
+        *queries: str | Query,
+        top: int | None = None,
+        encoder: str | None = None,
+        options: SearchOptions | None = None,
+    ) -> Ranking:
+        """As `search`, with the plan: how the query was understood and answered."""
+        from search.query import combined, parse
+
+        asked = [parse(query) if isinstance(query, str) else query for query in queries]
+        return self._rank(combined(asked), _wished(options, top, encoder))
 
     def similar(
-        self, image: PathLike, *, top: int | None = None, encoder: str | None = None
+        self,
+        image: PathLike,
+        *,
+        top: int | None = None,
+        encoder: str | None = None,
+        options: SearchOptions | None = None,
     ) -> list[Hit]:
-        """The images most like one image (a path or link), which itself is left out."""
-        from search import query
+        """The images most like one image (a path or link), which itself is left out.
 
-        return self._search([query.image(_expanded(image))], top, encoder, without_itself=True)
+        Near-identical ones are shown each by itself, unless `options` say otherwise.
+        """
+        from search.options import SearchOptions
+
+        options = _wished(options or SearchOptions(is_folded=False), top, encoder)
+        return list(self.rank_similar(image, options=options).hits)
+
+    def rank_similar(
+        self,
+        image: PathLike,
+        *others: Query,
+        options: SearchOptions | None = None,
+    ) -> Ranking:
+        """As `similar`, with the plan; other queries add filters and negative parts."""
+        from search.query import Query, combined
+        from search.query import image as picture
+
+        asked = Query((picture(_expanded(image)),))
+        wished = replace(_wished(options, None, None), without_itself=True)
+        return self._rank(combined([asked, *others]), wished)
+
+    @property
+    def page_size(self) -> int:
+        """Hits of one answer where nothing else is said: the setting `search.top`."""
+        return self._open().settings.search.top
 
     def status(self) -> Status:
         """What the library holds."""
@@ -155,16 +207,28 @@ class OpenLibrary:
         self._forget_engine()
         return purge(self._open(), [_expanded(root) for root in roots])
 
-    def _search(
-        self, parts: Any, top: int | None, encoder: str | None, *, without_itself: bool
-    ) -> list[Hit]:
+    @property
+    def stand_in_for(self) -> str:
+        """The configured encoder in whose place the built-in one answers; "" if none.
+
+        That is so where the settings name an encoder and the library, which was filled when it
+        could not be had, has a space of the built-in one only.
+        """
+        library = self._open()
+        named = next(iter(library.settings.encoder.names), BUILTIN)
+        if named == BUILTIN or [row.encoder for row in library.spaces()] != [BUILTIN]:
+            return ""
+        return named
+
+    def _rank(self, query: Query, options: SearchOptions) -> Ranking:
         from search.engine import Engine
 
         library = self._open()
+        if library.settings.network.offline:
+            _refuse_links(query)
         if self._engine is None:
             self._engine = Engine(library)
-        top = library.settings.search.top if top is None else top
-        return self._engine.search(parts, top=top, encoder=encoder, without_itself=without_itself)
+        return self._engine.search(query, options)
 
     def _forget_engine(self) -> None:
         """Indexes opened before a change do not include it."""
@@ -185,6 +249,30 @@ class OpenLibrary:
                     raise
                 self._library = Library.create(self.path, self._settings)
         return self._library
+
+
+def _wished(options: SearchOptions | None, top: int | None, encoder: str | None) -> SearchOptions:
+    """The options with what was named beside them."""
+    from search.options import SearchOptions
+
+    options = options or SearchOptions()
+    return replace(
+        options,
+        top=options.top if top is None else top,
+        encoder=options.encoder if encoder is None else encoder,
+    )
+
+
+def _refuse_links(query: Query) -> None:
+    """Raise if a part of a query would have to be fetched."""
+    from search.query import PicturePart
+
+    for part in query.parts:
+        if isinstance(part, PicturePart) and part.is_link:
+            raise QueryError(
+                f"{os.fsdecode(part.location)!r} is a link and pictor is offline; "
+                "give a picture on this machine, or leave out --offline"
+            )
 
 
 def _expanded(path: PathLike) -> bytes:

@@ -1,4 +1,4 @@
-"""From a query to ranked hits: encode, ask the index, fold frames into files, say where they lie.
+"""From a query to ranked hits: encode, rank, cut off, read where they lie, fold, and take a page.
 
 The encoder, its preprocessing and its scoring come from the library, not from today's settings. A
 text query loads the exported text tower only; an image query whose content is in the library loads
@@ -8,22 +8,33 @@ no tower at all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 
-import numpy as np
-
-from library import indexes, towers
-from library.catalog import contents, files, spaces
-from library.catalog.rows import FilePlace, ItemRow, SpaceRow
-from library.encoders.base import TextEncoder
-from library.errors import ImageError, QueryError
-from library.hashing import content_hash
+from library import indexes
+from library.catalog.rows import SpaceRow
 from library.indexes import OpenIndex
 from library.library import Library
-from library.records import FloatMatrix, Hit
 from library.vectors.base import VectorIndex
-from search.pictures import read
-from search.query import ImagePart, Part, TextPart
+from search import pages
+from search.candidates import NOTHING_WRITTEN, Written, ranked
+from search.cutoff import Candidate, sure_enough
+from search.encoding import Asked, Pictures, QueryEncoder
+from search.entries import Entry, EntryReader, Negation
+from search.hits import hits_of
+from search.negating import negation_of
+from search.neighbours import Selector, neighbours
+from search.options import SearchOptions
+from search.plan import Plan, Ranking, Trace
+from search.query import Query, WordsPart
+from search.ranking.folding import near_identical
+from search.ranking.judging import Judge
+from search.routing import route
+
+#: Entries sorted by date where there are no levels.
+UNJUDGED_POOL = 200
+#: Items handed on at once where nothing is ranked.
+UNRANKED_SLICE = 1000
 
 
 class Engine:
@@ -32,8 +43,9 @@ class Engine:
     def __init__(self, library: Library) -> None:
         """Nothing is opened before the first query."""
         self._library = library
+        self._encoder = QueryEncoder(library)
         self._indexes: dict[int, OpenIndex] = {}
-        self._texts: dict[int, TextEncoder] = {}
+        self._judges: dict[int, Judge] = {}
 
     def __enter__(self) -> Engine:
         return self
@@ -51,109 +63,74 @@ class Engine:
         for opened in self._indexes.values():
             opened.index.close()
         self._indexes = {}
-        self._texts = {}
+        self._judges = {}
+        self._encoder.close()
 
-    def search(
-        self,
-        parts: Sequence[Part],
-        *,
-        top: int,
-        encoder: str | None = None,
-        without_itself: bool = False,
-    ) -> list[Hit]:
+    def search(self, query: Query, options: SearchOptions | None = None) -> Ranking:
         """The best matches of all parts together, best first, one hit a content.
 
-        Args:
-            parts: their vectors are averaged with equal weight.
-            top: at most this many hits.
-            encoder: the space to ask; by default the library's default one, or for words the first
-                one that has a text tower.
-            without_itself: leave out contents that are themselves part of the query.
+        Without a positive part nothing is ranked by content: the newest come first.
 
         Raises:
-            QueryError: a part cannot be read or encoded, or there is no such space.
+            QueryError: a part cannot be read or encoded, or there is no such space or root.
         """
-        if not parts:
-            raise QueryError("the query is empty: give words, or the path of an image")
-        if top < 1:
-            raise QueryError(f"the number of hits must be at least 1, not {top}")
-        space = self._space(parts, encoder)
-        vector, digests = self._encode(parts, space)
-        hidden = digests if without_itself else frozenset()
-        hits = self._ranked(space, vector, top, hidden)
-        return [hit for _, hit in zip(range(top), hits, strict=False)]
+        options = options or SearchOptions()
+        trace = Trace()
+        pictures = Pictures(self._library)
+        asked = self._asked(query, options, pictures, trace)
+        judges = self._judges_of(query, asked)
+        found, candidates = self._candidates(query, asked, judges, options, trace)
+        hidden = frozenset(pictures.digests.values()) if options.without_itself else frozenset()
+        reader = EntryReader(
+            self._library,
+            asked[0],
+            query.filter,
+            hidden,
+            self._negation(query, asked[0]),
+            trace,
+            with_vectors=options.is_folded or options.diversity > 0,
+        )
+        is_whole = judges[0] is not None or not query.positive
+        threshold = near_identical(asked[0].space.card.family)
+        entries = reader.entries(candidates)
+        entries = _arranged(entries, options, threshold, trace, is_whole=is_whole)
+        top = self._library.settings.search.top if options.top is None else options.top
+        page = list(islice(entries, options.offset, options.offset + top))
+        hits = hits_of(self._library, query, asked, found, page, options.offset)
+        lacks_levels = judges[0] is None and _is_judged(query)
+        return Ranking(hits, self._plan(query, asked, options, trace, lacks_levels=lacks_levels))
 
-    # --- the query's vector
+    # --- the query
 
-    def _space(self, parts: Sequence[Part], encoder: str | None) -> SpaceRow:
-        row = self._library.space(encoder)
-        has_words = any(isinstance(part, TextPart) for part in parts)
-        if encoder is None and has_words and not row.card.has_text:
-            others = [other for other in self._library.spaces() if other.card.has_text]
-            others.sort(key=lambda other: other.state != "ready")  # stable: complete ones first
-            return others[0] if others else row
-        return row
+    def _asked(
+        self, query: Query, options: SearchOptions, pictures: Pictures, trace: Trace
+    ) -> list[Asked]:
+        """The query in each space that is to be asked, best first."""
+        texts = [part.words for part in query.parts if isinstance(part, WordsPart)]
+        spaces = route(" ".join(texts) or None, self._library.spaces(), options.encoder)
+        with trace.time("encode"):
+            return [self._encoder.asked(query, space, pictures) for space in spaces]
 
-    def _encode(
-        self, parts: Sequence[Part], space: SpaceRow
-    ) -> tuple[FloatMatrix, frozenset[bytes]]:
-        rows: list[FloatMatrix] = []
-        digests: set[bytes] = set()
-        for part in parts:
-            if isinstance(part, TextPart):
-                rows.append(self._text(space).encode([part.text]))
-            else:
-                digest, vector = self._image_vector(part, space)
-                digests.add(digest)
-                rows.append(vector)
-        mean = np.concatenate(rows).mean(axis=0, keepdims=True)
-        norm = float(np.linalg.norm(mean))
-        if not np.isfinite(norm) or norm < 1e-6:  # parts that cancel out leave only rounding noise
-            raise QueryError("the parts of the query cancel out; ask for fewer things at once")
-        return (mean / norm).astype(np.float32), frozenset(digests)
+    # --- the ranking
 
-    def _text(self, space: SpaceRow) -> TextEncoder:
-        if space.id not in self._texts:
-            self._texts[space.id] = towers.open_text(self._library, space)
-        return self._texts[space.id]
-
-    def _image_vector(self, part: ImagePart, space: SpaceRow) -> tuple[bytes, FloatMatrix]:
-        """The content's stored vector where there is one, else that of the picture read now."""
-        try:
-            data = read(part, self._library.settings.index)
-            digest = content_hash(data)
-            stored = self._stored(digest, space)
-            if stored is not None:
-                return digest, stored
-            return digest, self._encode_image(data, part, space)
-        except ImageError as error:
-            shown = part.location.decode("utf-8", errors="backslashreplace")
-            raise QueryError(f"{shown!r} cannot be the query: {error.detail}") from error
-
-    def _stored(self, digest: bytes, space: SpaceRow) -> FloatMatrix | None:
-        with self._library.reading() as connection:
-            state = contents.content_state(connection, digest)
-            item = contents.first_item(connection, state.id) if state else None
-            if item is None:
-                return None
-            found = spaces.vectors_of(connection, space.id, space.dimension, [item])
-        return found[item].astype(np.float32)[None] if item in found else None
-
-    def _encode_image(self, data: bytes, part: ImagePart, space: SpaceRow) -> FloatMatrix:
-        from library.images import Limits, decode  # Pillow takes 0.1 s, and words need none of it
-
-        spec = space.card.spec
-        if spec is None:
-            raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
-        limits = Limits(max_pixels=self._library.settings.index.max_pixels, frames=1)
-        decoded = decode(data, [spec], limits, name_hint=part.location)
-        tower = towers.open_image(self._library, space)
-        try:
-            return tower.encode([decoded.frames[0].pixels[0]])
-        finally:
-            tower.close()
-
-    # --- from neighbours to hits
+    def _candidates(
+        self,
+        query: Query,
+        asked: Sequence[Asked],
+        judges: Sequence[Judge | None],
+        options: SearchOptions,
+        trace: Trace,
+    ) -> tuple[Written, Iterator[list[Candidate]]]:
+        """What words found, and the candidates in rank order, in slices."""
+        selector = Selector(self._library, query.filter, trace)
+        if not query.positive:
+            return NOTHING_WRITTEN, _unranked(selector, trace)
+        rankings = [
+            neighbours(self._index(one.space), one.query, selector, at, trace)
+            for at, one in enumerate(asked)
+        ]
+        found, runs = ranked(self._library, asked, rankings, query.words, selector, trace)
+        return found, sure_enough(runs, asked, judges, found, options.least, trace)
 
     def _index(self, space: SpaceRow) -> VectorIndex:
         """The index with every vector committed up to now, also by another process."""
@@ -166,52 +143,90 @@ class Engine:
             opened = self._indexes[space.id] = indexes.open_index(self._library, space)
         return opened.index
 
-    def _ranked(
-        self, space: SpaceRow, query: FloatMatrix, top: int, hidden: frozenset[bytes]
-    ) -> Iterator[Hit]:
-        """Hits in rank order. Asks the index for more while frames fold or contents are hidden."""
-        index = self._index(space)
-        seen: set[int] = set()
-        asked, taken, rank = min(2 * top + 8, len(index)), 0, 1
-        while asked and taken < asked:
-            neighbours = index.search(query, asked)
-            ids = [int(i) for i in neighbours.ids[0] if i >= 0]
-            scores = dict(zip(ids, neighbours.scores[0].tolist(), strict=False))
-            rows, places = self._describe(ids[taken:])
-            for item_id in ids[taken:]:
-                row = rows.get(item_id)
-                if row is None or row.content_id in seen or row.hash in hidden:
-                    continue
-                seen.add(row.content_id)
-                where = [place for place in places[row.content_id] if place.state != "missing"]
-                if where:
-                    yield _hit(rank, scores[item_id], row, where, space)
-                    rank += 1
-            if len(ids) < asked:
-                return
-            taken, asked = asked, min(4 * asked, len(index))
+    # --- what is sure
 
-    def _describe(
-        self, item_ids: list[int]
-    ) -> tuple[dict[int, ItemRow], dict[int, list[FilePlace]]]:
-        with self._library.reading() as connection:
-            rows = contents.items(connection, item_ids)
-            places = files.places(connection, sorted({row.content_id for row in rows.values()}))
-        return rows, places
+    def _judges_of(self, query: Query, asked: Sequence[Asked]) -> list[Judge | None]:
+        """What tells the levels in each asked space; None where nothing does."""
+        if not _is_judged(query):
+            return [None] * len(asked)
+        return [self._judge(one.space) for one in asked]
+
+    def _negation(self, query: Query, asked: Asked) -> Negation | None:
+        judge = self._judge(asked.space) if query.negative else None
+        return negation_of(self._library, query, asked, judge)
+
+    def _judge(self, space: SpaceRow) -> Judge | None:
+        """What tells the levels of a space's hits; None where it has no background values yet."""
+        if space.id not in self._judges:
+            judge = Judge.open(self._library, space)
+            if judge is None:
+                return None
+            self._judges[space.id] = judge
+        return self._judges[space.id]
+
+    def _plan(
+        self,
+        query: Query,
+        asked: Sequence[Asked],
+        options: SearchOptions,
+        trace: Trace,
+        *,
+        lacks_levels: bool,
+    ) -> Plan:
+        opened = [self._indexes.get(one.space.id) for one in asked]
+        first = opened[0]
+        return Plan(
+            query=str(query),
+            spaces=tuple(one.space.encoder for one in asked),
+            indexes=tuple(one.index.index_type if one else "" for one in opened),
+            items=len(first.index) if first else 0,
+            lacks_levels=lacks_levels,
+            least=options.least,
+            method=trace.method,
+            passing=trace.passing,
+            candidates=trace.candidates,
+            levels=trace.levels,
+            negated=trace.negated,
+            folded=trace.folded,
+            words=trace.words,
+            seconds=trace.seconds,
+        )
 
 
-def _hit(rank: int, score: float, row: ItemRow, places: list[FilePlace], space: SpaceRow) -> Hit:
-    return Hit(
-        rank=rank,
-        score=score,
-        path=places[0].full_path,
-        content=row.hash.hex(),
-        item=row.id,
-        space=space.encoder,
-        width=row.width,
-        height=row.height,
-        taken_at=row.taken_at,
-        time_s=row.time_s,
-        other_paths=tuple(place.full_path for place in places[1:]),
-        state=places[0].state,
-    )
+def _is_judged(query: Query) -> bool:
+    """Whether hits have levels: they say how words explain a picture, against everyday captions."""
+    return bool(query.positive) and all(isinstance(p, WordsPart) for p in query.positive)
+
+
+def _unranked(selector: Selector, trace: Trace) -> Iterator[list[Candidate]]:
+    """Every item that passes, newest first: nothing is looked for by content."""
+    ids = selector.newest_first()
+    trace.method = "all that pass, newest first"
+    for start in range(0, len(ids), UNRANKED_SLICE):
+        part = ids[start : start + UNRANKED_SLICE].tolist()
+        trace.candidates += len(part)
+        yield [Candidate(item, 0.0, 0) for item in part]
+
+
+def _arranged(
+    entries: Iterator[Entry],
+    options: SearchOptions,
+    threshold: float,
+    trace: Trace,
+    *,
+    is_whole: bool,
+) -> Iterator[Entry]:
+    """Entries in the order in which they are shown.
+
+    Args:
+        threshold: cosine from which on two pictures are shown as one.
+        is_whole: they end where hits end. Without levels they do not: every picture is one, and
+            only the best of them are sorted by date.
+    """
+    if options.is_folded:
+        entries = pages.folded(entries, threshold, trace)
+    if options.order != "best":
+        return pages.by_date(entries if is_whole else islice(entries, UNJUDGED_POOL), options.order)
+    if options.diversity > 0:
+        return pages.diversified(entries, options.diversity, trace)
+    return entries

@@ -7,12 +7,12 @@ import os
 from library.config import IndexSettings
 from library.errors import ImageError
 from library.records import Reason
-from search.query import ImagePart
+from search.query import PicturePart
 
 MIB = 1 << 20
 
 
-def read(part: ImagePart, settings: IndexSettings) -> bytes:
+def read(part: PicturePart, settings: IndexSettings) -> bytes:
     """All bytes of a query's picture.
 
     Raises:

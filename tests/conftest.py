@@ -34,7 +34,10 @@ def _load(name: str) -> ModuleType:
 
 
 tiny_checkpoint = _load("tiny_checkpoints").tiny_checkpoint
+local_hub = _load("local_hub").local_hub
 world = _load("small_world").world
+postgresql_server = _load("postgres_server").postgresql_server
+postgresql_url = _load("postgres_server").postgresql_url
 
 
 @pytest.fixture(autouse=True)

@@ -32,6 +32,7 @@ from library.records import Decoded, Hit
 from library.verify import Verdict, verify
 from search import query
 from search.engine import Engine
+from search.options import SearchOptions
 
 
 class InlinePool:
@@ -139,10 +140,11 @@ class World:
             return verify(library)
 
     def search(self, what: str | Path, *, top: int = 100, encoder: str | None = None) -> list[Hit]:
-        """Hits of words, or of a picture by its path."""
-        part = query.image(what) if isinstance(what, Path) else query.text(what)
+        """All hits of words, or of a picture by its path: nothing is cut off or folded."""
+        part = query.image(what) if isinstance(what, Path) else query.words(what)
+        options = SearchOptions(top=top, encoder=encoder, minimum="any", is_folded=False)
         with self.open() as library, Engine(library) as engine:
-            return engine.search([part], top=top, encoder=encoder)
+            return list(engine.search(query.Query((part,)), options).hits)
 
     def found(self) -> dict[str, str]:
         """Every path any hit of a broad search names, relative to the root, with its state."""

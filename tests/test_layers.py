@@ -15,7 +15,7 @@ MAY_IMPORT = {
 }
 #: Inside `library`, from the top down: a module imports those of its own floor or below.
 FLOORS = (
-    ("status", "verify", "purging", "indexes", "towers"),
+    ("status", "verify", "purging", "indexes", "background", "towers"),
     ("library",),
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "fetching"),

@@ -53,6 +53,7 @@ def test_the_wheel_has_our_packages_and_nothing_else(wheel: Path) -> None:
     for needed in (
         "library/presets/default.toml",
         "library/presets/encoders/clip-vit-base-patch32.toml",
+        "library/presets/labels/everyday.toml",
         "library/encoders/builtin/image.onnx",
         "library/encoders/builtin/text.onnx",
         "library/encoders/builtin/tokenizer.json",

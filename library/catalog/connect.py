@@ -7,10 +7,11 @@ schema changes are transactional too.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = F
         elif where.startswith("sqlite"):
             engine = create_engine(where, connect_args={"timeout": busy_timeout_s})
         else:
-            return create_engine(where)
+            # As with SQLite, all that a transaction reads is of one moment.
+            return create_engine(where, isolation_level="REPEATABLE READ")
     except Exception as error:  # SQLAlchemy raises ArgumentError, NoSuchModuleError, ImportError…
         raise LibraryError(f"the catalog URL {str(where)!r} cannot be used: {error}") from error
     event.listen(engine, "connect", _configure_sqlite)
@@ -73,6 +75,20 @@ def _uri(path: Path) -> str:
 
 def _begin_by_hand(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we begin transactions, see `_begin_sqlite`
+    _add_mathematics(connection)
+
+
+def _add_mathematics(connection: Any) -> None:
+    """Give SQLite the functions that distances need, where it was built without them."""
+    try:
+        connection.execute("SELECT sin(1), cos(1), radians(1)").fetchall()
+    except sqlite3.OperationalError:
+        for name, function in (("sin", math.sin), ("cos", math.cos), ("radians", math.radians)):
+            connection.create_function(name, 1, _or_null(function), deterministic=True)
+
+
+def _or_null(function: Callable[[float], float]) -> Callable[[float | None], float | None]:
+    return lambda value: None if value is None else function(value)
 
 
 def _configure_sqlite(connection: Any, record: object) -> None:

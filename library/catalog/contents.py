@@ -12,7 +12,16 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from library.catalog import spaces
 from library.catalog.files import chunked, next_id
 from library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
-from library.catalog.schema import CAPTION, CONTENT, FILE, ITEM, REMOVED_VECTOR, VECTOR
+from library.catalog.schema import (
+    BACKGROUND,
+    CAPTION,
+    CONTENT,
+    FILE,
+    ITEM,
+    REMOVED_VECTOR,
+    TAG,
+    VECTOR,
+)
 from library.records import Caption, HalfMatrix
 
 
@@ -61,8 +70,8 @@ def items(connection: Connection, item_ids: Sequence[int]) -> dict[int, ItemRow]
     )
     found: dict[int, ItemRow] = {}
     for chunk in chunked(list(item_ids)):
-        for row in connection.execute(query.where(ITEM.c.id.in_(chunk))):
-            found[row[0]] = ItemRow(*row)
+        for row in connection.execute(query.where(ITEM.c.id.in_(chunk))).all():
+            found[row[0]] = ItemRow._make(row)
     return found
 
 
@@ -194,8 +203,9 @@ def _write_vectors(
 ) -> None:
     change = spaces.next_change(connection, space_id)
     for chunk in chunked([item_id for item_id, _ in pairs]):
-        where = (VECTOR.c.space_id == space_id, VECTOR.c.item_id.in_(chunk))
-        connection.execute(delete(VECTOR).where(*where))
+        for table in (VECTOR, BACKGROUND):
+            where = (table.c.space_id == space_id, table.c.item_id.in_(chunk))
+            connection.execute(delete(table).where(*where))
     first = next_id(connection, VECTOR)
     rows = [
         {
@@ -283,12 +293,13 @@ def purge_missing(connection: Connection) -> int:
 
 
 def purge_orphans(connection: Connection) -> int:
-    """Forget contents that no file holds, with items, vectors and captions; how many."""
+    """Forget contents that no file holds, with all that hangs on them; how many."""
     held = select(FILE.c.id).where(FILE.c.content_id == CONTENT.c.id).exists()
     orphans = list(connection.scalars(select(CONTENT.c.id).where(~held)))
     for chunk in chunked(orphans):
         _remove_items(connection, chunk)
         connection.execute(delete(CAPTION).where(CAPTION.c.content_id.in_(chunk)))
+        connection.execute(delete(TAG).where(TAG.c.content_id.in_(chunk)))
         connection.execute(delete(CONTENT).where(CONTENT.c.id.in_(chunk)))
     return len(orphans)
 
@@ -311,5 +322,6 @@ def _remove_vectors(connection: Connection, item_ids: Sequence[int]) -> None:
             for i, (space_id, item_id) in enumerate(gone)
         ]
         connection.execute(delete(VECTOR).where(VECTOR.c.item_id.in_(chunk)))
+        connection.execute(delete(BACKGROUND).where(BACKGROUND.c.item_id.in_(chunk)))
         if rows:
             connection.execute(insert(REMOVED_VECTOR), rows)

@@ -183,8 +183,8 @@ def places(connection: Connection, content_ids: Sequence[int]) -> dict[int, list
     found: dict[int, list[FilePlace]] = {content_id: [] for content_id in content_ids}
     for chunk in chunked(sorted(found)):
         query = _places().where(FILE.c.content_id.in_(chunk)).order_by(FILE.c.root_id, FILE.c.path)
-        for row in connection.execute(query):
-            found[row[1]].append(FilePlace(*row))
+        for row in connection.execute(query).all():
+            found[row[1]].append(FilePlace._make(row))
     order = {"present": 0, "unreachable": 1, "missing": 2}
     for rows in found.values():
         rows.sort(key=lambda place: order[place.state])

@@ -106,6 +106,33 @@ class ItemRow(NamedTuple):
     taken_at: str | None
 
 
+class WordHit(NamedTuple):
+    """A content that words were found with.
+
+    Attributes:
+        score: above 0, at most 1: the share of the query's words that were found, each weighted by
+            its rarity and by where it stands.
+        fields: where: "name", "folder", "keyword", "tag", "description", "caption", in that order.
+        is_exact: the query is the whole of a file's name (with or without its ending), a keyword, a
+            title or a tag that a person gave (score 1), or of its folder's name (less).
+    """
+
+    content_id: int
+    score: float
+    fields: tuple[str, ...]
+    is_exact: bool
+
+
+class PhotoRow(NamedTuple):
+    """What became of the file at a path: its content's first item, or why there is none."""
+
+    content_id: int | None
+    item_id: int | None
+    outcome: str
+    reason: str | None
+    detail: str | None
+
+
 @dataclass(frozen=True)
 class ContentChange:
     """A content that was decoded (or could not be), with its vectors in every space it was encoded

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 import pictor
+from library.config import models_dir
 from library.errors import LibraryNotFound, ModelError, PictorError
 from pictor.cli import output
 from pictor.cli.options import Target, Verb
@@ -36,7 +37,11 @@ _PACKAGES = (
     "sqlalchemy",
 )
 #: Extras: what they are for, the module they bring, and their name.
-_EXTRAS = (("RAW photos", "rawpy", "raw"), ("videos", "av", "video"))
+_EXTRAS = (
+    ("RAW photos", "rawpy", "raw"),
+    ("videos", "av", "video"),
+    ("parquet files", "pyarrow", "parquet"),
+)
 #: Codecs of Pillow: what they are for and their name there.
 _CODECS = (
     ("fast JPEG", "libjpeg_turbo"),
@@ -218,7 +223,8 @@ def _hub() -> Iterator[Check]:
     """Where checkpoints come from and go to; the token itself is never shown."""
     from huggingface_hub import constants, get_token
 
-    yield _room("models' folder", Path(constants.HF_HUB_CACHE), "set HF_HOME to another disk")
+    yield _room("models' cache", Path(constants.HF_HUB_CACHE), "set HF_HOME to another disk")
+    yield _room("models' folder", models_dir(), "set PICTOR_MODELS_DIR to another disk")
     yield Check("models' source", "offline" if constants.HF_HUB_OFFLINE else constants.ENDPOINT)
     yield Check("models' token", "set" if get_token() else "none")
 

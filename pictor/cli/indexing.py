@@ -48,7 +48,6 @@ def _choice(literal: Any) -> click.Choice[str]:
 @click.option("--attention", type=_choice(Attention), help="How the encoder attends.")
 @click.option("--runtime", type=_choice(Runtime), help="What runs the image tower.")
 @click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Decoders; 0: one a core.")
-@click.option("--offline", is_flag=True, default=None, help="Make no network call.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a file failed or a root was away.")
 @click.pass_obj
@@ -118,7 +117,7 @@ def end(summary: Summary, *, strict: bool = False) -> None:
 
 #: Flags by the section of the setting they override; the setting has the flag's name.
 _SECTIONS = {
-    "encoder": ("device", "dtype", "batch_size", "attention", "runtime", "offline"),
+    "encoder": ("device", "dtype", "batch_size", "attention", "runtime"),
     "index": ("include", "exclude", "hidden", "follow_symlinks", "workers"),
 }
 

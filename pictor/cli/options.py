@@ -13,6 +13,7 @@ import click
 
 from library.config import SETTINGS_FILE, Settings, default_library_dir, load_settings
 from pictor.api import OpenLibrary, open_library
+from pictor.cli.output import say
 
 
 @dataclass
@@ -22,11 +23,13 @@ class Target:
     Attributes:
         library: its folder; None is the default one.
         config: a settings file instead of the library's own.
+        is_offline: make no network call, whatever the settings say.
         is_verbose: also print what the packages below log and warn of.
     """
 
     library: str | None = None
     config: str | None = None
+    is_offline: bool = False
     is_verbose: bool = False
 
     @property
@@ -43,7 +46,7 @@ class Target:
         """
         own = self.folder / SETTINGS_FILE
         file = Path(self.config) if self.config else own if own.is_file() else None
-        return load_settings(file, **flags)
+        return load_settings(file, network__offline=self.is_offline or None, **flags)
 
     def open(self, **flags: Any) -> OpenLibrary:
         """The library with these settings. Use it in a `with` block.
@@ -79,6 +82,13 @@ def common_options() -> list[click.Parameter]:
             help="A settings file. Default: settings.toml in the library's folder, if there.",
         ),
         click.Option(
+            ["--offline", "is_offline"],
+            is_flag=True,
+            expose_value=False,
+            callback=_remember,
+            help="Make no network call: fetch neither models nor links.",
+        ),
+        click.Option(
             ["-v", "--verbose", "is_verbose"],
             is_flag=True,
             expose_value=False,
@@ -108,6 +118,17 @@ class Verbs(click.Group):
     command_class = Verb
 
 
+class _Said(logging.Handler):
+    """Prints warnings as lines for people."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line on stderr."""
+        say(record.getMessage())
+
+
 def _set_up_logging(*, is_verbose: bool) -> None:
     if is_verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
@@ -116,6 +137,9 @@ def _set_up_logging(*, is_verbose: bool) -> None:
     root = logging.getLogger()
     if not root.handlers:  # without one, Python prints warnings to stderr itself
         root.addHandler(logging.NullHandler())
+    downloads = logging.getLogger("library.encoders.models")
+    if not downloads.handlers:  # nothing is downloaded without saying so
+        downloads.addHandler(_Said())
     # transformers and huggingface_hub bring handlers of their own, set up from these when imported
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")

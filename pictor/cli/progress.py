@@ -22,11 +22,13 @@ class Reporter:
     Both the run's thread and the one that waits for signals may call it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str = "indexing") -> None:
         """Show a bar only where stderr is a terminal; rich is loaded with its first step."""
+        self._doing = doing
         self._has_bar = sys.stderr.isatty()
         self._bar: Any = None  # a rich Progress
         self._task: Any = None
+        self._label = ""
         self._drawn_at = 0.0
         self._should_stop = threading.Event()
 
@@ -39,23 +41,20 @@ class Reporter:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        self._close()
 
     def progress(self, state: Progress) -> None:
         """Move the bar."""
         if not self._has_bar or time.monotonic() - self._drawn_at < REDRAW_S:
             return
-        self._drawn_at = time.monotonic()
-        if self._bar is None:
-            self._start()
-        self._bar.update(
-            self._task,
-            completed=state.settled,
-            total=max(state.total, state.settled) if state.total else None,
-            encoded=number(state.encoded),
-        )
+        total = max(state.total, state.settled) if state.total else None
+        more = f"encoded {number(state.encoded)}" if state.encoded else ""
+        self._move(self._doing, state.settled, total, more)
+
+    def texts(self, done: int, total: int) -> None:
+        """Move a bar of its own for texts, which an evaluation encodes."""
+        if self._has_bar:
+            self._move("encoding texts", done, total, "")
 
     def notice(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
@@ -73,21 +72,34 @@ class Reporter:
         self._should_stop.set()
         self.notice("stopping after this batch; press Ctrl-C again to stop at once")
 
-    def _start(self) -> None:
+    def _move(self, label: str, done: int, total: int | None, more: str) -> None:
+        self._drawn_at = time.monotonic()
+        if label != self._label:
+            self._close()
+            self._start(label)
+        self._bar.update(self._task, completed=done, total=total, more=more)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar, self._label = None, ""
+
+    def _start(self, label: str) -> None:
         from rich import progress as bars
         from rich.console import Console
 
+        self._label = label
         self._bar = bars.Progress(
-            bars.TextColumn("indexing"),
+            bars.TextColumn(label),
             bars.BarColumn(),
             bars.MofNCompleteColumn(),
             _rate_column(),
-            bars.TextColumn("encoded {task.fields[encoded]}"),
+            bars.TextColumn("{task.fields[more]}"),
             bars.TimeRemainingColumn(compact=True),
             console=Console(stderr=True, highlight=False),
             transient=True,
         )
-        self._task = self._bar.add_task("", total=None, encoded="0")
+        self._task = self._bar.add_task("", total=None, more="")
         self._bar.start()
 
 

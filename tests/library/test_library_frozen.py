@@ -13,6 +13,7 @@ from PIL import Image
 from library.errors import LibraryError
 from library.library import Library
 from pictor import open_library
+from search.options import SearchOptions
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def library(disk: Path, tmp_path: Path) -> Path:
 
 def check_it_can_be_read(folder: Path) -> None:
     with open_library(folder) as found:
-        assert len(found.search("a red wall")) == 2
+        assert len(found.search("a red wall", options=SearchOptions(minimum="any"))) == 2
         assert found.status().items == 2
         assert found.verify().problems == ()
         with pytest.raises(LibraryError, match="cannot be written"):

@@ -12,8 +12,12 @@ from indexer import pipeline
 from library import indexes
 from library.errors import LibraryFull
 from library.vectors.cache import IndexCache
+from search import query
 from search.engine import Engine
-from search.query import text
+from search.options import SearchOptions
+
+A_PICTURE = query.Query((query.words("a picture"),))
+ALL = SearchOptions(top=100, minimum="any", is_folded=False)
 
 
 @pytest.fixture
@@ -92,17 +96,17 @@ def test_a_search_sees_vectors_that_its_cache_lacks(indexed: World) -> None:
 
 def test_an_open_engine_sees_what_another_process_commits(indexed: World) -> None:
     with indexed.open() as library, Engine(library) as engine:
-        assert len(engine.search([text("a picture")], top=100)) == 5
+        assert len(engine.search(A_PICTURE, ALL).hits) == 5
         indexed.draw("new.png", 77)
         indexed.index()
-        assert len(engine.search([text("a picture")], top=100)) == 6
+        assert len(engine.search(A_PICTURE, ALL).hits) == 6
         (indexed.root / "0.png").unlink()
         indexed.index()
         with indexed.open() as other:
             from library.purging import purge
 
             purge(other)
-        found = engine.search([text("a picture")], top=100)
+        found = engine.search(A_PICTURE, ALL).hits
         assert len(found) == 5
         assert not any(hit.path.endswith(b"/0.png") for hit in found)
 
@@ -161,10 +165,10 @@ def test_an_open_engine_notices_a_restored_catalog(indexed: World) -> None:
     indexed.draw("lost.png", 50)
     indexed.index()
     with indexed.open() as library, Engine(library) as engine:
-        assert len(engine.search([text("a picture")], top=100)) == 6
+        assert len(engine.search(A_PICTURE, ALL).hits) == 6
         library.close()  # its connections; they come back by themselves
         restore(indexed, copy)
-        assert len(engine.search([text("a picture")], top=100)) == 5
+        assert len(engine.search(A_PICTURE, ALL).hits) == 5
 
 
 @pytest.mark.parametrize("damage", ["manifest", "generation"])

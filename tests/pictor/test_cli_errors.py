@@ -63,7 +63,7 @@ def test_verbose_says_where_an_error_was_raised(spawn, tmp_path):
     assert b"Traceback" not in spawn("status", "--library", tmp_path / "none").stderr
 
 
-@pytest.mark.parametrize("verb", [["status"], ["search", "a dog"], ["--help"]])
+@pytest.mark.parametrize("verb", [["status"], ["search", "a dog", "--min", "any"], ["--help"]])
 def test_a_closed_stdout_is_no_bug(library: Path, verb: list[str]) -> None:
     command = [*COMMAND, *verb] if verb == ["--help"] else [*COMMAND, "--library", library, *verb]
     line = " ".join(shlex.quote(str(part)) for part in command)

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -149,20 +150,25 @@ def test_models_list_has_every_card_and_what_is_here(run):
     assert len(run("models", "list").stdout.splitlines()) == len(cards)
 
 
-def test_models_in_the_cache_of_the_hub_are_counted(monkeypatch, tmp_path):
-    blobs = tmp_path / "hub" / "models--openai--clip-vit-base-patch32" / "blobs"
-    blobs.mkdir(parents=True)
-    (blobs / "abc").write_bytes(b"x" * 1000)
-    (blobs / "def.incomplete").write_bytes(b"x" * 10)
+def test_models_in_the_cache_of_the_hub_are_counted(tmp_path, tiny_checkpoint):
+    folder = tmp_path / "hub" / "models--openai--clip-vit-base-patch32"
+    shutil.copytree(tiny_checkpoint("clip"), folder / "snapshots" / ("c" * 40))
+    (tmp_path / "hub" / "models--openai--clip-vit-base-patch16" / "blobs").mkdir(parents=True)
+    part = tmp_path / "hub" / "models--openai--clip-vit-base-patch16" / "blobs" / "def.incomplete"
+    part.write_bytes(b"x" * 10)
     result = subprocess.run(
         [sys.executable, "-m", "pictor", "models", "list", "--json"],
         env=os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub")},
         capture_output=True,
         check=True,
     )
-    held = {card["id"]: card["bytes_on_disk"] for card in objects(result.stdout.decode())}
-    assert held["openai/clip-vit-base-patch32"] == 1000
-    assert held["openai/clip-vit-base-patch16"] == 0
+    held = {card["id"]: card for card in objects(result.stdout.decode())}
+    whole = held["openai/clip-vit-base-patch32"]
+    assert (whole["state"], whole["source"]) == ("full", "cache")
+    assert whole["bytes_on_disk"] > 100_000
+    partly = held["openai/clip-vit-base-patch16"]
+    assert (partly["state"], partly["bytes_on_disk"]) == ("partial", 10)
+    assert held["openai/clip-vit-large-patch14"]["state"] == "absent"
 
 
 def test_doctor_is_content_here(spawn, library):

@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from pictor import Hit, open_library
-from pictor.cli.searching import hit_json
+from pictor.cli.hits import hit_json
 from pictor.names import shown
+from pictor.query import SearchOptions
+
+#: The pictures are drawn, and show nothing that has a name.
+EVERYTHING = ("--min", "any", "--no-fold")
+RED = ("search", "red", *EVERYTHING)
 
 FIELDS = {
     "rank": int,
@@ -24,6 +29,10 @@ FIELDS = {
     "time_s": (float, type(None)),
     "state": str,
     "other_paths": list,
+    "level": (str, type(None)),
+    "probability": (float, type(None)),
+    "why": list,
+    "folded": list,
 }
 
 
@@ -38,11 +47,12 @@ def all_paths(hits: list[Hit]) -> set[bytes]:
 @pytest.fixture(scope="module")
 def hits(library: Path) -> list[Hit]:
     with open_library(library) as opened:
-        return opened.search("red", top=100)
+        options = SearchOptions(top=100, minimum="any", is_folded=False)
+        return opened.search("red", options=options)
 
 
 def test_json_is_one_object_a_hit_with_every_field(run, library, hits):
-    result = run("search", "red", "--top", "100", "--library", library, "--json")
+    result = run(*RED, "--top", "100", "--library", library, "--json")
     found = objects(result.stdout)
     assert result.exit_code == 0
     assert len(found) == len(hits)
@@ -58,7 +68,7 @@ def test_json_is_one_object_a_hit_with_every_field(run, library, hits):
 
 
 def test_json_names_the_copy_and_the_time_of_an_animation(run, library):
-    found = objects(run("search", "red", "--top", "100", "--library", library, "--json").stdout)
+    found = objects(run(*RED, "--top", "100", "--library", library, "--json").stdout)
     (one,) = [hit for hit in found if hit["other_paths"]]
     names = sorted(Path(path).name for path in (one["path"], *one["other_paths"]))
     assert names == ["copy.png", "one.png"]
@@ -67,7 +77,7 @@ def test_json_names_the_copy_and_the_time_of_an_animation(run, library):
 
 
 def test_json_gives_back_every_byte_of_every_name(run, library, hits):
-    found = objects(run("search", "red", "--top", "100", "--library", library, "--json").stdout)
+    found = objects(run(*RED, "--top", "100", "--library", library, "--json").stdout)
     for shown_hit, hit in zip(found, hits, strict=True):
         if "path_bytes" in shown_hit:
             assert base64.b64decode(shown_hit["path_bytes"]) == hit.path
@@ -85,13 +95,13 @@ def test_json_keeps_copies_whose_names_are_no_utf8():
 
 
 def test_null_gives_raw_paths_for_xargs(spawn, library, hits):
-    result = spawn("search", "red", "--top", "100", "--library", library, "-0")
+    result = spawn(*RED, "--top", "100", "--library", library, "-0")
     assert result.stdout.split(b"\0")[:-1] == [hit.path for hit in hits]
     assert any(b"some.zip!/in/inside.png" in path for path in result.stdout.split(b"\0"))
 
 
 def test_piped_lines_are_rank_score_and_escaped_path(spawn, library, hits):
-    result = spawn("search", "red", "--top", "100", "--library", library)
+    result = spawn(*RED, "--top", "100", "--library", library)
     rows = [line.split("\t") for line in result.stdout.decode().splitlines()]
     assert [row[0] for row in rows] == [str(hit.rank) for hit in hits]
     assert [row[1] for row in rows] == [f"{hit.score:.4f}" for hit in hits]
@@ -104,7 +114,7 @@ def test_piped_lines_are_rank_score_and_escaped_path(spawn, library, hits):
 @pytest.mark.parametrize("form", [(), ("--json",), ("-0",)])
 def test_no_encoding_of_the_terminal_makes_printing_fail(library, encoding, form):
     result = subprocess.run(
-        [sys.executable, "-m", "pictor", "search", "海", "--library", library, *form],
+        [sys.executable, "-m", "pictor", "search", "海", *EVERYTHING, "--library", library, *form],
         env=os.environ | {"PYTHONIOENCODING": encoding},
         capture_output=True,
         check=True,
@@ -113,13 +123,13 @@ def test_no_encoding_of_the_terminal_makes_printing_fail(library, encoding, form
 
 
 def test_top_and_the_setting_bound_the_number_of_hits(run, library, monkeypatch):
-    assert len(run("search", "red", "--top", "2", "--library", library).stdout.splitlines()) == 2
+    assert len(run(*RED, "--top", "2", "--library", library).stdout.splitlines()) == 2
     monkeypatch.setenv("PICTOR_SEARCH__TOP", "3")
-    assert len(run("search", "red", "--library", library).stdout.splitlines()) == 3
+    assert len(run(*RED, "--library", library).stdout.splitlines()) == 3
 
 
 def test_several_queries_and_an_image_are_one_query(run, library, pictures):
-    result = run("search", "red", pictures / "one.png", "--library", library, "--json")
+    result = run(*RED, pictures / "one.png", "--library", library, "--json")
     assert result.exit_code == 0
     assert len(objects(result.stdout)) > 3
 
@@ -168,7 +178,7 @@ def test_questions_that_cannot_be_asked(run, library, arguments, status, words):
 
 
 def test_no_library_is_one_sentence(run, tmp_path):
-    result = run("search", "red", "--library", tmp_path / "none")
+    result = run(*RED, "--library", tmp_path / "none")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: there is no library at ")
 
@@ -178,7 +188,7 @@ def test_reader_that_goes_away_ends_the_command_quietly(library, form):
     reader, writer = os.pipe()
     os.close(reader)
     result = subprocess.run(
-        [sys.executable, "-m", "pictor", "search", "red", "--library", library, *form],
+        [sys.executable, "-m", "pictor", *RED, "--library", library, *form],
         stdout=writer,
         stderr=subprocess.PIPE,
         check=False,
@@ -190,7 +200,7 @@ def test_reader_that_goes_away_ends_the_command_quietly(library, form):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_full_disk_is_one_sentence(library):
     with Path("/dev/full").open("wb") as full:
-        command = [sys.executable, "-m", "pictor", "search", "red", "--library", library]
+        command = [sys.executable, "-m", "pictor", *RED, "--library", library]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert result.returncode == 1
     assert result.stderr.decode().startswith("Error: No space left on device: free some space")
@@ -221,7 +231,7 @@ def on_a_terminal(*arguments: str | Path, term: str = "dumb") -> str:
 
 
 def test_table_has_headings_and_no_character_that_drives_the_terminal(library):
-    text = on_a_terminal("search", "red", "--top", "100", "--library", library)
+    text = on_a_terminal(*RED, "--top", "100", "--library", library)
     assert [word in text.splitlines()[0] for word in ("score", "path", "size", "taken at", "time")]
     assert "96×64" in text
     assert "+1 other path" in text
@@ -233,9 +243,7 @@ def test_table_has_headings_and_no_character_that_drives_the_terminal(library):
 
 
 def test_paths_are_links_where_the_terminal_knows_them(library):
-    text = on_a_terminal(
-        "search", "red", "--top", "100", "--library", library, term="xterm-256color"
-    )
+    text = on_a_terminal(*RED, "--top", "100", "--library", library, term="xterm-256color")
     assert "two%20%20words" in text
     assert "bad%FF%FE.png" in text
     assert "\x1b]0;" not in text
@@ -247,7 +255,7 @@ def test_unreachable_hits_are_marked(own_library, archive, tmp_path):
     with sqlite3.connect(own_library / "catalog.sqlite") as connection:
         connection.execute("UPDATE root SET state = 'unreachable' WHERE kind = 'archive'")
     connection.close()
-    text = on_a_terminal("search", "red", "--top", "100", "--library", own_library)
+    text = on_a_terminal(*RED, "--top", "100", "--library", own_library)
     (line,) = [line for line in text.splitlines() if "some.zip" in line]
     assert "unreachable" in line
 
@@ -263,7 +271,7 @@ def test_run_shows_a_bar_with_rate(tmp_path, many):
 
 def test_page_is_written_beside_the_hits(run, library, tmp_path):
     page = tmp_path / "found.html"
-    result = run("search", "red", "狗", "--library", library, "--html", page)
+    result = run(*RED, "狗", "--library", library, "--html", page)
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) > 3
     assert "written: " in result.stderr
@@ -272,7 +280,7 @@ def test_page_is_written_beside_the_hits(run, library, tmp_path):
 
 def test_page_is_not_written_over_a_photo(run, library, pictures):
     before = (pictures / "one.png").read_bytes()
-    result = run("search", "red", "--library", library, "--html", pictures / "one.png")
+    result = run(*RED, "--library", library, "--html", pictures / "one.png")
     assert result.exit_code == 1
     assert result.stdout == ""
     assert (pictures / "one.png").read_bytes() == before

@@ -10,6 +10,7 @@ from PIL import Image
 
 from pictor import open_library
 from pictor.report import Section, write_page
+from search.options import SearchOptions
 
 CHROMIUM = Path(os.environ.get("PICTOR_TEST_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
@@ -33,7 +34,9 @@ def page_file(tmp_path: Path) -> Path:
         Image.new("RGB", (90, 60), (200, 60 * i, 40)).save(photos / name.replace("/", "∕"))
     with open_library(tmp_path / "library") as library:
         library.index([photos])
-        sections = [Section(q, library.search(q)) for q in ("a red square", "海边 <b>")]
+        every = SearchOptions(minimum="any")
+        asked = ("a red square", "海边 <b>")
+        sections = [Section(q, library.search(q, options=every)) for q in asked]
     target = tmp_path / "page.html"
     write_page(target, sections)
     return target

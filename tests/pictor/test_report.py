@@ -10,6 +10,7 @@ from PIL import Image
 
 from pictor import Hit, PictorError, open_library
 from pictor.report import EDGE_PX, Section, clock, write_page
+from search.options import SearchOptions
 
 VOID = {"meta", "img"}
 
@@ -47,7 +48,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def hits(library: Path) -> list[Hit]:
     with open_library(library) as opened:
-        return opened.search("red", top=100)
+        return opened.search("red", top=100, options=SearchOptions(minimum="any"))
 
 
 @pytest.fixture

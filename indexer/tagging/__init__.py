@@ -1,0 +1,1 @@
+"""Tags from labels: sets of labels, their prompts, scores and thresholds, and the pass itself."""

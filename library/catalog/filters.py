@@ -1,0 +1,271 @@
+"""What a filter asks, as frozen records: facts of a content or item, and their combinations.
+
+`str()` of one is its text in the query language, from which `search.filters` reads an equal record.
+`library.catalog.selecting` turns them into conditions on rows. A fact that is not known never
+passes: a picture without a date is neither after nor before 2023, and passes `-after:2023`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal["image", "animation", "video"]
+Shape = Literal["portrait", "landscape", "square"]
+Place = Literal["video", "animation", "archive"]
+Fact = Literal["gps", "date", "camera", "lens", "rating", "keywords", "title", "caption", "tag"]
+KINDS: tuple[str, ...] = get_args(Kind)
+SHAPES: tuple[str, ...] = get_args(Shape)
+PLACES: tuple[str, ...] = get_args(Place)
+FACTS: tuple[str, ...] = get_args(Fact)
+
+_BARE = re.compile(r"[^\s\"“”()]+")
+
+
+@dataclass(frozen=True)
+class After:
+    """Taken on this day (month, year) or later, by the camera's own clock: "2023-05-12"."""
+
+    date: str
+
+    def __str__(self) -> str:
+        return f"after:{self.date}"
+
+
+@dataclass(frozen=True)
+class Before:
+    """Taken before this day (month, year) began."""
+
+    date: str
+
+    def __str__(self) -> str:
+        return f"before:{self.date}"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Taken from the beginning of one day (month, year) to the end of another or the same."""
+
+    first: str
+    last: str
+
+    def __str__(self) -> str:
+        both = self.first if self.first == self.last else f"{self.first}..{self.last}"
+        return f"taken:{both}"
+
+
+@dataclass(frozen=True)
+class InFolder:
+    """A file lies below a folder: an absolute path, or a name (or names) that occur on the way."""
+
+    path: bytes
+
+    def __str__(self) -> str:
+        return f"dir:{quoted(os.fsdecode(self.path))}"
+
+
+@dataclass(frozen=True)
+class InRoot:
+    """A file lies under the root of this absolute path, or of this name."""
+
+    name: bytes
+
+    def __str__(self) -> str:
+        return f"root:{quoted(os.fsdecode(self.name))}"
+
+
+@dataclass(frozen=True)
+class Camera:
+    """The camera's name has these words in it, in any case of A to Z."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"camera:{quoted(self.name)}"
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The lens's name has these words in it, in any case of A to Z."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"lens:{quoted(self.name)}"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """It has a tag of this name, or of one below it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"tag:{quoted(self.name)}"
+
+
+@dataclass(frozen=True)
+class InLabelSet:
+    """It has any tag of this set of labels."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"label-set:{quoted(self.name)}"
+
+
+@dataclass(frozen=True)
+class OfKind:
+    """A still image, an animation, or a video."""
+
+    kind: Kind
+
+    def __str__(self) -> str:
+        return f"type:{self.kind}"
+
+
+@dataclass(frozen=True)
+class OfFormat:
+    """The format by content, as `Metadata.format` names it: "JPEG"."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"format:{quoted(self.name.lower())}"
+
+
+@dataclass(frozen=True)
+class MinMegapixels:
+    """At least so many million pixels."""
+
+    megapixels: float
+
+    def __str__(self) -> str:
+        return f"min-mp:{_number(self.megapixels)}"
+
+
+@dataclass(frozen=True)
+class OfShape:
+    """Higher than wide, wider than high, or neither, as displayed."""
+
+    shape: Shape
+
+    def __str__(self) -> str:
+        return f"is:{self.shape}"
+
+
+@dataclass(frozen=True)
+class Near:
+    """Taken within so many kilometres of a place in degrees, WGS 84."""
+
+    latitude: float
+    longitude: float
+    radius_km: float
+
+    def __str__(self) -> str:
+        numbers = (_number(self.latitude), _number(self.longitude), _number(self.radius_km))
+        return "near:{},{},{}km".format(*numbers)
+
+
+@dataclass(frozen=True)
+class Has:
+    """It is known where, when, with what… it was taken."""
+
+    fact: Fact
+
+    def __str__(self) -> str:
+        return f"has:{self.fact}"
+
+
+@dataclass(frozen=True)
+class Rated:
+    """Rated with so many stars, 0 to 5, both ends included."""
+
+    least: int
+    most: int
+
+    def __str__(self) -> str:
+        one = self.least == self.most
+        return f"rating:{self.least}" if one else f"rating:{self.least}..{self.most}"
+
+
+@dataclass(frozen=True)
+class Inside:
+    """It is a moment of a video or animation, or a file lies in an archive or shard."""
+
+    place: Place
+
+    def __str__(self) -> str:
+        return f"in:{self.place}"
+
+
+@dataclass(frozen=True)
+class Not:
+    """The filter does not hold; what is not known does not hold."""
+
+    filter: Filter
+
+    def __str__(self) -> str:
+        return f"-{self.filter}"
+
+
+@dataclass(frozen=True)
+class All:
+    """Every one of at least two filters holds."""
+
+    filters: tuple[Filter, ...]
+
+    def __str__(self) -> str:
+        return "({})".format(" and ".join(map(str, self.filters)))
+
+
+@dataclass(frozen=True)
+class Any:
+    """At least one of at least two filters holds."""
+
+    filters: tuple[Filter, ...]
+
+    def __str__(self) -> str:
+        return "({})".format(" or ".join(map(str, self.filters)))
+
+
+Leaf = (
+    After
+    | Before
+    | Taken
+    | InFolder
+    | InRoot
+    | Camera
+    | Lens
+    | Tagged
+    | InLabelSet
+    | OfKind
+    | OfFormat
+    | MinMegapixels
+    | OfShape
+    | Near
+    | Has
+    | Rated
+    | Inside
+)
+Filter = Leaf | Not | All | Any
+
+
+def both(*filters: Filter | None) -> Filter | None:
+    """The filter that holds where all of these do; None where none is given."""
+    given = tuple(one for one in filters if one is not None)
+    return None if not given else given[0] if len(given) == 1 else All(given)
+
+
+def quoted(text: str) -> str:
+    """A value as the query language writes it: in quotes unless it is one plain word."""
+    if _BARE.fullmatch(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _number(value: float) -> str:
+    """The shortest text from which the same number is read."""
+    return repr(int(value)) if value == int(value) else repr(value)

@@ -1,0 +1,214 @@
+"""`pictor tag` and `pictor tags`: labels for all photos, tags of one's own, XMP sidecars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from library.records import JsonObject
+from pictor.cli import output
+from pictor.cli.options import Target, Verb, Verbs
+from pictor.cli.progress import Reporter
+from pictor.cli.stopping import StopSignals
+from pictor.names import path_fields, safe_text, shown
+
+if TYPE_CHECKING:
+    from indexer.sidecars.writing import SidecarChange, SidecarOptions
+    from indexer.tagging.passing import TagOptions, TagSummary
+    from pictor.api import OpenLibrary
+
+#: Lines of a dry run on a terminal; --json and pipes have all.
+MOST_SHOWN = 20
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class _TagVerb(Verb, Verbs):
+    """A verb with verbs of its own below it: `tag`, `tag add`, `tag remove`."""
+
+
+@click.group(cls=_TagVerb, invoke_without_command=True)
+@click.option("--labels", metavar="FILE|PRESET", help="The set of labels to apply.")
+@click.option(
+    "--template", "templates", multiple=True, help='Prompt, such as "a photo of {label}".'
+)
+@click.option("--min", "minimum", type=click.FloatRange(0, 1), help="Least score of a tag.")
+@click.option("--space", metavar="NAME", help="Use the space of this encoder.")
+@click.option("--language", metavar="CODE", help="Of the names used: en, zh, … ")
+@click.option("--name", metavar="NAME", help="Keep the set under this name.")
+@click.option("--write-xmp", is_flag=True, help="Also write sidecars; with --yes only, else say.")
+@click.option("--xmp-name", "naming", type=click.Choice(["full", "stem"]), default="full",
+              help="full: photo.jpg.xmp; stem: photo.xmp.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do write the sidecars.")
+@_JSON
+@click.pass_context
+def tag(
+    ctx: click.Context,
+    /,
+    labels: str | None,
+    write_xmp: bool,
+    naming: Any,  # Any: one of the two choices
+    yes: bool,
+    as_json: bool,
+    **options: Any,  # Any: one value a parameter
+) -> None:
+    """Label all photos, or tag some yourself.
+
+    Works on stored vectors: no picture is read. FILE is a TOML file or has one label a line;
+    presets are everyday, coco, scenes, documents and weather.
+
+    \b
+        pictor tag --labels everyday
+        pictor tag --labels birds.txt --template "a photo of a {label}, a bird" --min 0.5
+        pictor tag --labels everyday --write-xmp          # says what it would write
+        pictor tag --labels everyday --write-xmp --yes
+        pictor tag add holiday.jpg beach.jpg "places|Crete"
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if labels is None:
+        raise click.UsageError("name a set with --labels, or use `tag add` or `tag remove`")
+    from indexer.sidecars.writing import SidecarOptions
+    from indexer.tagging.passing import TagOptions
+
+    wanted = TagOptions(
+        encoder=options["space"],
+        templates=options["templates"],
+        minimum=options["minimum"],
+        language=options["language"],
+        name=options["name"],
+    )
+    with ctx.ensure_object(Target).open() as library:
+        summary = _apply(library, labels, wanted, as_json=as_json)
+        if write_xmp:
+            beside = SidecarOptions(naming, options["language"] or "en")
+            _write_sidecars(ctx, library, summary.name, beside, write=yes, as_json=as_json)
+
+
+def _apply(library: OpenLibrary, labels: str, options: TagOptions, *, as_json: bool) -> TagSummary:
+    with Reporter("tagging") as reporter, StopSignals(reporter.stop):
+        summary = library.tag(labels, options=options, observer=reporter)
+    if as_json:
+        output.write_json(asdict(summary))
+    else:
+        output.write_line(sentence(summary))
+    return summary
+
+
+def sentence(summary: TagSummary) -> str:
+    """What a pass did, for people."""
+    scored = f"scored {output.number(summary.contents)}"
+    if not summary.is_anew:
+        scored += " new or changed"
+    labels, tags = output.number(summary.labels), output.number(summary.tags)
+    return (
+        f"{safe_text(summary.name)}: {scored} photos against {labels} labels in "
+        f"{summary.seconds:.1f} s; {tags} tags on {_photos(summary.tagged)}"
+    )
+
+
+def _write_sidecars(
+    ctx: click.Context,
+    library: OpenLibrary,
+    name: str,
+    options: SidecarOptions,
+    *,
+    write: bool,
+    as_json: bool,
+) -> None:
+    changed = refused = same = 0
+    for change in library.sidecars([name], options=options, write=write):
+        if change.problem:
+            refused += 1
+            output.say(f"{shown(change.path)}: {change.problem}")
+        elif not change.added and not change.removed:
+            same += 1
+        else:
+            changed += 1
+            _show(change, changed, write=write, as_json=as_json)
+    done = "wrote" if write else "would write"
+    more = "" if write or not changed else "; nothing was done: add --yes to do it"
+    output.say(
+        f"{done} {output.number(changed)} sidecars, left {output.number(same)} as they are, "
+        f"refused {output.number(refused)}{more}"
+    )
+    if refused:
+        ctx.exit(1)
+
+
+def _show(change: SidecarChange, number: int, *, write: bool, as_json: bool) -> None:
+    if as_json:
+        facts: JsonObject = {"added": change.added, "removed": change.removed}
+        output.write_json(
+            path_fields(change.path, "sidecar") | facts | {"new": change.is_new, "written": write}
+        )
+        return
+    if output.is_terminal() and (write or number > MOST_SHOWN):
+        return
+    names = [f"+{one}" for one in change.added] + [f"-{one}" for one in change.removed]
+    new = " (new)" if change.is_new else ""
+    output.write_line(f"{shown(change.path)}{new}\t{safe_text(' '.join(names))}")
+
+
+@tag.command("add", cls=Verb)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.argument("label")
+@click.pass_obj
+def tag_add(target: Target, paths: Sequence[str], label: str) -> None:
+    """Give photos a tag of your own.
+
+    No tagging pass touches it. "places|Crete" stands under places, and is found by either.
+
+    \b
+        pictor tag add holiday.jpg beach.jpg "places|Crete"
+    """
+    with target.open() as library:
+        count = library.add_tag(paths, label)
+    output.write_line(f"tagged {_photos(count)} {safe_text(label)!r}")
+
+
+@tag.command("remove", cls=Verb)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.argument("label")
+@click.pass_obj
+def tag_remove(target: Target, paths: Sequence[str], label: str) -> None:
+    """Take a tag of your own from photos.
+
+    Tags of label sets stay: they follow from the set.
+
+    \b
+        pictor tag remove beach.jpg "places|Crete"
+    """
+    with target.open() as library:
+        count = library.remove_tag(paths, label)
+    output.write_line(f"took {safe_text(label)!r} from {_photos(count)}")
+
+
+def _photos(count: int) -> str:
+    return f"{output.number(count)} {'photo' if count == 1 else 'photos'}"
+
+
+@click.command(cls=Verb)
+@click.option("--set", "only", metavar="NAME", help="Only this set.")
+@_JSON
+@click.pass_obj
+def tags(target: Target, only: str | None, as_json: bool) -> None:
+    """Count the photos with each tag.
+
+    \b
+        pictor tags
+        pictor tags --set everyday --json
+    """
+    with target.open() as library:
+        found = [one for one in library.tags() if only is None or one.set_name == only]
+    if as_json:
+        for one in found:
+            facts = {"set": one.set_name, "kind": one.kind, "label": one.label}
+            output.write_json(facts | {"photos": one.contents})
+        return
+    rows: Iterable[tuple[str, str, int]] = ((o.set_name, o.label, o.contents) for o in found)
+    output.write_rows(["set", "tag", "photos"], rows)
+    if not found:
+        output.say("no photo has a tag; give some with: pictor tag --labels everyday")

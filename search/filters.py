@@ -1,0 +1,223 @@
+"""The filters of the query language: their names, and how their values are read.
+
+One table serves the language, the options of the command and its help. A value is checked here and
+becomes a typed record; it reaches the catalog only as a bound parameter.
+"""
+
+from __future__ import annotations
+
+import calendar
+import difflib
+import math
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from library.catalog import filters
+from library.catalog.filters import Filter
+
+#: Where `near:` names no radius.
+DEFAULT_RADIUS_KM = 10.0
+#: Half the way around the Earth: nothing is farther.
+_MAX_RADIUS_KM = 20_040.0
+
+_DATE = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?", re.ASCII)
+_RADIUS = re.compile(r"(.+?)\s*(km|m)?")
+_ALIASES = {
+    "JPG": "JPEG",
+    "TIF": "TIFF",
+    "HEIC": "HEIF",
+    "JP2": "JPEG2000",
+    "MPG": "MPEG",
+    "TS": "MPEG-TS",
+    "WMV": "ASF",
+}
+
+
+@dataclass(frozen=True)
+class Key:
+    """One filter: what stands before the colon, what after it, and what it asks."""
+
+    name: str
+    value: str
+    help: str
+    read: Callable[[str], Filter]
+
+
+def read(name: str, value: str) -> Filter:
+    """The filter `name:value`.
+
+    Raises:
+        ValueError: the value makes no sense; the message says what would.
+        KeyError: there is no such filter.
+    """
+    if not value.strip() or "\0" in value:
+        raise ValueError(f"needs a value: {KEYS[name].value}")
+    return KEYS[name].read(value.strip())
+
+
+def nearest(name: str) -> str | None:
+    """The filter whose name a misspelt one is most like, if any is like it."""
+    found = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.75)
+    return found[0] if found else None
+
+
+# --- dates
+
+
+def _date(text: str) -> str:
+    """A year, month or day as ISO 8601."""
+    match = _DATE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"takes a date such as 2023, 2023-05 or 2023-05-12, not {text!r}")
+    year, month, day = (int(part) if part else None for part in match.groups())
+    if not year or not 1 <= (month or 1) <= 12:
+        raise ValueError(f"takes a date, and there is no {text!r} in the calendar")
+    if day is not None and not 1 <= day <= calendar.monthrange(year, month or 1)[1]:
+        raise ValueError(f"takes a date, and there is no {text!r} in the calendar")
+    return "-".join([f"{year:04}", *(f"{part:02}" for part in (month, day) if part is not None)])
+
+
+def _taken(text: str) -> Filter:
+    first, dots, last = text.partition("..")
+    begin, end = _date(first), _date(last if dots else first)
+    if end[: len(begin)] < begin[: len(end)]:
+        raise ValueError(f"takes two dates in order, and {last!r} is before {first!r}")
+    return filters.Taken(begin, end)
+
+
+# --- places
+
+
+def _folder(text: str) -> Filter:
+    name = os.path.expanduser(text)
+    if name.startswith(("/", "./", "../")) or name in (".", ".."):
+        return filters.InFolder(os.fsencode(os.path.abspath(name)))
+    stripped = os.fsencode(name).strip(b"/")
+    return filters.InFolder(stripped)
+
+
+def _root(text: str) -> Filter:
+    name = os.path.expanduser(text)
+    is_path = name.startswith(("/", "./", "../")) or name in (".", "..")
+    return filters.InRoot(os.fsencode(os.path.abspath(name) if is_path else name))
+
+
+def _near(text: str) -> Filter:
+    parts = [part.strip() for part in re.split("[,，]", text)]
+    if len(parts) not in (2, 3):
+        raise ValueError(f"takes latitude,longitude,radius such as 48.2,16.4,10km, not {text!r}")
+    latitude, longitude = _number(parts[0]), _number(parts[1])
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise ValueError(f"takes degrees up to 90 and 180, not {parts[0]},{parts[1]}")
+    radius_km = _radius(parts[2]) if len(parts) == 3 else DEFAULT_RADIUS_KM
+    return filters.Near(latitude, longitude, radius_km)
+
+
+def _radius(text: str) -> float:
+    match = _RADIUS.fullmatch(text.lower())
+    if match is None:
+        raise ValueError("takes a radius such as 10km or 500m after the second comma")
+    radius_km = _number(match[1]) / (1000 if match[2] == "m" else 1)
+    if not 0 < radius_km <= _MAX_RADIUS_KM:
+        raise ValueError(f"takes a radius above 0 and up to {_MAX_RADIUS_KM:.0f} km, not {text!r}")
+    return radius_km
+
+
+# --- numbers, names and choices
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"takes a number, not {text!r}") from None
+    if not math.isfinite(value) or "_" in text:
+        raise ValueError(f"takes a number, not {text!r}")
+    return value + 0.0  # -0.0 is 0.0
+
+
+def _megapixels(text: str) -> Filter:
+    value = _number(text)
+    if not 0 < value <= 1e6:
+        raise ValueError(f"takes millions of pixels, above 0, not {text!r}")
+    return filters.MinMegapixels(value)
+
+
+def _rating(text: str) -> Filter:
+    low, dots, high = text.partition("..")
+    least = _stars(low) if low or not dots else 0
+    most = least if not dots else _stars(high) if high else 5
+    if least > most:
+        raise ValueError(f"takes the lower rating first, not {text!r}")
+    return filters.Rated(least, most)
+
+
+def _stars(text: str) -> int:
+    if text not in ("0", "1", "2", "3", "4", "5"):
+        raise ValueError(f"takes stars from 0 to 5, or a range such as 4..5, not {text!r}")
+    return int(text)
+
+
+def _format(text: str) -> Filter:
+    name = text.upper().removeprefix(".")
+    return filters.OfFormat(_ALIASES.get(name, name))
+
+
+def _choice(record: Any, choices: tuple[str, ...]) -> Callable[[str], Filter]:
+    """A reader of one of some words."""
+
+    def read_choice(text: str) -> Filter:
+        word = text.lower()
+        if word not in choices:
+            raise ValueError(f"takes {', '.join(choices[:-1])} or {choices[-1]}, not {text!r}")
+        found: Filter = record(word)
+        return found
+
+    return read_choice
+
+
+_DAY = "YYYY[-MM[-DD]]"
+_ALL_KEYS = (
+    Key("after", _DAY, "Taken on that day or later.", lambda v: filters.After(_date(v))),
+    Key("before", _DAY, "Taken before that day.", lambda v: filters.Before(_date(v))),
+    Key("taken", "DATE[..DATE]", "Taken in that year, month or day, or between two.", _taken),
+    Key("dir", "FOLDER", "Below a folder: its path, or its name alone.", _folder),
+    Key("root", "ROOT", "Under one root: its path, or its name alone.", _root),
+    Key("camera", "NAME", "Part of the camera's name.", filters.Camera),
+    Key("lens", "NAME", "Part of the lens's name.", filters.Lens),
+    Key("tag", "NAME", "With that tag, in any language, or with one below it.", filters.Tagged),
+    Key("label-set", "NAME", "With any tag of that set of labels.", filters.InLabelSet),
+    Key(
+        "type",
+        "|".join(filters.KINDS),
+        "A still image, an animation or a video.",
+        _choice(filters.OfKind, filters.KINDS),
+    ),
+    Key("format", "NAME", "The format by content: jpeg, png, heif, mp4…", _format),
+    Key("min-mp", "N", "At least so many million pixels.", _megapixels),
+    Key(
+        "is",
+        "|".join(filters.SHAPES),
+        "Higher than wide, wider than high, or neither.",
+        _choice(filters.OfShape, filters.SHAPES),
+    ),
+    Key("near", "LAT,LON[,RADIUS]", "Taken near a place; the radius as 10km or 500m.", _near),
+    Key(
+        "has",
+        "|".join(filters.FACTS),
+        "That fact is known of it.",
+        _choice(filters.Has, filters.FACTS),
+    ),
+    Key("rating", "N[..N]", "So many stars, 0 to 5.", _rating),
+    Key(
+        "in",
+        "|".join(filters.PLACES),
+        "A moment of a video or animation, or a member of an archive.",
+        _choice(filters.Inside, filters.PLACES),
+    ),
+)
+#: Every filter by its name, in the order that documentation lists them.
+KEYS = {key.name: key for key in _ALL_KEYS}

@@ -1,0 +1,66 @@
+"""What negative parts leave out: items that they explain, never what is left of a vector.
+
+Words leave out what they explain better than everyday captions do, by the space's judge. A picture
+leaves out what is nearer to being identical with it than to a usual picture of the collection.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from library.catalog import background
+from library.errors import QueryError
+from library.library import Library
+from library.records import BoolVector, FloatMatrix, FloatVector, IdArray
+from search.encoding import Asked
+from search.entries import Negation
+from search.query import Query, WordsPart
+from search.ranking.judging import SAMPLE, Judge
+
+
+def negation_of(
+    library: Library, query: Query, asked: Asked, judge: Judge | None
+) -> Negation | None:
+    """What tells the items to leave out; None where the query has no negative part.
+
+    Args:
+        judge: of the space; None where it has no levels yet. Words then leave out what is more like
+            them than like the query.
+
+    Raises:
+        QueryError: there is no judge, and nothing positive to compare with.
+    """
+    if not query.negative:
+        return None
+    is_words = np.array([isinstance(part, WordsPart) for part in query.negative])
+    words, pictures = asked.negative[is_words], asked.negative[~is_words]
+    if judge is None and len(words) and not len(asked.query):
+        raise QueryError(
+            "a query of nothing but negative words needs levels, which this library does not have "
+            "yet; say also what to look for, or fill them with: pictor index"
+        )
+    limits = _limits(library, asked, pictures)
+
+    def is_out(ids: IdArray, vectors: FloatMatrix) -> BoolVector:
+        found: BoolVector = (vectors @ pictures.T >= limits).any(axis=1)
+        if not len(words):
+            return found
+        if judge is not None:
+            return found | judge.negation(asked.query, words, ids, vectors)
+        likeness = (vectors @ words.T).max(axis=1)
+        found |= likeness > (vectors @ asked.query.T)[:, 0]
+        return found
+
+    return is_out
+
+
+def _limits(library: Library, asked: Asked, pictures: FloatMatrix) -> FloatVector:
+    """For each picture, the cosine half way from usual pictures of the collection to itself."""
+    if not len(pictures):
+        return np.empty(0, np.float32)
+    with library.reading() as connection:
+        _, sample = background.sample(connection, asked.space.id, asked.space.dimension, SAMPLE)
+    cosines = sample.astype(np.float32) @ pictures.T
+    usual = np.median(cosines, axis=0) if len(sample) else np.zeros(len(pictures))
+    limits: FloatVector = ((1 + usual) / 2).astype(np.float32)
+    return limits

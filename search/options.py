@@ -1,0 +1,67 @@
+"""How a query is to be answered: how many hits, from which on, how sure, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from library.errors import QueryError
+
+Minimum = Literal["likely", "possible", "any"]
+Order = Literal["best", "newest", "oldest"]
+MINIMA: tuple[str, ...] = get_args(Minimum)
+ORDERS: tuple[str, ...] = get_args(Order)
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What is not the query itself.
+
+    Attributes:
+        top: at most this many hits; None is the setting `search.top`.
+        offset: leave out this many of the first ones. Pages of one query do not overlap, and
+            together give what one long page gives, while the library stays as it is.
+        encoder: the space to ask; None asks those that know the query's language.
+        minimum: the least level shown; "any" shows all. None is "possible", and "likely" where
+            hits are sorted by date. Where a library has no levels yet, all are shown.
+        order: "best" first; or by the time they were taken, those without one last.
+        is_folded: near-identical hits are shown as one.
+        diversity: 0 to 1: how much a hit is to differ from those before it (maximal marginal
+            relevance); 0 does not ask.
+        without_itself: leave out contents that are themselves part of the query.
+
+    Raises:
+        QueryError: a value is out of range.
+    """
+
+    top: int | None = None
+    offset: int = 0
+    encoder: str | None = None
+    minimum: Minimum | None = None
+    order: Order = "best"
+    is_folded: bool = True
+    diversity: float = 0.0
+    without_itself: bool = False
+
+    def __post_init__(self) -> None:
+        if self.top is not None and self.top < 1:
+            raise QueryError(f"the number of hits must be at least 1, not {self.top}")
+        if self.offset < 0:
+            raise QueryError(f"the number of hits to leave out must be at least 0: {self.offset}")
+        if not 0 <= self.diversity <= 1:
+            raise QueryError(f"the diversity must be from 0 to 1, not {self.diversity!r}")
+        if self.minimum is not None and self.minimum not in MINIMA:
+            raise QueryError(f"the least level must be {_listed(MINIMA)}, not {self.minimum!r}")
+        if self.order not in ORDERS:
+            raise QueryError(f"the order must be {_listed(ORDERS)}, not {self.order!r}")
+
+    @property
+    def least(self) -> Minimum:
+        """The least level that is shown."""
+        if self.minimum is not None:
+            return self.minimum
+        return "possible" if self.order == "best" else "likely"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

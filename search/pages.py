@@ -1,0 +1,80 @@
+"""The order in which entries are shown: near-identical ones folded, diverse ones first, by date.
+
+Each takes and gives entries lazily, and the first ones do not depend on how many are asked for, so
+that pages fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+
+from library.records import FloatVector
+from search.entries import Entry
+from search.options import Order
+from search.plan import Trace
+from search.ranking.diversity import diversify
+from search.ranking.folding import fold
+
+#: An entry folds into one of so many before it: near-identical ones rank close together.
+WINDOW = 256
+#: Entries read at once, and beyond those shown, so that what folds into them is known.
+AHEAD = 24
+#: Entries among which diversity chooses.
+DIVERSITY_POOL = 200
+
+
+def folded(entries: Iterator[Entry], threshold: float, trace: Trace) -> Iterator[Entry]:
+    """Entries without those near-identical to one before, which has them in its `folded`.
+
+    Args:
+        threshold: cosine from which on two pictures are shown as one.
+    """
+    recent: list[Entry] = []
+    waiting: list[Entry] = []
+    while batch := list(islice(entries, AHEAD)):
+        with trace.time("fold"):
+            fresh = _folded_into(recent, batch, threshold)
+        trace.folded += len(batch) - len(fresh)
+        yield from waiting
+        waiting = fresh
+        recent = [*recent, *(entry for entry in fresh if entry.vector is not None)][-WINDOW:]
+    yield from waiting
+
+
+def _folded_into(recent: list[Entry], batch: list[Entry], threshold: float) -> list[Entry]:
+    """Those of a batch that stand for themselves; the others are put into what stands for them."""
+    rows = [*recent, *(entry for entry in batch if entry.vector is not None)]
+    if not rows:
+        return batch
+    vectors = np.stack([entry.vector for entry in rows if entry.vector is not None])
+    gone: set[int] = set()
+    for group in fold(vectors, threshold):
+        others = [row for row in group[1:] if row >= len(recent)]
+        rows[group[0]].folded += [rows[row] for row in others]
+        gone |= {id(rows[row]) for row in others}
+    return [entry for entry in batch if id(entry) not in gone]
+
+
+def diversified(entries: Iterator[Entry], weight: float, trace: Trace) -> Iterator[Entry]:
+    """The first entries in an order in which each differs from those before it; then the rest."""
+    pool = list(islice(entries, DIVERSITY_POOL))
+    able = [entry for entry in pool if entry.vector is not None]
+    if able:
+        with trace.time("diversity"):
+            vectors = np.stack([entry.vector for entry in able if entry.vector is not None])
+            scores: FloatVector = np.array([e.candidate.score for e in able], np.float32)
+            yield from (able[row] for row in diversify(scores, vectors, weight, len(able)))
+    yield from (entry for entry in pool if entry.vector is None)
+    yield from entries
+
+
+def by_date(entries: Iterator[Entry], order: Order) -> Iterator[Entry]:
+    """All entries by the time they were taken, those without one last; equal ones as they were."""
+    every = list(entries)
+    dated = [entry for entry in every if entry.row.taken_at]
+    dated.sort(key=lambda entry: entry.row.taken_at or "", reverse=order == "newest")
+    yield from dated
+    yield from (entry for entry in every if not entry.row.taken_at)

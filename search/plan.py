@@ -1,0 +1,109 @@
+"""What a search did, for `--explain` and for measuring: the steps, what they found, how long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from library.records import Hit
+
+
+@dataclass
+class Trace:
+    """Written while a search goes on.
+
+    Attributes:
+        method: how the filter was answered; "" without one.
+        passing: items that pass the filter, where all were counted.
+        candidates: items that were looked at in rank order.
+        levels: how many of them were judged to be at each level.
+        negated: left out because of a negative part; folded: shown by another hit.
+        words: contents that the words were found with.
+        seconds: by step.
+    """
+
+    method: str = ""
+    passing: int | None = None
+    candidates: int = 0
+    levels: dict[str, int] = field(default_factory=dict)
+    negated: int = 0
+    folded: int = 0
+    words: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, step: str) -> Iterator[None]:
+        """Add the seconds of the block to a step."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.seconds[step] = self.seconds.get(step, 0.0) + spent
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a query was understood and answered.
+
+    Attributes:
+        query: in the canonical form of the query language.
+        spaces: the encoder ids of the spaces that were asked, best first.
+        indexes: the type of each one's index.
+        items: vectors of the first space.
+        lacks_levels: the query could have been judged, but the library has no levels yet.
+        least: the least level that was shown.
+    """
+
+    query: str
+    spaces: tuple[str, ...]
+    indexes: tuple[str, ...]
+    items: int
+    lacks_levels: bool
+    least: str
+    method: str
+    passing: int | None
+    candidates: int
+    levels: Mapping[str, int]
+    negated: int
+    folded: int
+    words: int
+    seconds: Mapping[str, float]
+
+    def lines(self) -> Iterator[str]:
+        """The plan for people."""
+        yield f"query       {self.query}"
+        pairs = zip(self.spaces, self.indexes, strict=True)
+        asked = ", ".join(f"{space} ({index})" if index else space for space, index in pairs)
+        yield f"spaces      {asked}; {self.items:,} items"
+        if self.method:
+            passing = "" if self.passing is None else f"; {self.passing:,} items pass"
+            yield f"filter      {self.method}{passing}"
+        if self.words:
+            yield f"words       found with {self.words:,}"
+        yield f"candidates  {self.candidates:,} looked at{self._judged}"
+        dropped = [f"{self.negated:,} negated"] if self.negated else []
+        dropped += [f"{self.folded:,} folded into others"] if self.folded else []
+        if dropped:
+            yield f"left out    {', '.join(dropped)}"
+        steps = ", ".join(f"{name} {spent * 1000:.1f}" for name, spent in self.seconds.items())
+        yield f"time in ms  {steps}"
+
+    @property
+    def _judged(self) -> str:
+        if self.lacks_levels:
+            return "; no levels yet, nothing is cut off"
+        if not self.levels:
+            return ""
+        counts = ", ".join(f"{count:,} {level}" for level, count in self.levels.items())
+        return f": {counts}; shown from {self.least} up"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The answer to a query: hits in rank order, and how they came about."""
+
+    hits: tuple[Hit, ...]
+    plan: Plan

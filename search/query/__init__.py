@@ -1,0 +1,29 @@
+"""The one query language: texts become a `Query`, and a `Query` can be made without a text.
+
+`docs/search.md` teaches the language. Nothing here opens a library or loads a model; a picture is
+only looked for, not read.
+"""
+
+from search.query.parser import parse
+from search.query.records import (
+    MAX_TEXT_CHARS,
+    Part,
+    PicturePart,
+    Query,
+    WordsPart,
+    combined,
+    image,
+    words,
+)
+
+__all__ = [
+    "MAX_TEXT_CHARS",
+    "Part",
+    "PicturePart",
+    "Query",
+    "WordsPart",
+    "combined",
+    "image",
+    "parse",
+    "words",
+]

@@ -1,0 +1,268 @@
+"""From a text to a `Query`. Any text gives a query, or one error that says where and why.
+
+    query   = { part | filter | group }
+    part    = [ "+" | "-" ] ( word | quoted | picture ) [ "*" weight ]
+    filter  = [ "-" ] key ":" ( value | quoted )
+    group   = [ "-" ] "(" filter { [ "and" | "or" ] filter } ")"
+
+Words without a sign or quotes are one sentence, in which natural negation is understood. A colon
+after anything but the name of a filter is text, and so is a bracket that holds no filter.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from library.catalog.filters import All, Any, Filter, Not, both
+from library.errors import QueryError, QuerySyntaxError
+from search import filters
+from search.query import negation
+from search.query.negation_words import ENGLISH
+from search.query.records import (
+    LINKS,
+    MAX_WEIGHT,
+    PATH_STARTS,
+    Part,
+    PicturePart,
+    Query,
+    WordsPart,
+    check_length,
+    combined,
+    image,
+    readable,
+)
+from search.query.scanner import MINUS, QUOTES, WEIGHT, Scanner
+
+MAX_DEPTH = 32  # of brackets; far below what Python's stack takes
+MAX_FILTERS = 100  # SQLite takes expressions of 1,000 levels
+_ENDING = re.compile(r"/|\.\w+$")
+_NAMES = "|".join(re.escape(name) for name in filters.KEYS)
+_KEY = re.compile(rf"({_NAMES})[:：]", re.IGNORECASE)
+_ANY_KEY = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：](?=[^\s/])")
+_GROUP = re.compile(rf"\((?:[\s(]|[{MINUS}]|not\b)*(?:{_NAMES})[:：]", re.IGNORECASE)
+_JOIN = re.compile(r"(and|or)(?=[\s(]|$)", re.IGNORECASE)
+_NOT = re.compile(r"not(?=[\s(])\s*", re.IGNORECASE)
+_NEGATIONS = ENGLISH | {"没有", "没", "不带", "不戴", "无", "沒有", "沒", "不帶", "無"}
+#: Halves of characters that no text and no file name holds; others stand for bytes of names.
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
+
+def parse(text: str | Sequence[str]) -> Query:
+    """The query of one text, or of several (the arguments of a command), each with its own parts.
+
+    A text that as a whole is a link or names a file, with a "/" or an ending, is a picture.
+
+    Raises:
+        QuerySyntaxError: it breaks the grammar; says where.
+        QueryError: it is empty or over-long, or a path names no file.
+    """
+    if isinstance(text, str):
+        return _parse_one(text)
+    if not text:
+        return Query()  # which says what to give
+    return combined([_parse_one(one) for one in text])
+
+
+def _parse_one(text: str) -> Query:
+    text = _HALVES.sub("\ufffd", text).replace("\0", " ")
+    check_length(text)
+    whole = text.strip()
+    is_link = whole.startswith(LINKS) and not any(map(str.isspace, whole))
+    is_path = whole.startswith(PATH_STARTS) or _ENDING.search(whole)
+    if is_link or (is_path and _is_file(whole)):
+        return Query((image(os.path.expanduser(whole)),))
+    return _Reader(text).read()
+
+
+@dataclass
+class _Reader(Scanner):
+    """One text, how far it was read, and what was found so far."""
+
+    parts: list[Part] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
+    count: int = 0
+    #: Runs of plain words that nothing interrupts; natural negation does not reach across.
+    runs: list[list[str]] = field(default_factory=lambda: [[]])
+
+    def read(self) -> Query:
+        """The whole text as a query."""
+        while self.skip_spaces():
+            self._read_one()
+        kept, absent = [], []
+        for run in self.runs:
+            rest, things = negation.split(" ".join(run))
+            kept += [rest] if rest else []
+            absent += [WordsPart(readable(thing), negative=True) for thing in things]
+        sentence = [WordsPart(readable(" ".join(kept)))] if kept else []
+        return Query((*sentence, *self.parts, *absent), both(*self.filters))
+
+    def _read_one(self) -> None:
+        """What begins here: a filter, a group, a phrase, a picture or a word."""
+        start = self.at
+        sign = self.sign()
+        if self._opens_group() or _KEY.match(self.text, self.at):
+            found = self._group() if self._opens_group() else self._filter()
+            is_negated = sign == "-" or self._take_negation()
+            self.filters.append(negated(found) if is_negated else found)
+        elif self.text[self.at] in QUOTES:
+            self._add_phrase(sign, start)
+        else:
+            self._add_word(sign, start)
+
+    # --- parts
+
+    def _add_phrase(self, sign: str, start: int) -> None:
+        phrase = self.quoted()
+        if not phrase.strip():
+            self.fail(start, "is an empty phrase; leave it out")
+        weight = self.weight()
+        if phrase.startswith((*PATH_STARTS, *LINKS)):
+            self._add_part(self._picture(phrase, start), sign, weight, start)
+        else:
+            self._add_part(WordsPart(readable(phrase).strip()), sign, weight, start)
+
+    def _add_word(self, sign: str, start: int) -> None:
+        word = self.word()
+        name, weight = word, None
+        found = WEIGHT.search(word)
+        if found and not _is_file(word):
+            name, weight = word[: found.start()], found[1]
+        if name and (name.startswith((*PATH_STARTS, *LINKS)) or _is_named_file(name)):
+            self._add_part(self._picture(name, start), sign, weight, start)
+        elif sign and name:
+            self._add_part(WordsPart(readable(name)), sign, weight, start)
+        else:
+            self._refuse_misspelt(word, start)
+            self.runs[-1].append(self.text[start : self.at])
+
+    def _add_part(self, part: Part, sign: str, weight: str | None, start: int) -> None:
+        is_negative = sign == "-" or (not sign and self._take_negation())
+        self.runs.append([])
+        if is_negative and weight is not None:
+            self.fail(start, "is what must not be there, which takes no weight")
+        number = 1.0 if weight is None else float(weight)
+        if not 0 < number <= MAX_WEIGHT:
+            self.fail(start, f"has a weight that is not above 0 and at most {MAX_WEIGHT:g}")
+        kind = type(part)
+        content = part.words if isinstance(part, WordsPart) else part.location
+        self.parts.append(kind(content, number, is_negative))  # type: ignore[arg-type]  # its own
+
+    def _take_negation(self) -> bool:
+        """Whether the word just before negates what comes now; it is then no word of the text."""
+        run = self.runs[-1]
+        self.runs.append([])
+        if run and run[-1].lower() in _NEGATIONS:
+            run.pop()
+            return True
+        return False
+
+    def _picture(self, name: str, start: int) -> PicturePart:
+        try:
+            return image(os.path.expanduser(name))
+        except QueryError as error:
+            hint = "; a path with spaces stands in quotes" if _has_more(self.text, self.at) else ""
+            raise QuerySyntaxError(
+                f"{error}, at character {start + 1} of the query{hint}", start
+            ) from error
+
+    # --- filters
+
+    def _opens_group(self) -> bool:
+        return _GROUP.match(self.text, self.at) is not None
+
+    def _group(self) -> Filter:
+        """Filters in brackets; "and" binds closer than "or"."""
+        start = self.at
+        if self.depth == MAX_DEPTH:
+            self.fail(start, f"is a bracket in more than {MAX_DEPTH} others")
+        self.at += 1
+        self.depth += 1
+        either: list[list[Filter]] = [[self._member(start)]]
+        while not self._closes(start):
+            word = _JOIN.match(self.text, self.at)
+            if word:
+                self.at = word.end()
+            if word and word[1].lower() == "or":
+                either.append([])
+            either[-1].append(self._member(start))
+        self.depth -= 1
+        joined = [all_of[0] if len(all_of) == 1 else All(tuple(all_of)) for all_of in either]
+        return joined[0] if len(joined) == 1 else Any(tuple(joined))
+
+    def _closes(self, start: int) -> bool:
+        if not self.skip_spaces():
+            self.fail(start, "is a bracket that is never closed")
+        if self.text[self.at] != ")":
+            return False
+        self.at += 1
+        return True
+
+    def _member(self, start: int) -> Filter:
+        """A filter or a group inside brackets, with what negates it."""
+        is_negated = False
+        while self.skip_spaces():
+            word = _NOT.match(self.text, self.at)
+            if word is None and self.text[self.at] not in MINUS:
+                break
+            is_negated = not is_negated
+            self.at = word.end() if word else self.at + 1
+        here = self.at
+        if here == len(self.text):
+            self.fail(start, "is a bracket that is never closed")
+        if self._opens_group():
+            found = self._group()
+        elif _KEY.match(self.text, here):
+            found = self._filter()
+        else:
+            self.word()
+            self.fail(here, "is no filter, and brackets hold filters only")
+        return negated(found) if is_negated else found
+
+    def _filter(self) -> Filter:
+        start = self.at
+        self.count += 1
+        if self.count > MAX_FILTERS:
+            self.fail(start, f"is one filter more than the {MAX_FILTERS} that are read")
+        match = _KEY.match(self.text, start)
+        assert match is not None
+        self.at = match.end()
+        if self.at < len(self.text) and self.text[self.at] in QUOTES:
+            value = self.quoted()
+        else:
+            value = self.word()
+        try:
+            return filters.read(match[1].lower(), value)
+        except ValueError as error:
+            self.fail(start, f"{error}; in quotes it would be text")
+
+    def _refuse_misspelt(self, word: str, start: int) -> None:
+        """A name that is nearly a filter's is a mistake, and would be looked for as text."""
+        match = _ANY_KEY.match(word)
+        near = match and filters.nearest(match[1].lower())
+        if near:
+            self.fail(start, f"looks like the filter {near}: misspelt; in quotes it would be text")
+
+
+def negated(found: Filter) -> Filter:
+    """The filter that holds where this one does not."""
+    return found.filter if isinstance(found, Not) else Not(found)
+
+
+def _has_more(text: str, at: int) -> bool:
+    return bool(text[at:].strip())
+
+
+def _is_named_file(word: str) -> bool:
+    """Whether a word has a "/" or an ending and there is a file of that name."""
+    return bool(_ENDING.search(word)) and _is_file(word)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(os.path.expanduser(name)).is_file()
+    except (OSError, ValueError):  # too long for the file system, or no name at all: it is text
+        return False

@@ -1,0 +1,175 @@
+"""A query as frozen records: what is looked for, what must not be there, what must hold."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from library.catalog.filters import Filter
+from library.errors import QueryError
+
+#: Longer texts are refused: every text tower reads at most a few hundred tokens.
+MAX_TEXT_CHARS = 10_000
+#: A part is one forward pass of a tower, and a weight of 100 leaves nothing of the others.
+MAX_PARTS = 64
+MAX_WEIGHT = 100.0
+#: What the name of a picture begins with, also in quotes.
+LINKS = ("http://", "https://")
+PATH_STARTS = ("/", "./", "../", "~/")
+
+
+@dataclass(frozen=True)
+class WordsPart:
+    """Words.
+
+    Attributes:
+        weight: above 0; how much it counts beside the other parts.
+        negative: what it names must not be in the picture. It has no weight of its own.
+    """
+
+    words: str
+    weight: float = 1.0
+    negative: bool = False
+
+    def __str__(self) -> str:
+        escaped = self.words.replace("\\", "\\\\").replace('"', '\\"')
+        space = " " if escaped.startswith((*PATH_STARTS, *LINKS)) else ""  # else it were a picture
+        return _signed(f'"{space}{escaped}"', self)
+
+
+@dataclass(frozen=True)
+class PicturePart:
+    """A picture: a path as bytes of the file system, or an http(s) link.
+
+    `weight` and `negative` are as those of `WordsPart`.
+    """
+
+    location: bytes
+    weight: float = 1.0
+    negative: bool = False
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it must be fetched."""
+        return os.fsdecode(self.location).startswith(LINKS)
+
+    def __str__(self) -> str:
+        name = os.fsdecode(self.location).replace("\\", "\\\\").replace('"', '\\"')
+        return _signed(f'"{name}"', self)
+
+
+Part = WordsPart | PicturePart
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked. `str()` of one is a text from which `parse` makes an equal query.
+
+    Attributes:
+        parts: in the order they were given. Without a positive one, hits are not ranked by content
+            but by date, newest first.
+        filter: what must hold of every hit; None for no filter.
+
+    Raises:
+        QueryError: there is neither a part nor a filter, a weight makes no sense, or there are too
+            many parts.
+    """
+
+    parts: tuple[Part, ...] = ()
+    filter: Filter | None = None
+
+    def __post_init__(self) -> None:
+        if not self.parts and self.filter is None:
+            raise QueryError("the query is empty: give words, or the path of an image")
+        if len(self.parts) > MAX_PARTS:
+            raise QueryError(f"the query has {len(self.parts)} parts; at most {MAX_PARTS} are read")
+        for part in self.parts:
+            if not (math.isfinite(part.weight) and 0 < part.weight <= MAX_WEIGHT):
+                raise QueryError(
+                    f"the weight of a part must be above 0 and at most {MAX_WEIGHT:g}, not "
+                    f"{part.weight!r}; a part that must not be there is a negative one"
+                )
+
+    @property
+    def positive(self) -> tuple[Part, ...]:
+        """What is looked for."""
+        return tuple(part for part in self.parts if not part.negative)
+
+    @property
+    def negative(self) -> tuple[Part, ...]:
+        """What must not be there."""
+        return tuple(part for part in self.parts if part.negative)
+
+    @property
+    def words(self) -> str | None:
+        """All positive words; None where pictures or nothing are looked for."""
+        texts = [part.words for part in self.positive if isinstance(part, WordsPart)]
+        return " ".join(texts) or None
+
+    def __str__(self) -> str:
+        shown = [str(part) for part in self.parts]
+        return " ".join(shown if self.filter is None else [*shown, str(self.filter)])
+
+
+def image(
+    location: str | bytes | os.PathLike[str], *, weight: float = 1.0, negative: bool = False
+) -> PicturePart:
+    """The picture that a path or link names.
+
+    Raises:
+        QueryError: there is no such file.
+    """
+    part = PicturePart(os.fsencode(location), weight, negative)
+    if part.is_link:
+        return part
+    if b"\0" in part.location or not os.path.isfile(part.location):
+        shown = part.location.decode("utf-8", errors="backslashreplace")
+        raise QueryError(f"there is no image file at {shown!r}")
+    return replace(part, location=os.path.abspath(part.location))
+
+
+def words(text: str, *, weight: float = 1.0, negative: bool = False) -> WordsPart:
+    """A text, taken as it is: nothing in it is a sign, a filter or a negation.
+
+    Raises:
+        QueryError: it is empty or over-long.
+    """
+    clean = readable(text).strip()
+    if not clean:
+        raise QueryError("the query is empty: give words, or the path of an image")
+    check_length(clean)
+    return WordsPart(clean, weight, negative)
+
+
+def readable(text: str) -> str:
+    """What can be read of a text: a terminal may hand over bytes that are none."""
+    return text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", " ")
+
+
+def check_length(text: str) -> None:
+    """Refuse what no text tower reads.
+
+    Raises:
+        QueryError: it has more than `MAX_TEXT_CHARS` characters.
+    """
+    if len(text) > MAX_TEXT_CHARS:
+        raise QueryError(
+            f"the query has {len(text):,} characters; at most {MAX_TEXT_CHARS:,} are read"
+        )
+
+
+def _signed(text: str, part: Part) -> str:
+    if part.negative:
+        return f"-{text}"
+    weight = repr(int(part.weight)) if part.weight == int(part.weight) else repr(part.weight)
+    return text if part.weight == 1 else f"{text}*{weight}"
+
+
+def combined(queries: Sequence[Query]) -> Query:
+    """One query of the parts and filters of several, which must all hold."""
+    from library.catalog.filters import both
+
+    parts = tuple(part for query in queries for part in query.parts)
+    return Query(parts, both(*(query.filter for query in queries)))

@@ -1,0 +1,1 @@
+"""How neighbours become a ranking: fusion, folding, diversity, and what is too weak to show."""

@@ -1,0 +1,329 @@
+"""The grammar: what a text means, and where it is wrong."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from library.catalog.filters import (
+    After,
+    All,
+    Any,
+    Before,
+    Camera,
+    Filter,
+    Has,
+    InFolder,
+    InLabelSet,
+    InRoot,
+    Inside,
+    Lens,
+    MinMegapixels,
+    Near,
+    Not,
+    OfFormat,
+    OfKind,
+    OfShape,
+    Rated,
+    Tagged,
+    Taken,
+)
+from library.errors import QueryError, QuerySyntaxError
+from search import filters
+from search.query import PicturePart, Query, WordsPart, combined, image, parse, words
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with files whose names are also words."""
+    for name in ("dog", "cat.jpg", "sub/owl.png", "two words.jpg", "at*2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def text(sentence: str, weight: float = 1.0) -> WordsPart:
+    return WordsPart(sentence, weight)
+
+
+def absent(sentence: str) -> WordsPart:
+    return WordsPart(sentence, negative=True)
+
+
+# --- words and pictures
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        *("dog", "a dog", "sub", "owl.png", "St. Petersburg", "海边", "1/2", "5*5", "12:30 clock"),
+        *("see - this -- that", "Avengers: Endgame", "dog (golden retriever)", "C++", '13" wheel'),
+        *("a -> b", "\N{SMILING FACE WITH SUNGLASSES}", "a,b;c", "100 %", "file:///x y"),
+    ],
+)
+def test_words_are_words_even_where_a_file_has_their_name(sentence: str) -> None:
+    assert parse(sentence) == Query((text(sentence),))
+
+
+@pytest.mark.parametrize("path", ["cat.jpg", "sub/owl.png", "./dog", "two words.jpg", "at*2.jpg"])
+def test_a_path_with_a_slash_or_an_ending_is_an_image(here: Path, path: str) -> None:
+    assert parse(path) == Query((PicturePart(bytes(here / path)),))
+    assert parse([path, "at night"]).parts == (PicturePart(bytes(here / path)), text("at night"))
+
+
+@pytest.mark.parametrize("path", ["/no/such.jpg", "./none", "../none.png", "~/none", "./sub"])
+def test_what_begins_like_a_path_must_be_a_file(path: str) -> None:
+    with pytest.raises(QueryError, match="there is no image file"):
+        parse(path)
+
+
+def test_links_are_pictures() -> None:
+    link = PicturePart(b"https://example.org/a.jpg")
+    assert link.is_link
+    assert parse("https://example.org/a.jpg") == Query((link,))
+    assert parse("a cat https://example.org/a.jpg").parts == (text("a cat"), link)
+
+
+def test_pictures_among_words_have_weights_and_signs(here: Path) -> None:
+    cat, owl = bytes(here / "cat.jpg"), bytes(here / "sub/owl.png")
+    asked = parse('at night +"./cat.jpg"*0.5 -sub/owl.png')
+    assert asked.parts == (
+        text("at night"),
+        PicturePart(cat, 0.5),
+        PicturePart(owl, negative=True),
+    )
+    assert parse('./cat.jpg*2 "./two words.jpg"').parts == (
+        PicturePart(cat, 2.0),
+        PicturePart(bytes(here / "two words.jpg")),
+    )
+
+
+def test_signs_quotes_and_weights_make_parts() -> None:
+    asked = parse('a dog +beach*0.5 "golden hour"*2 -collar -"red ball"')
+    assert asked.parts == (
+        text("a dog"),
+        text("beach", 0.5),
+        text("golden hour", 2.0),
+        absent("collar"),
+        absent("red ball"),
+    )
+    assert asked.words == "a dog beach golden hour"
+    assert [part.words for part in asked.negative] == ["collar", "red ball"]  # type: ignore[union-attr]
+
+
+def test_nothing_in_quotes_is_a_sign_a_filter_or_a_negation(here: Path) -> None:
+    for phrase in ("dog without ball", "-x after:2023", "cat.jpg", "(camera:sony)"):
+        assert parse(f'"{phrase}"') == Query((text(phrase),))
+    assert parse(r'"say \"no\" \\"') == Query((text('say "no" \\'),))
+    assert parse("“不要引号里的没有”") == Query((text("不要引号里的没有"),))
+
+
+@pytest.mark.parametrize("empty", ["", "  ", "\0", "\n", "\u3000"])
+def test_an_empty_query_is_refused(empty: str) -> None:
+    with pytest.raises(QueryError, match="empty"):
+        parse(empty)
+    with pytest.raises(QueryError, match="empty"):
+        words(empty)
+
+
+def test_no_query_at_all_is_refused() -> None:
+    with pytest.raises(QueryError, match="empty"):
+        parse([])
+    with pytest.raises(QueryError, match="empty"):
+        Query()
+
+
+def test_odd_texts_are_read_as_far_as_they_can_be() -> None:
+    assert parse("dog\udc80") == Query((text("dog?"),))
+    assert parse("x" * 5000 + ".jpg") == Query((text("x" * 5000 + ".jpg"),))
+    for reader in (parse, words):
+        with pytest.raises(QueryError, match="10,001 characters"):
+            reader("x" * 10_001)
+    with pytest.raises(QueryError, match="no image file"):
+        image("a\0b")
+
+
+# --- filters
+
+EXAMPLES: list[tuple[str, Filter]] = [
+    ("after:2023", After("2023")),
+    ("before:2023-5", Before("2023-05")),
+    ("AFTER:2023/05/02", After("2023-05-02")),
+    ("taken:2023-05", Taken("2023-05", "2023-05")),
+    ("taken:2022..2023-06", Taken("2022", "2023-06")),
+    ('dir:"/photos/My Trip"', InFolder(b"/photos/My Trip")),
+    ("dir:2023/vienna/", InFolder(b"2023/vienna")),
+    ("root:photos", InRoot(b"photos")),
+    ("camera:sony", Camera("sony")),
+    ("camera：sony", Camera("sony")),
+    ('lens:"35 mm"', Lens("35 mm")),
+    ("tag:狗", Tagged("狗")),
+    ("label-set:coco", InLabelSet("coco")),
+    ("type:video", OfKind("video")),
+    ("format:jpg", OfFormat("JPEG")),
+    ("min-mp:12.5", MinMegapixels(12.5)),
+    ("is:portrait", OfShape("portrait")),
+    ("near:48.2,16.4,10km", Near(48.2, 16.4, 10.0)),
+    ("near:-48.2,16.4,500m", Near(-48.2, 16.4, 0.5)),
+    ("near:48.2,16.4", Near(48.2, 16.4, 10.0)),
+    ("has:gps", Has("gps")),
+    ("rating:4", Rated(4, 4)),
+    ("rating:4..", Rated(4, 5)),
+    ("rating:..2", Rated(0, 2)),
+    ("in:archive", Inside("archive")),
+    ("-has:gps", Not(Has("gps"))),
+    ("not has:gps", Not(Has("gps"))),
+    ("has:gps has:date", All((Has("gps"), Has("date")))),
+    ("(has:gps or has:date)", Any((Has("gps"), Has("date")))),
+    (
+        "(has:gps has:date or has:tag)",
+        Any((All((Has("gps"), Has("date"))), Has("tag"))),
+    ),
+    ("-(has:gps and -has:date)", Not(All((Has("gps"), Not(Has("date")))))),
+    ("(not (has:gps or has:date))", Not(Any((Has("gps"), Has("date"))))),
+]
+
+
+@pytest.mark.parametrize(("written", "filter_"), EXAMPLES)
+def test_filters_are_read(written: str, filter_: Filter) -> None:
+    assert parse(written) == Query((), filter_)
+    assert parse(f"a dog {written} on a beach") == Query((text("a dog on a beach"),), filter_)
+
+
+def test_every_filter_has_an_example() -> None:
+    shown = " ".join(written.lower() for written, _ in EXAMPLES)
+    assert [name for name in filters.KEYS if f"{name}:" not in shown] == ["camera"][:0]
+
+
+def test_a_folder_may_be_named_from_home_or_from_here(here: Path) -> None:
+    home = os.fsencode(os.environ["HOME"])
+    assert parse("dir:~/Pictures").filter == InFolder(home + b"/Pictures")
+    assert parse("dir:./sub").filter == InFolder(bytes(here / "sub"))
+
+
+def test_filters_of_several_texts_must_all_hold() -> None:
+    asked = combined([parse("a dog has:gps"), Query((), Camera("sony"))])
+    assert asked == Query((text("a dog"),), All((Has("gps"), Camera("sony"))))
+    assert parse(["a dog has:gps", "camera:sony"]) == asked
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("written", "position", "words_"),
+    [
+        ('dog "beach', 4, "never closed"),
+        ('dog ""', 4, "empty phrase"),
+        ("dog camera:", 4, "needs a value: NAME"),
+        ("dog camera: sony", 4, "needs a value"),
+        ("dog camra:sony", 4, "looks like the filter camera:"),
+        ("dog after:soon", 4, "takes a date such as 2023"),
+        ("dog after:2023-13", 4, "no '2023-13' in the calendar"),
+        ("dog taken:2023-02-29", 4, "calendar"),
+        ("dog taken:2024..2023", 4, "in order"),
+        ("near:91,0,1km", 0, "degrees"),
+        ("near:1,1,0km", 0, "radius"),
+        ("near:1", 0, "latitude,longitude"),
+        ("near:nan,1", 0, "takes a number"),
+        ("rating:6", 0, "stars from 0 to 5"),
+        ("rating:4..2", 0, "lower rating first"),
+        ("type:poem", 0, "image, animation or video"),
+        ("is:round", 0, "portrait, landscape or square"),
+        ("min-mp:-3", 0, "above 0"),
+        ("dog (camera:sony", 4, "never closed"),
+        ("dog (camera:sony or ", 4, "never closed"),
+        ("dog (camera:sony or cat)", 20, "no filter"),
+        ('dog "cat"*x', 9, "number"),
+        ('dog "cat"*0', 4, "weight"),
+        ('dog "cat"*1e9', 4, "weight"),
+        ('dog -"cat"*2', 4, "no weight"),
+        ("dog ./none.jpg", 4, "no image file"),
+        ("(" * 40 + "has:gps" + ")" * 40, 32, "more than 32"),
+        ("has:gps " * 101, 800, "one filter more than"),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_its_place(written: str, position: int, words_: str) -> None:
+    with pytest.raises(QuerySyntaxError) as caught:
+        parse(written)
+    assert words_ in str(caught.value)
+    assert caught.value.position == position
+    assert f"at character {position + 1} of the query" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_too_many_parts_are_refused() -> None:
+    with pytest.raises(QueryError, match="65 parts"):
+        parse("-a " * 65)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf"), 101.0])
+def test_a_record_with_a_senseless_weight_is_refused(weight: float) -> None:
+    with pytest.raises(QueryError, match="weight"):
+        Query((WordsPart("a", weight),))
+
+
+# --- any string at all
+
+_PIECES = [
+    *(
+        "-",
+        "+",
+        '"',
+        "“",
+        "”",
+        "*",
+        "(",
+        ")",
+        ":",
+        "：",
+        "\\",
+        " ",
+        ".",
+        "..",
+        "/",
+        "./",
+        "~",
+        "~a/",
+    ),
+    *(f"{name}:" for name in filters.KEYS),
+    *("and", "or", "not", "no", "without", "没有", "无", "不带", "除了", "以外", "的", "dog", "狗"),
+    *("2023", "2023-05", "48.2,16.4,10km", "0.5", "*0.5", "cat.jpg", "http://", "\udc80", "\ud800"),
+    *("\0", "\n", "'; DROP TABLE file; --", "%s", "{0}"),
+]
+_TEXTS = st.text(max_size=60) | st.lists(st.sampled_from(_PIECES) | st.text(max_size=3)).map(
+    "".join
+)
+_SETTINGS = settings(
+    max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@_SETTINGS
+@given(_TEXTS)
+def test_any_string_gives_a_query_or_one_clear_error(written: str) -> None:
+    try:
+        asked = parse(written)
+    except QueryError as error:
+        assert str(error) and "\n" not in str(error).replace(written, "")
+        if isinstance(error, QuerySyntaxError):
+            assert 0 <= error.position < len(written)
+    else:
+        assert asked.parts or asked.filter is not None
+        assert parse(str(asked)) == asked
+
+
+@_SETTINGS
+@given(st.lists(_TEXTS, max_size=4))
+def test_any_arguments_give_a_query_or_one_clear_error(written: list[str]) -> None:
+    try:
+        asked = parse(written)
+    except QueryError as error:
+        assert str(error)
+    else:
+        assert parse(str(asked)) == asked

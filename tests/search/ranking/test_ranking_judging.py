@@ -1,0 +1,199 @@
+"""Levels of hits and negation, on a library of drawn pictures and on vectors made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from small_world import World
+
+from library.background import open_bank
+from library.catalog import background as catalog
+from library.catalog import spaces
+from library.records import Level, Scoring
+from library.towers import open_text
+from search.ranking.calibration import Calibration, calibration_for, from_section
+from search.ranking.evidence import COLUMNS, Images, Setting, Usual, evidence, see
+from search.ranking.judging import Judge, explains, levels_of
+
+FAMILIES = ["builtin", "clip", "chinese_clip", "siglip", "siglip2", "something new"]
+
+
+def scoring_of(family: str) -> Scoring:
+    is_sigmoid = family.startswith("siglip")
+    return Scoring("sigmoid", 117.0, -12.9) if is_sigmoid else Scoring("softmax", 100.0, 0.0)
+
+
+# --- calibrations
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(table=arrays(np.float64, (3, len(COLUMNS)), elements=st.floats(-1e6, 1e6)))
+def test_a_probability_is_one_whatever_the_evidence(family: str, table: np.ndarray) -> None:
+    found = calibration_for(family, scoring_of(family)).probability(table)
+    assert found.dtype == np.float32
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_families_with_a_sigmoid_are_judged_by_it() -> None:
+    calibration = calibration_for("siglip2", scoring_of("siglip2"))
+    table = np.zeros((2, len(COLUMNS)))
+    table[:, 0] = -4.7, -20.0  # scale * cosine + bias
+    assert calibration.probability(table) == pytest.approx([0.5, 0.0], abs=1e-4)
+
+
+def test_products_are_of_an_images_column_and_a_querys() -> None:
+    section = {
+        "constant": 1.0,
+        "negation": 0.5,
+        "limit": 2.0,
+        "usual": {"centre": 0.0, "spread": 1.0},
+        "mean": {"score": 1.0, "best": 3.0},
+        "deviation": {"score": 2.0, "best": 1.0},
+        "weights": {"score": 0.5, "score*best": 0.25},
+    }
+    table = np.zeros((2, len(COLUMNS)))
+    table[:, COLUMNS.index("score")] = 21.0  # (21 - 1) / 2 = 10, of the image: no limit
+    table[:, COLUMNS.index("best")] = 4.0, 99.0  # 1, and 96 held to 2
+    assert from_section(section).logits(table).tolist() == [1 + 5 + 2.5, 1 + 5 + 5]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_higher_score_is_never_less_probable(family: str) -> None:
+    """For usual queries: the same image, only more like the query."""
+    calibration = calibration_for(family, scoring_of(family))
+    usual = calibration.usual
+    table = np.tile(np.where(calibration.mean, calibration.mean, 0.0), (50, 1))
+    steps = np.linspace(-3, 8, 50)
+    table[:, 0] = usual.centre + steps * usual.spread
+    table[:, 1] = calibration.mean[1] + steps * usual.spread
+    table[:, 2] = steps
+    assert (np.diff(calibration.logits(table)) > 0).all()
+
+
+def test_levels_follow_the_probability() -> None:
+    found = levels_of(np.array([0.0, 0.19, 0.21, 0.49, 0.51, 1.0], np.float32))
+    assert found == [Level.WEAK] * 2 + [Level.POSSIBLE] * 2 + [Level.LIKELY] * 2
+
+
+# --- a library
+
+
+@pytest.fixture
+def indexed(world: World) -> World:
+    for i in range(6):
+        world.draw(f"{i}.png", i)
+    world.index()
+    return world
+
+
+def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
+    with indexed.open() as library:
+        space = library.space()
+        judge = Judge.open(library, space)
+        assert judge is not None
+        query = open_text(library, space).encode(["colourful squares"])
+        ids = np.arange(1, 7)
+        found = judge.judge(query, ids, np.zeros(6, np.float32))
+        with library.reading() as connection:
+            held = spaces.vectors_of(connection, space.id, space.dimension, ids.tolist())
+            values = catalog.values_of(connection, space.id, ids.tolist())
+        images = Images(
+            np.stack([held[i] for i in ids]).astype(np.float32),
+            np.array([values[i] for i in ids]),
+        )
+        calibration = calibration_for("builtin", space.card.scoring)
+        setting = Setting(
+            open_bank(library, space), space.card.scoring, calibration.usual, images, 6
+        )
+    right = calibration.probability(evidence(see(query[0], setting), images, setting))
+    assert found.probability == pytest.approx(right, abs=1e-5)
+    assert found.probability.dtype == np.float32
+    assert found.level == levels_of(found.probability)
+
+
+def test_what_is_not_stored_is_worked_out(indexed: World) -> None:
+    ids, none = np.arange(1, 7), np.zeros(6, np.float32)
+    with indexed.open() as library:
+        query = open_text(library, library.space()).encode(["a wall"])
+        judge = Judge.open(library, library.space())
+        assert judge is not None
+        before = judge.judge(query, ids, none)
+    indexed.sql("DELETE FROM background WHERE item_id > 2")
+    with indexed.open() as library:
+        judge = Judge.open(library, library.space())
+        assert judge is not None
+        after = judge.judge(query, ids, none)
+    assert after.probability == pytest.approx(before.probability, abs=1e-5)
+
+
+def test_items_that_have_no_vector_are_weak_and_new_ones_are_seen(indexed: World) -> None:
+    with indexed.open() as library:
+        query = open_text(library, library.space()).encode(["a wall"])
+        judge = Judge.open(library, library.space())
+        assert judge is not None
+        found = judge.judge(query, np.array([3, 999]), np.zeros(2, np.float32))
+        assert (found.probability[1], found.level[1]) == (0.0, Level.WEAK)
+        indexed.draw("new.png", 99)
+        indexed.index()
+        found = judge.judge(query, np.array([7]), np.zeros(1, np.float32))
+        assert found.probability[0] > 0
+        none = judge.judge(query, np.empty(0, np.int64), np.empty(0, np.float32))
+        assert (len(none.probability), list(none.level)) == (0, [])
+
+
+def test_a_space_without_a_background_has_no_judge(indexed: World) -> None:
+    indexed.sql("UPDATE space SET background_bank = 'of another release'")
+    with indexed.open() as library:
+        assert Judge.open(library, library.space()) is None
+
+
+# --- negation
+
+
+def by_score(threshold: float) -> Calibration:
+    """Half at a z-score, and no negation below a probability."""
+    section = {
+        "constant": -2.0,
+        "negation": threshold,
+        "usual": {"centre": 0.0, "spread": 1.0},
+        "weights": {"z": 1.0},
+    }
+    return from_section(section)
+
+
+def toy() -> tuple[Setting, Images]:
+    """20 images: ten of the query (axis 0), of which the first three show axis 1 as well."""
+    vectors = np.zeros((20, 8), np.float32)
+    vectors[:10, 0] = vectors[10:, 2] = 1.0
+    vectors[:3, 1] = 0.5
+    vectors[:, 5] = np.linspace(0, 0.05, 20)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    from library.background import Bank, log_sum_exp
+
+    bank = Bank.of(tuple("abcd"), np.eye(8, dtype=np.float32)[4:])
+    scoring = Scoring("softmax", 20.0, 0.0)
+    images = Images(vectors, log_sum_exp(vectors, bank.vectors, scoring))
+    return Setting(bank, scoring, Usual(0.0, 1.0), images, 20), images
+
+
+def test_negation_leaves_out_what_the_negated_concept_explains() -> None:
+    setting, images = toy()
+    axes = np.eye(8, dtype=np.float32)
+    out = explains(axes[:1], axes[1:2], images, setting, by_score(0.9))
+    assert out.tolist() == [True] * 3 + [False] * 17
+
+
+def test_negating_what_nothing_shows_leaves_out_nothing() -> None:
+    setting, images = toy()
+    axes = np.eye(8, dtype=np.float32)
+    assert not explains(axes[:1], axes[3:4], images, setting, by_score(0.3)).any()
+
+
+def test_several_concepts_are_negated_each_by_itself_also_without_a_query() -> None:
+    setting, images = toy()
+    axes = np.eye(8, dtype=np.float32)
+    out = explains(axes[:0], axes[1:3], images, setting, by_score(0.3))
+    assert out.tolist() == [True] * 3 + [False] * 7 + [True] * 10
