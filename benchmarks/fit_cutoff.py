@@ -30,17 +30,17 @@ from library.background import log_sum_exp
 from library.records import DoubleMatrix, DoubleVector
 from search.evaluation import without
 from search.evaluation.without import Pair
-from search.ranking.calibration import CUTOFF_FILE, from_section
+from search.ranking.calibration import CUTOFF_FILE, LIKELY, POSSIBLE, from_section
 from search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
-from search.ranking.judging import LIKELY, POSSIBLE, explains
+from search.ranking.negation import away_from, explains
 
 OUT = Path(__file__).resolve().parent.parent / "configs" / CUTOFF_FILE
 Rows = NDArray[np.int64]
 
 HARDEST, DRAWN = 10, 40  # wrong photos a query: its best ones, and others at random
 ABSENT_WEIGHT = 10.0  # of all absent queries, the right photos of all present ones being 1
-#: n right photos of a query count as many as n ** RIGHT_POWER queries: between each query alike, for
-#: which what is common hardly counts, and each photo alike, for which what is rare does not.
+#: n right photos of a query count as many as n ** RIGHT_POWER queries: between each query alike,
+#: where what is common hardly counts, and each photo alike, where what is rare does not.
 RIGHT_POWER = 0.3
 WRONG_WEIGHT = 0.3  # of photos that do not mention a present word; they may show it all the same
 RIDGE = 1e-3
@@ -51,6 +51,8 @@ BOUNDS = (0.005, 0.995)  # of the examples, for what is about the query and the 
 CROWD_SHARE, LEAST_TAIL = 0.7, 0.5
 NEGATION_LEVELS = (0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25)
 OF_QUERY = ("centre", "spread", "heavy", "best", "known")
+#: What tells a scene from a concept: not "heavy" and "best", by which a common concept is like one.
+TELLING = ("centre", "spread", "known")
 #: What is weighed. "crowd" is the same throughout one collection, so it is not fitted like that.
 MAIN = ("score", "log_odds", "z", "alike", *OF_QUERY)
 #: That which does not tell class names as a bank from the captions that are the bank in use.
@@ -144,11 +146,11 @@ def _expert(whole: Whole, asked: Rows, columns: tuple[str, ...]) -> dict[str, fl
 def _gate(whole: Whole) -> dict[str, float]:
     """How much a query is a whole scene: what tells captions from words."""
     rows = np.array([table[0] for table in whole.tables])
-    used = np.isin(COLUMNS, OF_QUERY)
+    used = np.isin(COLUMNS, TELLING)
     is_scene = whole.world.is_caption.astype(np.float64)
     share = np.where(is_scene, 1 / is_scene.sum(), 1 / (1 - is_scene).sum())
     weights, constant = logistic(rows[:, used], is_scene, share)
-    named = zip(OF_QUERY, weights.tolist(), strict=True)
+    named = zip(TELLING, weights.tolist(), strict=True)
     return {"constant": _short(constant)} | {name: _short(weight) for name, weight in named}
 
 
@@ -199,7 +201,8 @@ def _negation(whole: Whole, section: dict[str, object]) -> float:
         for wanted, unwanted in pairs:
             query, negated = world.queries[wanted], world.queries[unwanted]
             is_out = explains(query[None], negated[None], whole.images, whole.setting, calibration)
-            order = without.left_out(query, world.photos, is_out)
+            towards = away_from(query[None], negated[None], whole.setting)[0]
+            order = without.left_out(towards, world.photos, is_out)
             is_right = world.right[wanted] & ~world.right[unwanted]
             shares.append(without.precision(order, is_right))
         means.append(float(np.mean(shares)))

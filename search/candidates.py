@@ -151,5 +151,5 @@ def _scored(library: Library, asked: Asked, ids: IdArray) -> Run:
     if not len(kept):
         return _EMPTY
     vectors = np.stack([held[item] for item in kept.tolist()]).astype(np.float32)
-    scores: FloatVector = vectors @ asked.query[0]
+    scores: FloatVector = vectors @ asked.towards[0]
     return Run(kept, scores, np.zeros(len(kept), np.int64))

@@ -31,12 +31,15 @@ class Asked:
         query: (1, d) unit row: the weighted mean of the positive parts; (0, d) without one.
         positive: (p, d) unit rows, one a positive part in their order.
         negative: (m, d) unit rows, one a negative part.
+        towards: (1, d) unit row that items are ranked by: the query, leaning away from negative
+            words; (0, d) without a query.
     """
 
     space: SpaceRow
     query: FloatMatrix
     positive: FloatMatrix
     negative: FloatMatrix
+    towards: FloatMatrix
 
 
 class QueryEncoder:
@@ -60,7 +63,8 @@ class QueryEncoder:
         positive = self._rows(query.positive, space, pictures)
         negative = self._rows(query.negative, space, pictures)
         weights = np.array([part.weight for part in query.positive], np.float32)
-        return Asked(space, _mean(positive, weights), positive, negative)
+        mean = _mean(positive, weights)
+        return Asked(space, mean, positive, negative, mean)
 
     def _rows(self, parts: Sequence[Part], space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         rows = [np.empty((0, space.dimension), np.float32)]

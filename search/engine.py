@@ -22,7 +22,7 @@ from search.cutoff import Candidate, sure_enough
 from search.encoding import Asked, Pictures, QueryEncoder
 from search.entries import Entry, EntryReader, Negation
 from search.hits import hits_of
-from search.negating import negation_of
+from search.negating import led_away, negation_of
 from search.neighbours import Selector, neighbours
 from search.options import SearchOptions
 from search.plan import Plan, Ranking, Trace
@@ -77,7 +77,7 @@ class Engine:
         options = options or SearchOptions()
         trace = Trace()
         pictures = Pictures(self._library)
-        asked = self._asked(query, options, pictures, trace)
+        asked = [self._led(query, one) for one in self._asked(query, options, pictures, trace)]
         judges = self._judges_of(query, asked)
         found, candidates = self._candidates(query, asked, judges, options, trace)
         hidden = frozenset(pictures.digests.values()) if options.without_itself else frozenset()
@@ -126,7 +126,7 @@ class Engine:
         if not query.positive:
             return NOTHING_WRITTEN, _unranked(selector, trace)
         rankings = [
-            neighbours(self._index(one.space), one.query, selector, at, trace)
+            neighbours(self._index(one.space), one.towards, selector, at, trace)
             for at, one in enumerate(asked)
         ]
         found, runs = ranked(self._library, asked, rankings, query.words, selector, trace)
@@ -150,6 +150,11 @@ class Engine:
         if not _is_judged(query):
             return [None] * len(asked)
         return [self._judge(one.space) for one in asked]
+
+    def _led(self, query: Query, asked: Asked) -> Asked:
+        """The query with where negative words lead it."""
+        judge = self._judge(asked.space) if query.negative else None
+        return led_away(query, asked, judge)
 
     def _negation(self, query: Query, asked: Asked) -> Negation | None:
         judge = self._judge(asked.space) if query.negative else None

@@ -38,8 +38,11 @@ def hits_of(
 def _scores(
     library: Library, query: Query, asked: Sequence[Asked], entries: Sequence[Entry]
 ) -> dict[int, list[float]]:
-    """The cosine of each entry, by its place, with each positive part, if there are several."""
-    if len(query.positive) < 2:
+    """The cosine of each entry, by its place, with each positive part; none where it is the score.
+
+    The score is another where there are several, or where something negative leads away.
+    """
+    if len(query.positive) < 2 and not query.negative:
         return {}
     scores: dict[int, list[float]] = {}
     for number, one in enumerate(asked):

@@ -1,10 +1,13 @@
-"""What negative parts leave out: items that they explain, never what is left of a vector.
+"""What negative parts do to a search: they leave items out, and lead the ranking away from them.
 
-Words leave out what they explain better than everyday captions do, by the space's judge. A picture
-leaves out what is nearer to being identical with it than to a usual picture of the collection.
+Words leave out what they explain better than everyday captions do, by the space's judge, and what
+is left is ranked away from them (`search/ranking/negation.py`). A picture leaves out what is nearer
+to being identical with it than to a usual picture of the collection.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from search.encoding import Asked
 from search.entries import Negation
 from search.query import Query, WordsPart
 from search.ranking.judging import SAMPLE, Judge
+from search.ranking.negation import away_from
 
 
 def negation_of(
@@ -32,7 +36,7 @@ def negation_of(
     """
     if not query.negative:
         return None
-    is_words = np.array([isinstance(part, WordsPart) for part in query.negative])
+    is_words = _are_words(query)
     words, pictures = asked.negative[is_words], asked.negative[~is_words]
     if judge is None and len(words) and not len(asked.query):
         raise QueryError(
@@ -42,7 +46,7 @@ def negation_of(
     limits = _limits(library, asked, pictures)
 
     def is_out(ids: IdArray, vectors: FloatMatrix) -> BoolVector:
-        found: BoolVector = (vectors @ pictures.T >= limits).any(axis=1)
+        found: BoolVector = np.any(vectors @ pictures.T >= limits, axis=1)
         if not len(words):
             return found
         if judge is not None:
@@ -52,6 +56,25 @@ def negation_of(
         return found
 
     return is_out
+
+
+def led_away(query: Query, asked: Asked, judge: Judge | None) -> Asked:
+    """The same, ranked away from the negative words, where something is looked for.
+
+    Args:
+        judge: as of `negation_of`.
+    """
+    words = asked.negative[_are_words(query)]
+    if not len(words) or not len(asked.query):
+        return asked
+    if judge is None:
+        return replace(asked, towards=away_from(asked.query, words, None))
+    return replace(asked, towards=judge.away_from(asked.query, words))
+
+
+def _are_words(query: Query) -> BoolVector:
+    """(m,) which of the negative parts are words."""
+    return np.array([isinstance(part, WordsPart) for part in query.negative], np.bool_)
 
 
 def _limits(library: Library, asked: Asked, pictures: FloatMatrix) -> FloatVector:

@@ -79,7 +79,7 @@ class Plan:
         asked = ", ".join(f"{space} ({index})" if index else space for space, index in pairs)
         yield f"spaces      {asked}; {self.items:,} items"
         if self.method:
-            passing = "" if self.passing is None else f"; {self.passing:,} items pass"
+            passing = "" if self.passing is None else f"; {self.passing:,} pass"
             yield f"filter      {self.method}{passing}"
         if self.words:
             yield f"words       found with {self.words:,}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from library.encoders import builtin_towers, hub, towers
+from library.encoders import builtin_towers, towers
 from library.encoders.base import (
     EncoderOptions,
     ImageEncoder,
@@ -17,15 +18,15 @@ from library.encoders.base import (
     UnpooledEncoder,
 )
 from library.encoders.builtin_card import BUILTIN
-from library.encoders.cards import find_card, split_revision
-from library.encoders.checkpoint import Checkpoint, open_folder
-from library.encoders.families import Pooling
-from library.encoders.models.plan import Watch
 from library.encoders.onnx_image import OnnxImageEncoder
 from library.encoders.onnx_text import OnnxTextEncoder
-from library.encoders.resolving import read_card_facts
 from library.errors import LibraryFull, ModelError, ModelNotAvailable, ModelUnsupported
 from library.records import EncoderCard
+
+if TYPE_CHECKING:  # a text query needs none of these, and importing them takes 10 ms
+    from library.encoders.checkpoint import Checkpoint
+    from library.encoders.families import Pooling
+    from library.encoders.models.plan import Watch
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ def resolve_card(
     Raises:
         ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
     """
+    from library.encoders.cards import find_card, split_revision
+    from library.encoders.resolving import read_card_facts
+
     name, revision = split_revision(name)
     card = find_card(name)
     if card.id == BUILTIN:
@@ -177,6 +181,9 @@ def open_text_encoder(
 
 
 def _open(name: str, revision: str, offline: bool, watch: Watch | None = None) -> Checkpoint:
+    from library.encoders import hub
+    from library.encoders.checkpoint import open_folder
+
     if Path(name).is_absolute():
         return open_folder(Path(name))
     return hub.fetch(name, revision, offline=offline, watch=watch)

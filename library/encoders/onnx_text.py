@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,11 @@ class OnnxTextEncoder:
     ) -> None:
         self._card = card
         self._rules = rules or _read_rules(folder / RULES)
-        self._tokenizer = open_tokenizer(folder, self._rules)
-        self._session = open_session(folder / MODEL, threads, optimise=_is_large(folder / MODEL))
+        model = folder / MODEL
+        with ThreadPoolExecutor(1) as beside:  # opening either takes 30 ms of a cold query
+            session = beside.submit(open_session, model, threads, optimise=_is_large(model))
+            self._tokenizer = open_tokenizer(folder, self._rules)
+            self._session = session.result()
 
     @property
     def card(self) -> EncoderCard:

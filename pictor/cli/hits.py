@@ -8,7 +8,6 @@ from typing import Any
 from library.records import Hit, JsonObject, Match
 from pictor.cli import output
 from pictor.names import path_fields, shown
-from pictor.report import clock, file_link
 
 
 def hit_json(hit: Hit) -> JsonObject:
@@ -55,6 +54,8 @@ def write_table(hits: Sequence[Hit]) -> None:
     """The table on a terminal; columns that say nothing of any hit are left out."""
     if not hits:
         return
+    from pictor.report import clock  # not needed by programs, whose query must start quickly
+
     has_levels = any(hit.level is not None for hit in hits)
     has_times = any(hit.time_s is not None for hit in hits)
     headings = ["#", "score", *(["level"] if has_levels else []), "path", "size", "taken at"]
@@ -98,6 +99,8 @@ def _place(hit: Hit) -> Any:
     """The path, a link where the terminal knows links, and what else there is to say of it."""
     from rich.style import Style
     from rich.text import Text
+
+    from pictor.report import file_link
 
     text = Text(shown(hit.path), style=Style(link=file_link(hit)))
     if hit.other_paths:

@@ -14,7 +14,6 @@ from pictor.cli import output
 from pictor.cli.asking import Asking, Wishes, asking_options
 from pictor.cli.hits import explained, hit_json, write_table, write_tsv
 from pictor.cli.options import Target, Verb
-from pictor.report import Section, check_target, write_page
 from search.plan import Ranking
 
 
@@ -107,6 +106,8 @@ def _checked(wanted: Output) -> Output:
     if wanted.as_json and wanted.has_nulls:
         raise click.UsageError("--json and -0 cannot both be the form of the hits")
     if wanted.html is not None:
+        from pictor.report import check_target
+
         check_target(Path(wanted.html))
     return wanted
 
@@ -128,6 +129,8 @@ def _show(ranking: Ranking, wanted: Output, title: str) -> None:
         for line in (*ranking.plan.lines(), *(line for hit in hits for line in explained(hit))):
             output.say(line)
     if wanted.html is not None:
+        from pictor.report import Section, write_page
+
         write_page(Path(wanted.html), [Section(title, hits)])
         output.say(f"written: {wanted.html}")
 

@@ -20,9 +20,9 @@ from search.evaluation.concepts import BoolMatrix, load_concepts
 from search.evaluation.problems import Problems
 from search.evaluation.ranks import IntVector
 from search.evaluation.task import CutoffResult, Measured
-from search.ranking.calibration import calibration_for
+from search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
 from search.ranking.evidence import Setting, evidence, see
-from search.ranking.judging import LIKELY, POSSIBLE, SAMPLE
+from search.ranking.judging import SAMPLE
 
 ALL = "all"
 LEVELS = {Level.LIKELY: LIKELY, Level.POSSIBLE: POSSIBLE}

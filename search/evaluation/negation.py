@@ -21,7 +21,7 @@ from search.evaluation.problems import Problems
 from search.evaluation.task import Measured, NegationResult
 from search.evaluation.without import Pair
 from search.ranking.calibration import calibration_for
-from search.ranking.judging import explains
+from search.ranking.negation import away_from, explains
 
 HALF = 0.5
 
@@ -78,7 +78,7 @@ def _result(
         is_out = explains(query[None], negated[None], images, setting, calibration)
         is_right = shown[wanted] & ~shown[unwanted]
         orders = (
-            without.left_out(query, photos, is_out),
+            without.left_out(away_from(query[None], negated[None], setting)[0], photos, is_out),
             without.plain(query, photos),
             without.subtracted(query, negated, photos, 1.0),
             without.subtracted(query, negated, photos, HALF),

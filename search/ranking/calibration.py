@@ -25,6 +25,9 @@ from library.records import DoubleMatrix, DoubleVector, FloatVector, JsonObject,
 from search.ranking.evidence import COLUMNS, Usual
 
 CUTOFF_FILE = "cutoff.toml"
+#: A hit is likely where it is right more often than not. Possible is chosen so that most searches
+#: for what is not there show nothing: docs/evaluation.md has the figures.
+LIKELY, POSSIBLE = 0.5, 0.2
 _MOST_LOGIT = 60.0  # exp of more overflows before float32 could tell it from 1
 
 
@@ -99,7 +102,14 @@ def from_section(section: JsonObject) -> Calibration:
 
 
 def _sum(values: JsonObject) -> Sum:
-    """Weights by column, and "constant"."""
+    """Weights by column, and "constant".
+
+    Raises:
+        ValueError: a name is no column.
+    """
+    unknown = set(values) - {*COLUMNS, "constant"}
+    if unknown:
+        raise ValueError(f"{CUTOFF_FILE} weighs {min(unknown)!r}, which is not evidence")
     weights = np.array([float(values.get(name, 0.0)) for name in COLUMNS])
     return Sum(weights, float(values["constant"]))
 

@@ -1,4 +1,4 @@
-"""How sure a search is of each hit, and what a negated concept leaves out.
+"""How sure a search is of each hit, and what a negated concept leaves out (`negation.py`).
 
 A `Judge` holds what it takes to judge any query of one space: the background bank, a sample of the
 collection, and the calibration of the encoder's family. `evidence.py` says what is weighed,
@@ -6,10 +6,6 @@ collection, and the calibration of the encoder's family. `evidence.py` says what
 
 The probability of a hit is the share of right ones to expect among hits with the same evidence,
 where one query in two asks for something that is not in the collection.
-
-Negation leaves out what the negated concept explains, by the same probability with a threshold of
-its own. It never subtracts vectors: the difference of "dog" and "ball" lies where neither is, and
-finds no dogs.
 """
 
 from __future__ import annotations
@@ -34,17 +30,13 @@ from library.records import (
     IdArray,
     Level,
 )
-from search.ranking.calibration import Calibration, calibration_for
+from search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
 from search.ranking.evidence import Images, Setting, evidence, see
+from search.ranking.negation import away_from, explains
 
-#: A hit is likely where it is right more often than not. Possible is chosen so that most searches
-#: for what is not there show nothing: docs/evaluation.md has the figures.
-LIKELY, POSSIBLE = 0.5, 0.2
 #: Images of the collection that a query is held against; about as many as calibrations are fitted
 #: on. Reading them takes 10 ms.
 SAMPLE = 1024
-#: A query finds this share of a sample, for what is negated to be held against; at least so many.
-FOUND_SHARE, LEAST_FOUND = 0.15, 8
 
 
 class Judgement(NamedTuple):
@@ -113,6 +105,15 @@ class Judge:
             images = self._images(connection, item_ids.tolist(), vectors)
         return explains(query, negated, images, setting, self._calibration)
 
+    def away_from(self, query: FloatMatrix, negated: FloatMatrix) -> FloatMatrix:
+        """(1, d) unit row that ranks what is like a query first and like no negated concept.
+
+        Args: as of `negation`, with a query.
+        """
+        with self._library.reading() as connection:
+            setting = self._current(connection)
+        return away_from(query, negated, setting)
+
     def _probability(self, query: FloatVector, images: Images, setting: Setting) -> FloatVector:
         return self._calibration.probability(evidence(see(query, setting), images, setting))
 
@@ -158,38 +159,3 @@ def levels_of(probability: FloatVector) -> list[Level]:
     """The level of each probability."""
     names = (Level.WEAK, Level.POSSIBLE, Level.LIKELY)
     return [names[place] for place in np.digitize(probability, (POSSIBLE, LIKELY)).tolist()]
-
-
-def explains(
-    query: FloatMatrix,
-    negated: FloatMatrix,
-    images: Images,
-    setting: Setting,
-    calibration: Calibration,
-) -> BoolVector:
-    """(n,) whether one of m concepts explains an image; arguments as of `Judge.negation`.
-
-    A concept explains what it is likely to. It also explains, from a much lower probability on,
-    what it fits better than most of what the query finds: a ball is a small part of a photo of a
-    dog, so how much of a ball there is shows only beside other dogs.
-    """
-    is_out: BoolVector = np.zeros(len(images.vectors), np.bool_)
-    for vector in negated:
-        probability = calibration.probability(evidence(see(vector, setting), images, setting))
-        is_out |= probability >= LIKELY
-        if len(query):
-            is_ahead = images.vectors @ vector > _usual_among(query[0], vector, setting)
-            is_out |= is_ahead & (probability >= calibration.negation)
-        else:
-            is_out |= probability >= POSSIBLE
-    return is_out
-
-
-def _usual_among(query: FloatVector, negated: FloatVector, setting: Setting) -> float:
-    """The median cosine of a negated concept with those of the sample that a query finds."""
-    vectors = setting.sample.vectors
-    count = min(len(vectors), max(LEAST_FOUND, int(FOUND_SHARE * len(vectors))))
-    if not count:
-        return -1.0
-    found = np.argpartition(-(vectors @ query), count - 1)[:count]
-    return float(np.median(vectors[found] @ negated))

@@ -157,7 +157,7 @@ def test_explain_says_what_was_done_and_leaves_the_data_alone(run, dated):
     plain = run("search", "a picture", "after:2021", *ANY, "--library", dated)
     result = run("search", "a picture", "after:2021", *ANY, "--explain", "--library", dated)
     assert result.stdout == plain.stdout
-    for words in ("query  ", "spaces  ", "filter      select first; 3 items pass", "candidates  "):
+    for words in ("query  ", "spaces  ", "filter      select first; 3 pass", "candidates  "):
         assert words in result.stderr
     assert result.stderr.count('"a picture": cosine') == 3
     assert os.fsdecode(dated.parent) in result.stderr

@@ -34,7 +34,7 @@ def page_file(tmp_path: Path) -> Path:
         Image.new("RGB", (90, 60), (200, 60 * i, 40)).save(photos / name.replace("/", "∕"))
     with open_library(tmp_path / "library") as library:
         library.index([photos])
-        every = SearchOptions(minimum="any")
+        every = SearchOptions(minimum="any", is_folded=False)
         asked = ("a red square", "海边 <b>")
         sections = [Section(q, library.search(q, options=every)) for q in asked]
     target = tmp_path / "page.html"

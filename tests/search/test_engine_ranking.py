@@ -24,6 +24,7 @@ from search.engine import Engine
 from search.options import SearchOptions
 from search.plan import Ranking
 from search.query import Query, WordsPart, image, parse, words
+from search.ranking.negation import TAKEN_OFF, away_from
 
 COLOURS = {
     "red": (255, 0, 0),
@@ -64,6 +65,9 @@ class ByScore:
         self, query: FloatMatrix, negated: FloatMatrix, item_ids: IdArray, vectors: FloatMatrix
     ) -> BoolVector:
         return np.asarray((vectors @ negated.T).max(axis=1) >= self.likely)
+
+    def away_from(self, query: FloatMatrix, negated: FloatMatrix) -> FloatMatrix:
+        return away_from(query, negated, None)
 
 
 @contextmanager
@@ -293,6 +297,16 @@ def test_negative_parts_leave_out_what_they_explain(dated: World) -> None:
     scores = {name: hit.score for name, hit in zip(*_scored(dated, "plain red color"), strict=True)}
     assert set(with_judge) == {name for name, score in scores.items() if score < 0}
     assert ranking.plan.negated == 5 - len(with_judge)
+
+
+def test_what_is_left_is_ranked_away_from_negative_words(dated: World) -> None:
+    asked = ask(dated, 'a picture -"plain red color"', ALL, ByScore(-1.0, 2.0)).hits
+    wanted = dict(zip(*_scored(dated, "a picture"), strict=True))
+    absent = dict(zip(*_scored(dated, "plain red color"), strict=True))
+    lead = {name: wanted[name].score - TAKEN_OFF * absent[name].score for name in wanted}
+    assert names(asked) == sorted(lead, key=lambda name: -lead[name])
+    for name, hit in zip(names(asked), asked, strict=True):
+        assert hit.why[0].score == pytest.approx(wanted[name].score, abs=1e-4)
 
 
 def test_without_levels_negation_compares_with_the_query(dated: World) -> None:

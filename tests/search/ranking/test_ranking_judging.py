@@ -1,4 +1,4 @@
-"""Levels of hits and negation, on a library of drawn pictures and on vectors made by hand."""
+"""Levels of hits, on a library of drawn pictures and on evidence made by hand."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from library.catalog import background as catalog
 from library.catalog import spaces
 from library.records import Level, Scoring
 from library.towers import open_text
-from search.ranking.calibration import Calibration, calibration_for, from_section
-from search.ranking.evidence import COLUMNS, Images, Setting, Usual, evidence, see
-from search.ranking.judging import Judge, explains, levels_of
+from search.ranking.calibration import calibration_for, from_section
+from search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
+from search.ranking.judging import Judge, levels_of
 
 FAMILIES = ["builtin", "clip", "chinese_clip", "siglip", "siglip2", "something new"]
 
@@ -44,33 +44,49 @@ def test_families_with_a_sigmoid_are_judged_by_it() -> None:
     assert calibration.probability(table) == pytest.approx([0.5, 0.0], abs=1e-4)
 
 
-def test_products_are_of_an_images_column_and_a_querys() -> None:
+def test_scenes_and_concepts_are_judged_each_by_their_own_as_far_as_the_gate_says() -> None:
     section = {
-        "constant": 1.0,
         "negation": 0.5,
-        "limit": 2.0,
         "usual": {"centre": 0.0, "spread": 1.0},
-        "mean": {"score": 1.0, "best": 3.0},
-        "deviation": {"score": 2.0, "best": 1.0},
-        "weights": {"score": 0.5, "score*best": 0.25},
+        "concept": {"constant": 1.0, "score": 0.5},
+        "scene": {"constant": -1.0, "score": 2.0, "best": 1.0},
+        "gate": {"constant": 0.0, "best": 1.0},
+        "bounds": {"best": [0.0, 2.0]},
     }
     table = np.zeros((2, len(COLUMNS)))
-    table[:, COLUMNS.index("score")] = 21.0  # (21 - 1) / 2 = 10, of the image: no limit
-    table[:, COLUMNS.index("best")] = 4.0, 99.0  # 1, and 96 held to 2
-    assert from_section(section).logits(table).tolist() == [1 + 5 + 2.5, 1 + 5 + 5]
+    table[:, COLUMNS.index("score")] = 1.0
+    table[:, COLUMNS.index("best")] = 0.0, 99.0  # held to 2
+    share = 1 / (1 + np.exp(-2.0))
+    logits = np.array([0.5 * 1.5 + 0.5 * 1.0, (1 - share) * 1.5 + share * 3.0])
+    found = from_section(section).probability(table)
+    assert found == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-6)
+
+
+def test_a_weight_of_what_is_no_evidence_is_refused() -> None:
+    section = {
+        "negation": 0.5,
+        "usual": {"centre": 0.0, "spread": 1.0},
+        "concept": {"constant": 1.0, "size": 0.5},
+    }
+    with pytest.raises(ValueError, match="'size'"):
+        from_section(section)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_higher_score_is_never_less_probable(family: str) -> None:
-    """For usual queries: the same image, only more like the query."""
+    """The same image and query, only more alike."""
     calibration = calibration_for(family, scoring_of(family))
     usual = calibration.usual
-    table = np.tile(np.where(calibration.mean, calibration.mean, 0.0), (50, 1))
+    is_bound = np.isfinite(calibration.low)
+    table = np.zeros((50, len(COLUMNS)))
+    table[:, is_bound] = (calibration.low[is_bound] + calibration.high[is_bound]) / 2
     steps = np.linspace(-3, 8, 50)
     table[:, 0] = usual.centre + steps * usual.spread
-    table[:, 1] = calibration.mean[1] + steps * usual.spread
+    table[:, 1] = steps * usual.spread
     table[:, 2] = steps
-    assert (np.diff(calibration.logits(table)) > 0).all()
+    found = calibration.probability(table)
+    assert (np.diff(found) >= 0).all()
+    assert found[-1] > 2 * found[0]
 
 
 def test_levels_follow_the_probability() -> None:
@@ -148,52 +164,3 @@ def test_a_space_without_a_background_has_no_judge(indexed: World) -> None:
     indexed.sql("UPDATE space SET background_bank = 'of another release'")
     with indexed.open() as library:
         assert Judge.open(library, library.space()) is None
-
-
-# --- negation
-
-
-def by_score(threshold: float) -> Calibration:
-    """Half at a z-score, and no negation below a probability."""
-    section = {
-        "constant": -2.0,
-        "negation": threshold,
-        "usual": {"centre": 0.0, "spread": 1.0},
-        "weights": {"z": 1.0},
-    }
-    return from_section(section)
-
-
-def toy() -> tuple[Setting, Images]:
-    """20 images: ten of the query (axis 0), of which the first three show axis 1 as well."""
-    vectors = np.zeros((20, 8), np.float32)
-    vectors[:10, 0] = vectors[10:, 2] = 1.0
-    vectors[:3, 1] = 0.5
-    vectors[:, 5] = np.linspace(0, 0.05, 20)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    from library.background import Bank, log_sum_exp
-
-    bank = Bank.of(tuple("abcd"), np.eye(8, dtype=np.float32)[4:])
-    scoring = Scoring("softmax", 20.0, 0.0)
-    images = Images(vectors, log_sum_exp(vectors, bank.vectors, scoring))
-    return Setting(bank, scoring, Usual(0.0, 1.0), images, 20), images
-
-
-def test_negation_leaves_out_what_the_negated_concept_explains() -> None:
-    setting, images = toy()
-    axes = np.eye(8, dtype=np.float32)
-    out = explains(axes[:1], axes[1:2], images, setting, by_score(0.9))
-    assert out.tolist() == [True] * 3 + [False] * 17
-
-
-def test_negating_what_nothing_shows_leaves_out_nothing() -> None:
-    setting, images = toy()
-    axes = np.eye(8, dtype=np.float32)
-    assert not explains(axes[:1], axes[3:4], images, setting, by_score(0.3)).any()
-
-
-def test_several_concepts_are_negated_each_by_itself_also_without_a_query() -> None:
-    setting, images = toy()
-    axes = np.eye(8, dtype=np.float32)
-    out = explains(axes[:0], axes[1:3], images, setting, by_score(0.3))
-    assert out.tolist() == [True] * 3 + [False] * 7 + [True] * 10
