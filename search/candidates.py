@@ -2,7 +2,8 @@
 
 Rankings are fused by reciprocal rank (Cormack, Clarke and Büttcher 2009) over their first FIRST
 places, whatever page is asked for, so that pages fit together; then the first space's ranking goes
-on. An exact name comes before everything, in the order of the fused ranking.
+on. An exact name comes before everything: the picture's own before its folder's, then in the order
+of the fused ranking.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ def _fused(
     weights = [_weight(at) for at in range(len(heads))] + ([WORDS_WEIGHT] if found.hits else [])
     ids, _ = reciprocal_rank(orders, weights)
     is_exact = np.isin(ids, found.exact)
-    ids = np.concatenate([ids[is_exact], ids[~is_exact]])
+    exact = sorted(ids[is_exact].tolist(), key=lambda item: -found.hits[item].score)
+    ids = np.concatenate([np.array(exact, np.int64), ids[~is_exact]])
     known = _joined(heads)
     known = _joined([known, _scored(library, asked[0], ids[~np.isin(ids, known.ids)])])
     place = {item: at for at, item in reversed(list(enumerate(known.ids.tolist())))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -107,7 +108,7 @@ def checks(target: Target) -> Iterator[Check]:
     yield from (_extra(*extra) for extra in _EXTRAS)
     yield from (_codec(*codec) for codec in _CODECS)
     yield _heif()
-    yield Check("sqlite", sqlite3.sqlite_version)
+    yield _sqlite()
     yield _faiss()
     yield _onnxruntime()
     yield _device()
@@ -117,6 +118,17 @@ def checks(target: Target) -> Iterator[Check]:
 
 
 # --- the installation
+
+
+def _sqlite() -> Check:
+    """SQLite and whether it has FTS5, in which words are looked up."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as memory:
+        try:
+            memory.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
+        except sqlite3.OperationalError:
+            advice = "install a Python whose SQLite has FTS5, or put the catalog into PostgreSQL"
+            return Check("sqlite", f"{sqlite3.sqlite_version}, without FTS5", False, advice)
+    return Check("sqlite", f"{sqlite3.sqlite_version} with FTS5")
 
 
 def _file_names() -> Check:

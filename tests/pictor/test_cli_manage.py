@@ -194,6 +194,20 @@ def test_doctor_finds_a_module_that_took_the_place_of_ours(monkeypatch, tmp_path
     assert str(tmp_path) in check.value
 
 
+def test_doctor_says_where_words_cannot_be_looked_up(monkeypatch):
+    from pictor.cli import doctor
+
+    class WithoutFts5(sqlite3.Connection):
+        def execute(self, sql, *args):
+            raise sqlite3.OperationalError("no such module: fts5")
+
+    connect = sqlite3.connect
+    assert doctor._sqlite().ok
+    monkeypatch.setattr(doctor.sqlite3, "connect", lambda name: connect(name, factory=WithoutFts5))
+    found = doctor._sqlite()
+    assert not found.ok and "without FTS5" in found.value and "PostgreSQL" in found.advice
+
+
 def test_doctor_needs_no_library(run, tmp_path):
     result = run("doctor", "--library", tmp_path / "none")
     assert result.exit_code == 0

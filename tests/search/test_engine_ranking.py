@@ -378,6 +378,17 @@ def test_an_exact_name_is_never_buried(noisy: World) -> None:
     assert names(ask(noisy, "my holiday has:gps").hits) == []
 
 
+def test_a_pictures_own_name_comes_before_those_of_its_folder(noisy: World) -> None:
+    for i in range(8):
+        noisy.draw(f"harbour/{i}.png", 200 + i)
+    noisy.draw("harbour.png", 300)
+    noisy.index()
+    options = SearchOptions(is_folded=False)
+    found = ask(noisy, "harbour", options, ByScore(2.0, 2.0)).hits
+    assert names(found)[0] == "harbour.png"
+    assert sorted(names(found)[1:]) == [f"{i}.png" for i in range(8)]
+
+
 # --- several spaces
 
 
