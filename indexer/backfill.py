@@ -74,7 +74,7 @@ class Backfill:
                 if place.root_kind in LISTED:
                     in_archives.setdefault(place.root_id, {})[place.path] = (digest, place)
                 else:
-                    yield self._task(digest, place, _locator(place))
+                    yield self._task(digest, place, locator_of(place))
         for wanted in in_archives.values():
             yield from self._in_archive(wanted)
 
@@ -100,7 +100,7 @@ class Backfill:
                 return
             last = page[-1][0]
             for content_id, digest in page:
-                present = [place for place in places[content_id] if _is_there(place)]
+                present = [place for place in places[content_id] if is_there(place)]
                 if present:
                     yield content_id, digest, present[0]
 
@@ -122,7 +122,7 @@ class Backfill:
             self.problems.append(f"what it holds was not encoded for every space: {error}")
 
 
-def _is_there(place: FilePlace) -> bool:
+def is_there(place: FilePlace) -> bool:
     """Whether a content can be read from a place now."""
     if place.state != "present":
         return False
@@ -130,7 +130,7 @@ def _is_there(place: FilePlace) -> bool:
     return not in_folder or os.path.exists(place.full_path)
 
 
-def _locator(place: FilePlace) -> Locator:
+def locator_of(place: FilePlace) -> Locator:
     """Where to read a file of a folder, a list or a single-file root."""
     path = place.full_path
     is_url = place.root_kind == RootKind.LIST and path.startswith((b"http://", b"https://"))

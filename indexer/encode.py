@@ -110,6 +110,7 @@ def _change(file: DecodedFile, rows: dict[int, FloatMatrix], why: str) -> Conten
         outcome=Outcome.FAILED,
         metadata=decoded.metadata,
         warnings=decoded.warnings,
+        hashes=decoded.hashes,
     )
     if not decoded.frames:
         return replace(change, reason=Reason.CORRUPT, detail="it gave no frame")

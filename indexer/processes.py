@@ -13,7 +13,7 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection
 
-from indexer.worker import ReadTask, WorkerOptions
+from indexer.worker import ReadTask
 
 #: The module whose `main(descriptor)` a process runs.
 WORKER_MODULE = "indexer.worker"
@@ -34,8 +34,13 @@ class DecodingProcess:
         is_ready: it has told that its decoders are imported.
     """
 
-    def __init__(self, options: WorkerOptions) -> None:
-        """Start it."""
+    def __init__(self, options: object, module: str | None = None) -> None:
+        """Start it.
+
+        Args:
+            options: sent to it first; WorkerOptions for a process that decodes.
+            module: whose `main(descriptor)` it runs; None is the one that decodes.
+        """
         self.task: ReadTask | None = None
         self.digest: bytes | None = None
         self.deadline = 0.0
@@ -45,7 +50,7 @@ class DecodingProcess:
             path = [entry for entry in sys.path if isinstance(entry, str)]
             code = (
                 f"import sys; sys.path[:] = {path!r}; "
-                f"from {WORKER_MODULE} import main; main({theirs.fileno()})"
+                f"from {module or WORKER_MODULE} import main; main({theirs.fileno()})"
             )
             self.process = _start([sys.executable, "-P", "-c", code], theirs.fileno())
         self.pipe = Connection(ours.detach())

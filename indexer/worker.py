@@ -13,7 +13,7 @@ import select
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO
@@ -23,7 +23,7 @@ from indexer.sources.descriptors import opened_regular
 from indexer.sources.reading import read_bytes
 from library.errors import ImageError
 from library.hashing import Hasher, content_hash
-from library.images import HEAD_BYTES, Limits, captured_stderr, decode, sniff
+from library.images import HEAD_BYTES, Limits, captured_stderr, decode, fingerprint, sniff
 from library.records import Decoded, ImageSpec, Reason
 
 #: Hashing a file that is not held in memory: bytes a read.
@@ -105,7 +105,7 @@ def main(descriptor: int) -> None:
     """The body of a worker process; its options come on `descriptor`, its end of the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     pipe = Connection(descriptor)
-    threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(descriptor,), daemon=True).start()
     try:
         options = pipe.recv()
     except (EOFError, ConnectionResetError):
@@ -113,7 +113,7 @@ def main(descriptor: int) -> None:
     serve(pipe, options)
 
 
-def _end_with_parent(descriptor: int) -> None:
+def end_with_parent(descriptor: int) -> None:
     """Wait until the other end of the pipe is closed, then end this process, whatever it does."""
     poll = select.poll()
     poll.register(descriptor, 0)  # POLLHUP and POLLERR are always told
@@ -124,6 +124,7 @@ def _end_with_parent(descriptor: int) -> None:
 def serve(pipe: Connection, options: WorkerOptions) -> None:
     """Work on tasks from `pipe` until it closes."""
     try:
+        fingerprint.load()
         pipe.send(READY)
         while (task := pipe.recv()) is not None:
 
@@ -229,10 +230,15 @@ class _Job:
         options = self.options
         with captured_stderr() as spilled:
             decoded = decode(
-                data, options.specs, options.limits, self.name, deadline_s=options.deadline_s
+                data,
+                options.specs,
+                options.limits,
+                self.name,
+                deadline_s=options.deadline_s,
+                with_hashes=True,
             )
         warnings = decoded.warnings + tuple(spilled.text.splitlines()[:MAX_SPILLED_LINES])
-        return Decoded(decoded.metadata, decoded.frames, warnings)
+        return replace(decoded, warnings=warnings)
 
     def _refuse(self, head: bytes) -> Refusal | None:
         """Why content that begins so is not to be indexed, if it is not."""

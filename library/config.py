@@ -73,6 +73,14 @@ class SearchSettings:
 
 
 @dataclass(frozen=True)
+class DuplicateSettings:
+    """Which of several copies is kept, as `search.duplicates.rules` reads it; one term an entry."""
+
+    prefer: tuple[str, ...] = ("resolution", "raw", "no-edit", "metadata", "oldest")
+    never: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class NetworkSettings:
     """Whether pictor may use a network."""
 
@@ -87,6 +95,7 @@ class Settings:
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     index: IndexSettings = field(default_factory=IndexSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    duplicates: DuplicateSettings = field(default_factory=DuplicateSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     origins: Mapping[str, str] = field(default_factory=dict)
 

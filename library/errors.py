@@ -17,6 +17,9 @@ PictorError
 │   └── QuerySyntaxError   its text breaks the grammar (carries the position)
 ├── LabelError             a set of labels cannot be read, or a tag cannot be given
 ├── SidecarError           an XMP file beside a photo cannot be read or written
+├── RuleError              a rule of what to keep cannot be read (carries the position)
+├── DecisionError          two files cannot be decided on
+├── PlanError              a plan or a log cannot be read, written, applied or undone
 └── EvaluationError        a set of captions or labels cannot be measured with
 
 A message is one sentence: what failed, on what, what was expected and found, what to do. Facts are
@@ -118,6 +121,29 @@ class LabelError(PictorError):
 
 class SidecarError(PictorError):
     """An XMP file beside a photo cannot be read or written."""
+
+
+class RuleError(PictorError):
+    """A rule of what to keep cannot be read.
+
+    Attributes:
+        position: the character where it breaks, from 0.
+    """
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+    def __reduce__(self) -> tuple[type[RuleError], tuple[str, int]]:
+        return (type(self), (str(self), self.position))
+
+
+class DecisionError(PictorError):
+    """Two files cannot be decided on."""
+
+
+class PlanError(PictorError):
+    """A plan or a log cannot be read, written, applied or undone."""
 
 
 class EvaluationError(PictorError):

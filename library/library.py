@@ -33,7 +33,7 @@ from library.lock import write_lock
 
 CATALOG_FILE = "catalog.sqlite"
 #: Revisions a release can upgrade from; anything else was written by a newer one.
-OLDER_REVISIONS = ("0001", "0002", "0003")
+OLDER_REVISIONS = ("0001", "0002", "0003", "0004")
 
 
 class Library:

@@ -252,11 +252,17 @@ class Frame:
 
 @dataclass(frozen=True)
 class Decoded:
-    """One file, decoded: its metadata, its frames and what the decoders warned of."""
+    """One file, decoded: its metadata, its frames and what the decoders warned of.
+
+    Attributes:
+        hashes: eight perceptual hashes of a still, 64 bytes (`library.images.fingerprint`); b"" of
+            a video or animation; None where they were not asked for.
+    """
 
     metadata: Metadata
     frames: tuple[Frame, ...]
     warnings: tuple[str, ...] = ()
+    hashes: bytes | None = None
 
 
 @dataclass(frozen=True)

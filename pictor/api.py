@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from library.config import Settings, default_library_dir
 from library.errors import LibraryNotFound, QueryError
 from library.records import Hit
+from pictor.duplicates import DuplicateVerbs
 from pictor.tagging import TagVerbs
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def open_library(path: PathLike | None = None, *, settings: Settings | None = No
     return OpenLibrary(folder.expanduser(), settings)
 
 
-class OpenLibrary(TagVerbs):
+class OpenLibrary(TagVerbs, DuplicateVerbs):
     """A library and its verbs. Not safe for use from several threads at once."""
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
@@ -172,6 +173,11 @@ class OpenLibrary(TagVerbs):
         asked = Query((picture(_expanded(image)),))
         wished = replace(_wished(options, None, None), without_itself=True)
         return self._rank(combined([asked, *others]), wished)
+
+    @property
+    def opened(self) -> Library:
+        """The library below, for parts of pictor that need more of it than verbs."""
+        return self._open()
 
     @property
     def page_size(self) -> int:

@@ -9,24 +9,18 @@ from __future__ import annotations
 import base64
 import os
 import re
-import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from library.errors import ImageError, PictorError
 from library.records import Hit, Reason
 from pictor.names import safe_text, shown
-
-if TYPE_CHECKING:
-    from indexer.sources import Locator, Source
+from pictor.originals import Originals, link_of
 
 #: Long side of an embedded picture in pixels: sharp on a card also at 1.5 pixels a dot.
 EDGE_PX = 320
-#: A member of an archive that holds more bytes gets a placeholder; as for a file by default.
-MAX_MEMBER_BYTES = 512 << 20
 
 _DOCTYPE = "<!doctype html>"
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
@@ -52,7 +46,7 @@ def write_page(path: Path, sections: Sequence[Section], *, title: str = "pictor"
         OSError: the file cannot be written.
     """
     check_target(path)
-    originals = _Originals(p for section in sections for hit in section.hits for p in _places(hit))
+    originals = Originals(p for section in sections for hit in section.hits for p in _places(hit))
     body = "".join(_section(number, section, originals) for number, section in enumerate(sections))
     page = _PAGE.format(
         doctype=_DOCTYPE, title=_text(title), style=_STYLE, links=_links(sections), body=body
@@ -94,9 +88,7 @@ def clock(time_s: float | None) -> str:
 
 def file_link(hit: Hit) -> str:
     """A file: link to a hit, or to the archive that holds it; "" for one that is on the web."""
-    if _is_link(hit.path):
-        return ""
-    return "file://" + urllib.parse.quote_from_bytes(_archive_of(hit.path) or hit.path)
+    return link_of(hit.path)
 
 
 # --- the pictures
@@ -106,69 +98,23 @@ def _places(hit: Hit) -> tuple[bytes, ...]:
     return (hit.path, *hit.other_paths)
 
 
-def _is_link(path: bytes) -> bool:
-    return path.startswith((b"http://", b"https://"))
+def _thumbnail(hit: Hit, originals: Originals) -> bytes:
+    """A small JPEG, from the first place of the content that can be read.
 
+    Raises:
+        ImageError: from none of them; of the first.
+    """
+    from library.images import thumbnail
 
-def _archive_of(path: bytes) -> bytes | None:
-    """The archive in which a path lies, if it is no file by itself."""
-    if b"!/" not in path or os.path.lexists(path):
-        return None
-    ends = [match.start() for match in re.finditer(b"!/", path)]
-    return next((path[:end] for end in ends if os.path.isfile(path[:end])), None)
-
-
-class _Originals:
-    """Reads the files of hits; each archive is listed once for all of its members."""
-
-    def __init__(self, paths: Iterable[bytes]) -> None:
-        self._wanted = frozenset(paths)
-        self._members: dict[bytes, Locator] = {}
-        self._sources: dict[bytes, Source] = {}  # kept: an unpacked copy goes with its source
-
-    def thumbnail(self, hit: Hit) -> bytes:
-        """A small JPEG, from the first place of the content that can be read.
-
-        Raises:
-            ImageError: from none of them; of the first.
-        """
-        from library.images import thumbnail
-
-        first: ImageError | None = None
-        for path in _places(hit):
-            try:
-                name = path.rpartition(b"/")[2]
-                return thumbnail(self._open(path), EDGE_PX, name_hint=name, time_s=hit.time_s)
-            except ImageError as error:
-                first = first or error
-        raise first or ImageError(Reason.VANISHED, "it has no place")
-
-    def _open(self, path: bytes) -> bytes | Path:
-        from indexer.sources import read_bytes
-
-        if _is_link(path):
-            raise ImageError(Reason.FETCH, "it is on the web, and a page is made without a network")
-        archive = _archive_of(path)
-        if archive is None:
-            return Path(os.fsdecode(path))
-        if archive not in self._sources:
-            self._list(archive)
-        if path not in self._members:
-            raise ImageError(Reason.VANISHED, "it is not in its archive any more")
-        return read_bytes(self._members[path], MAX_MEMBER_BYTES, timeout_s=0)
-
-    def _list(self, archive: bytes) -> None:
-        from indexer.sources import FoundFile, ScanOptions, open_source
-        from library.errors import SourceError
-
+    first: ImageError | None = None
+    for path in _places(hit):
         try:
-            (source,) = open_source(archive, ScanOptions(hidden=True))
-            self._sources[archive] = source
-            for found in source.scan():
-                if isinstance(found, FoundFile) and archive + b"!/" + found.path in self._wanted:
-                    self._members[archive + b"!/" + found.path] = found.locator
-        except SourceError as error:
-            raise ImageError(Reason.IO_ERROR, str(error)) from error
+            name = path.rpartition(b"/")[2]
+            data = originals.read(path)
+            return thumbnail(data, EDGE_PX, name_hint=name, time_s=hit.time_s)
+        except ImageError as error:
+            first = first or error
+    raise first or ImageError(Reason.VANISHED, "it has no place")
 
 
 # --- the page
@@ -194,7 +140,7 @@ def _links(sections: Sequence[Section]) -> str:
     return f"<nav>{items}</nav>"
 
 
-def _section(number: int, section: Section, originals: _Originals) -> str:
+def _section(number: int, section: Section, originals: Originals) -> str:
     cards = "".join(_card(hit, originals) for hit in section.hits)
     hits = f'<ol class="grid">{cards}</ol>' if cards else '<p class="none">no hits</p>'
     note = f'<p class="note">{_text(section.note)}</p>' if section.note else ""
@@ -203,7 +149,7 @@ def _section(number: int, section: Section, originals: _Originals) -> str:
     return f'<section id="q{number}">{heading}{note}{hits}</section>'
 
 
-def _card(hit: Hit, originals: _Originals) -> str:
+def _card(hit: Hit, originals: Originals) -> str:
     folder, _, name = shown(hit.path).rpartition("/")
     facts = [f"{hit.width} × {hit.height}" if hit.width and hit.height else ""]
     facts += [safe_text((hit.taken_at or "")[:10])]
@@ -224,9 +170,9 @@ def _card(hit: Hit, originals: _Originals) -> str:
 _NO_LINK = ('<span class="shot">', "</span>")
 
 
-def _picture(hit: Hit, originals: _Originals) -> str:
+def _picture(hit: Hit, originals: Originals) -> str:
     try:
-        data = base64.b64encode(originals.thumbnail(hit)).decode("ascii")
+        data = base64.b64encode(_thumbnail(hit, originals)).decode("ascii")
     except ImageError as error:
         return f'<span class="lost">no picture: {_text(error.detail)}</span>'
     name = escape(shown(hit.path).rpartition("/")[2])

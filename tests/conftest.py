@@ -36,6 +36,8 @@ def _load(name: str) -> ModuleType:
 tiny_checkpoint = _load("tiny_checkpoints").tiny_checkpoint
 local_hub = _load("local_hub").local_hub
 world = _load("small_world").world
+_load("duplicate_world")
+_load("alike_photos")
 postgresql_server = _load("postgres_server").postgresql_server
 postgresql_url = _load("postgres_server").postgresql_url
 

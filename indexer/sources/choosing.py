@@ -43,7 +43,9 @@ LIBRARY_NAMES = LIBRARY_MARKS | {
     b"cache/",
     b"catalog.sqlite-shm",
     b"catalog.sqlite-wal",
+    b"resolved/",
     b"settings.toml",
+    b"trash/",
     b"write.owner",
 }
 

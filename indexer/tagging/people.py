@@ -25,7 +25,7 @@ def add(library: Library, paths: Sequence[bytes], label: str) -> int:
     name = person_label(label)
     with library.writer(), library.writing() as connection:
         contents = _contents(connection, paths)
-        set_id = _set(connection)
+        set_id = person_set(connection)
         held = {
             row.content_id
             for row in catalog_tags.tags_of(connection, contents)
@@ -46,10 +46,10 @@ def remove(library: Library, paths: Sequence[bytes], label: str) -> int:
     name = person_label(label)
     with library.writer(), library.writing() as connection:
         contents = _contents(connection, paths)
-        return catalog_tags.clear_tags(connection, _set(connection), contents, name)
+        return catalog_tags.clear_tags(connection, person_set(connection), contents, name)
 
 
-def _set(connection: Connection) -> int:
+def person_set(connection: Connection) -> int:
     """The id of the set of people's tags, which comes with the first of them."""
     name = catalog_tags.PERSON
     held = catalog_tags.tag_set(connection, name)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from library.catalog import spaces
+from library.catalog import fingerprints, pairs, spaces
 from library.catalog.files import chunked, next_id
 from library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
 from library.catalog.schema import (
@@ -22,7 +22,7 @@ from library.catalog.schema import (
     TAG,
     VECTOR,
 )
-from library.records import Caption, HalfMatrix
+from library.records import Caption, HalfMatrix, Outcome
 
 
 def content_state(connection: Connection, digest: bytes) -> ContentState | None:
@@ -128,6 +128,7 @@ def apply(
             where = CONTENT.c.id == known[change.hash]
             connection.execute(update(CONTENT).where(where).values(**_content_values(change)))
     _write_items(connection, contents, known, fresh_hashes)
+    _write_fingerprints(connection, contents, known)
     texts = {change.hash: change.captions for change in contents if change.captions}
     _add_captions(connection, dict(captions or {}) | texts)
     _write_files(connection, run_id, files, known)
@@ -174,8 +175,20 @@ def _write_items(
                 vectors.setdefault(space_id, []).append((held[position], matrix[i]))
     if rows:
         connection.execute(insert(ITEM), rows)
-    for space_id, pairs in vectors.items():
-        _write_vectors(connection, space_id, pairs)
+    for space_id, found in vectors.items():
+        _write_vectors(connection, space_id, found)
+
+
+def _write_fingerprints(
+    connection: Connection, contents: Sequence[ContentChange], known: Mapping[bytes, int]
+) -> None:
+    hashes = {
+        known[change.hash]: change.hashes
+        for change in contents
+        if change.hashes is not None and change.outcome is Outcome.INDEXED
+    }
+    if hashes:
+        fingerprints.write(connection, hashes)
 
 
 def _next_item_id(connection: Connection) -> int:
@@ -300,6 +313,8 @@ def purge_orphans(connection: Connection) -> int:
         _remove_items(connection, chunk)
         connection.execute(delete(CAPTION).where(CAPTION.c.content_id.in_(chunk)))
         connection.execute(delete(TAG).where(TAG.c.content_id.in_(chunk)))
+        fingerprints.forget(connection, chunk)
+        pairs.forget(connection, chunk)
         connection.execute(delete(CONTENT).where(CONTENT.c.id.in_(chunk)))
     return len(orphans)
 

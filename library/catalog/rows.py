@@ -142,6 +142,7 @@ class ContentChange:
         hash: BLAKE3, 32 bytes.
         frames: (position, time_s, width, height) of each item.
         vectors: space id → (len(frames), d) float16.
+        hashes: as `Decoded.hashes`.
     """
 
     hash: bytes
@@ -154,6 +155,7 @@ class ContentChange:
     frames: tuple[tuple[int, float | None, int, int], ...] = ()
     vectors: Mapping[int, HalfMatrix] = field(default_factory=dict)
     captions: tuple[Caption, ...] = ()
+    hashes: bytes | None = None
 
 
 @dataclass(frozen=True)

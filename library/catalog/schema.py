@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration; a test holds it equal to the head of the migration scripts.
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 
 #: SQLite only numbers rows by itself for INTEGER keys; elsewhere ids are 64-bit.
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -276,4 +276,50 @@ RUN = Table(
     Column("finished_at", Text),
     _required("state", Text),
     _required("summary", JSON, default=dict),
+)
+
+#: What tells copies of a still apart from other pictures. `version` is that of the method,
+#: `hashes` eight perceptual hashes of 8 bytes, one an orientation; `pixels` the BLAKE3 of all
+#: decoded pixels, made only when another content may have the same; `compared` the version of the
+#: comparison that has held this content against all others, 0 where none has.
+FINGERPRINT = Table(
+    "fingerprint",
+    METADATA,
+    Column("content_id", BigId, ForeignKey("content.id"), primary_key=True, autoincrement=False),
+    _required("version", Integer),
+    _required("hashes", LargeBinary(64)),
+    Column("pixels", LargeBinary(32)),
+    _required("compared", Integer, default=0),
+)
+
+#: What a comparison of two contents found, `low_id` < `high_id`; `kind` as `library.pairs.Kind`,
+#: `evidence` what it rests on, `version` that of the comparison. Pairs that were looked at and are
+#: different are kept as well, so that they are not looked at again.
+PAIR = Table(
+    "pair",
+    METADATA,
+    Column("low_id", BigId, ForeignKey("content.id"), primary_key=True, autoincrement=False),
+    Column(
+        "high_id",
+        BigId,
+        ForeignKey("content.id"),
+        primary_key=True,
+        autoincrement=False,
+        index=True,
+    ),
+    _required("kind", Text),
+    _required("confidence", Float),
+    _required("evidence", JSON),
+    _required("version", Integer),
+)
+
+#: What a person decided of two contents, `low_hash` < `high_hash`: "not-duplicate", "related",
+#: "keep-low" or "keep-high". By hash, so that it outlives rows, moves and encoders.
+DECISION = Table(
+    "decision",
+    METADATA,
+    Column("low_hash", LargeBinary(32), primary_key=True),
+    Column("high_hash", LargeBinary(32), primary_key=True),
+    _required("verdict", Text),
+    _required("decided_at", Text),
 )

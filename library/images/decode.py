@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from library.errors import ImageError
+from library.images import fingerprint
 from library.images.animation import choose, frame_at, load_frames, timeline
 from library.images.faults import as_image_error, is_cut_off
 from library.images.limits import Limits, check_bytes
@@ -39,6 +40,7 @@ def decode(
     name_hint: bytes = b"",
     *,
     deadline_s: float = math.inf,
+    with_hashes: bool = False,
 ) -> Decoded:
     """All items of one file, each with the pixels of every spec; the file is decoded once.
 
@@ -50,6 +52,7 @@ def decode(
         data: the file's bytes, or its path; a path suits videos, which are then not read whole.
         specs: may be empty, for metadata only (the picture is decoded and checked all the same).
         name_hint: the file's name; tells some RAW formats from TIFF. A path needs none.
+        with_hashes: also make the perceptual hashes of a still, some 0.5 ms; imports OpenCV.
         deadline_s: seconds after which no further frame of a video is decoded. Checked between
             frames only; a hard limit needs a process that can be killed.
 
@@ -59,6 +62,9 @@ def decode(
     min_edge = max((spec.draft_edge for spec in specs), default=1)
     frames: list[Frame] = []
     metadata = Metadata()
+    hashes: bytes | None = None
+    if with_hashes:
+        min_edge = max(min_edge, fingerprint.DRAFT_EDGE_PX)
     source = Source(data, name_hint)
     with quiet_decoding(header_limit(source, limits)) as heard:
         try:
@@ -66,13 +72,16 @@ def decode(
                 for said, picture in pictures:
                     metadata = said
                     frames.append(_frame(len(frames), picture, specs))
+                    if with_hashes:
+                        hashes = _hashes(picture)
         except Exception as error:
             # The one boundary per file: decoders raise nearly anything on hostile data.
             raise as_image_error(error, source, heard) from error
     if not frames:
         raise ImageError(Reason.CORRUPT, f"the {source.media.name} has no picture")
     width, height = frames[0].width, frames[0].height
-    return Decoded(replace(metadata, width=width, height=height), tuple(frames), tuple(heard))
+    metadata = replace(metadata, width=width, height=height)
+    return Decoded(metadata, tuple(frames), tuple(heard), hashes)
 
 
 def load_rgb(
@@ -173,6 +182,11 @@ def _still_or_animation(
         warnings.warn(f"the animation is broken: {error}", stacklevel=1)
         if not found:
             yield load_still(source, min_edge, limits)
+
+
+def _hashes(picture: Picture) -> bytes:
+    """The perceptual hashes of a still; none of a moment of something that moves."""
+    return fingerprint.fingerprint(picture.image) if picture.time_s is None else b""
 
 
 def _frame(position: int, picture: Picture, specs: Sequence[ImageSpec]) -> Frame:

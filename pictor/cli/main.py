@@ -52,6 +52,7 @@ _ROOMS = {
     "purge": "managing",
     "tag": "tagging",
     "tags": "tagging",
+    "duplicates": "duplicates",
     "classify": "standalone",
     "embed": "standalone",
     "eval": "evaluating",

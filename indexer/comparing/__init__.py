@@ -1,0 +1,1 @@
+"""The comparing pass: fingerprints, candidates, and a look at the pixels of each pair."""

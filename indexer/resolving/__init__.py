@@ -1,0 +1,1 @@
+"""Doing away with duplicates: plans, their application step by step, and undoing it."""

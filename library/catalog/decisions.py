@@ -1,0 +1,85 @@
+"""What people decided of pairs of contents. By hash, so that it outlives rows, moves and encoders.
+
+Nothing removes a decision but the person who made it: a content that was purged and comes back is
+what it was before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select
+
+from library.catalog.files import chunked, now
+from library.catalog.schema import CONTENT, DECISION
+from library.errors import DecisionError
+from library.pairs import Verdict
+
+
+class DecisionRow(NamedTuple):
+    """One decision; `low` and `high` are content hashes, low < high."""
+
+    low: bytes
+    high: bytes
+    verdict: Verdict
+    decided_at: str
+
+
+def decide(connection: Connection, low: bytes, high: bytes, verdict: Verdict) -> None:
+    """Store what was decided of two contents, in place of what was decided before.
+
+    Args:
+        low, high: their hashes, 32 bytes each, low < high.
+
+    Raises:
+        DecisionError: the two are one content.
+        ValueError: low > high.
+    """
+    if low == high:
+        raise DecisionError(
+            f"both files hold one content ({low.hex()[:12]}…): decide on two different ones"
+        )
+    if low > high:
+        raise ValueError("the content whose hash comes first must be given first")
+    forget(connection, low, high)
+    values = {"low_hash": low, "high_hash": high, "verdict": verdict.value, "decided_at": now()}
+    connection.execute(insert(DECISION), values)
+
+
+def forget(connection: Connection, low: bytes, high: bytes) -> bool:
+    """Take back what was decided of two contents; whether anything was."""
+    where = (DECISION.c.low_hash == low, DECISION.c.high_hash == high)
+    return connection.execute(delete(DECISION).where(*where)).rowcount > 0
+
+
+def decisions(connection: Connection) -> Iterator[DecisionRow]:
+    """Every decision, the newest first."""
+    columns = (DECISION.c.low_hash, DECISION.c.high_hash, DECISION.c.verdict, DECISION.c.decided_at)
+    order = (DECISION.c.decided_at.desc(), DECISION.c.low_hash, DECISION.c.high_hash)
+    for low, high, verdict, moment in connection.execute(select(*columns).order_by(*order)):
+        yield DecisionRow(bytes(low), bytes(high), Verdict(verdict), moment)
+
+
+def decided(connection: Connection, pairs: Sequence[tuple[bytes, bytes]]) -> list[DecisionRow]:
+    """The decisions on some pairs of hashes, each with the lower one first."""
+    columns = (DECISION.c.low_hash, DECISION.c.high_hash, DECISION.c.verdict, DECISION.c.decided_at)
+    found: list[DecisionRow] = []
+    for chunk in chunked(list(pairs), 100):  # SQLite takes expressions of 1,000 levels
+        cases = [and_(DECISION.c.low_hash == a, DECISION.c.high_hash == b) for a, b in chunk]
+        for low, high, verdict, moment in connection.execute(select(*columns).where(or_(*cases))):
+            found.append(DecisionRow(bytes(low), bytes(high), Verdict(verdict), moment))
+    return found
+
+
+def decided_contents(connection: Connection) -> Iterator[tuple[int, int, Verdict]]:
+    """(id of the low content, id of the high one, verdict) where the library has both."""
+    low, high = CONTENT.alias("low_content"), CONTENT.alias("high_content")
+    query = (
+        select(low.c.id, high.c.id, DECISION.c.verdict)
+        .join(low, low.c.hash == DECISION.c.low_hash)
+        .join(high, high.c.hash == DECISION.c.high_hash)
+        .order_by(DECISION.c.low_hash, DECISION.c.high_hash)
+    )
+    for low_id, high_id, verdict in connection.execute(query):
+        yield int(low_id), int(high_id), Verdict(verdict)

@@ -1,0 +1,212 @@
+"""Fingerprints of contents: what tells copies of a still apart, and which contents were compared.
+
+Every indexed content has a row once a pass went through it; a video or animation has one without
+hashes, since it is compared by its bytes and its name only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+
+from library.catalog.files import chunked
+from library.catalog.rows import full_path
+from library.catalog.schema import CONTENT, FILE, FINGERPRINT, ITEM, ROOT, VECTOR
+
+#: Rows read at once: 64 bytes of hashes each.
+BLOCK = 20_000
+#: Of what is stored in `version`; equal to `library.images.fingerprint.VERSION`, which a process
+#: that reads no picture does not import. A test holds them together.
+VERSION = 1
+NO_HASHES = b""
+
+
+class FingerprintRow(NamedTuple):
+    """What is stored of one content.
+
+    Attributes:
+        hashes: 64 bytes, or none for a video.
+        compared: the version of the comparison that held it against all others; 0 for none.
+        is_placed: a file that can be reached holds it.
+    """
+
+    content_id: int
+    hashes: bytes
+    compared: int
+    is_placed: bool
+
+
+class ContentFacts(NamedTuple):
+    """What a comparison wants to know of a content besides its pixels.
+
+    Attributes:
+        names: paths, each below its root, of the files that hold it.
+    """
+
+    id: int
+    hash: bytes
+    format: str
+    taken_at: str | None
+    camera: str | None
+    names: tuple[bytes, ...]
+
+
+def write(connection: Connection, hashes: Mapping[int, bytes]) -> None:
+    """Store the hashes of contents, by id. A row of the current version stays as it is."""
+    held: set[int] = set()
+    for chunk in chunked(sorted(hashes)):
+        where = FINGERPRINT.c.content_id.in_(chunk)
+        current = select(FINGERPRINT.c.content_id).where(where, FINGERPRINT.c.version == VERSION)
+        held.update(connection.scalars(current))
+        connection.execute(delete(FINGERPRINT).where(where, FINGERPRINT.c.version != VERSION))
+    rows = [
+        {"content_id": content_id, "version": VERSION, "hashes": data, "compared": 0}
+        for content_id, data in hashes.items()
+        if content_id not in held
+    ]
+    if rows:
+        connection.execute(insert(FINGERPRINT), rows)
+
+
+def write_pixels(connection: Connection, pixels: Mapping[int, bytes]) -> None:
+    """Store the BLAKE3 (32 bytes) of all decoded pixels of contents that have a row."""
+    for content_id, digest in pixels.items():
+        where = FINGERPRINT.c.content_id == content_id
+        connection.execute(update(FINGERPRINT).where(where).values(pixels=digest))
+
+
+def lacking(connection: Connection, after_id: int, limit: int) -> list[tuple[int, bytes, bool]]:
+    """(id, hash, whether it is a still) of indexed contents without a row, ascending by id.
+
+    Rows of another version count as lacking.
+    """
+    there = (
+        select(FINGERPRINT.c.content_id)
+        .where(FINGERPRINT.c.content_id == CONTENT.c.id, FINGERPRINT.c.version == VERSION)
+        .exists()
+    )
+    moving = (
+        select(ITEM.c.id).where(ITEM.c.content_id == CONTENT.c.id, ITEM.c.time_s.is_not(None))
+    ).exists()
+    query = select(CONTENT.c.id, CONTENT.c.hash, ~moving).where(
+        CONTENT.c.outcome == "indexed", CONTENT.c.id > after_id, ~there
+    )
+    rows = connection.execute(query.order_by(CONTENT.c.id).limit(limit)).all()
+    return [(content_id, digest, bool(is_still)) for content_id, digest, is_still in rows]
+
+
+def count_lacking(connection: Connection) -> int:
+    """Indexed contents without a row of the current version."""
+    there = (
+        select(FINGERPRINT.c.content_id)
+        .where(FINGERPRINT.c.content_id == CONTENT.c.id, FINGERPRINT.c.version == VERSION)
+        .exists()
+    )
+    query = select(func.count()).select_from(CONTENT)
+    return int(connection.scalar(query.where(CONTENT.c.outcome == "indexed", ~there)) or 0)
+
+
+def count_fresh(connection: Connection, comparison: int) -> int:
+    """Contents with a row, and a file in reach, that no comparison of this version has held against
+    all others."""
+    query = select(func.count()).select_from(FINGERPRINT)
+    fresh = query.where(FINGERPRINT.c.compared != comparison, _placed())
+    return int(connection.scalar(fresh) or 0)
+
+
+def count(connection: Connection) -> int:
+    """Contents with a row."""
+    return int(connection.scalar(select(func.count()).select_from(FINGERPRINT)) or 0)
+
+
+def blocks(connection: Connection) -> Iterator[list[FingerprintRow]]:
+    """All rows, ascending by content, at most `BLOCK` at once."""
+    columns = (FINGERPRINT.c.content_id, FINGERPRINT.c.hashes, FINGERPRINT.c.compared)
+    last = 0
+    while True:
+        query = select(*columns, _placed()).where(FINGERPRINT.c.content_id > last)
+        rows = connection.execute(query.order_by(FINGERPRINT.c.content_id).limit(BLOCK)).fetchall()
+        if not rows:
+            return
+        last = rows[-1][0]
+        yield [FingerprintRow._make(row) for row in rows]
+
+
+def vector_blocks(connection: Connection, space_id: int) -> Iterator[list[tuple[int, bytes]]]:
+    """(content id, float16 vector) of stills in a space, ascending by content, in blocks."""
+    still = (ITEM.c.position == 0, ITEM.c.time_s.is_(None), VECTOR.c.space_id == space_id)
+    query = select(ITEM.c.content_id, VECTOR.c.data).join(VECTOR, VECTOR.c.item_id == ITEM.c.id)
+    last = 0
+    while True:
+        page = query.where(*still, ITEM.c.content_id > last).order_by(ITEM.c.content_id)
+        rows = connection.execute(page.limit(BLOCK)).fetchall()
+        if not rows:
+            return
+        last = rows[-1][0]
+        yield [(row[0], row[1]) for row in rows]
+
+
+def mark_compared(connection: Connection, content_ids: Iterable[int], comparison: int) -> None:
+    """Note that a comparison of this version held these contents against all others."""
+    for chunk in chunked(sorted(content_ids)):
+        where = FINGERPRINT.c.content_id.in_(chunk)
+        connection.execute(update(FINGERPRINT).where(where).values(compared=comparison))
+
+
+def forget(connection: Connection, content_ids: Sequence[int]) -> None:
+    """Drop the rows of at most CHUNK contents."""
+    connection.execute(delete(FINGERPRINT).where(FINGERPRINT.c.content_id.in_(content_ids)))
+
+
+def moments(connection: Connection) -> Iterator[tuple[int, str, str]]:
+    """(content id, camera, taken_at) of indexed contents that say both, by camera and moment."""
+    columns = (CONTENT.c.id, CONTENT.c.camera, CONTENT.c.taken_at)
+    said = (CONTENT.c.camera.is_not(None), CONTENT.c.taken_at.is_not(None))
+    query = select(*columns).where(CONTENT.c.outcome == "indexed", *said)
+    query = query.order_by(CONTENT.c.camera, CONTENT.c.taken_at, CONTENT.c.id)
+    for row in connection.execute(query).yield_per(BLOCK):
+        yield row[0], row[1], row[2]
+
+
+def names(connection: Connection) -> Iterator[tuple[int, bytes, int]]:
+    """(root id, path, content id) of files that are not missing and whose content is indexed."""
+    query = (
+        select(FILE.c.root_id, FILE.c.path, FILE.c.content_id)
+        .join(CONTENT, CONTENT.c.id == FILE.c.content_id)
+        .where(CONTENT.c.outcome == "indexed", FILE.c.missing_since.is_(None))
+    )
+    for row in connection.execute(query).yield_per(BLOCK):
+        yield row[0], row[1], row[2]
+
+
+def _placed() -> ColumnElement[bool]:
+    """Whether a file that can be reached holds a content."""
+    return (
+        select(FILE.c.id)
+        .join(ROOT, ROOT.c.id == FILE.c.root_id)
+        .where(FILE.c.content_id == FINGERPRINT.c.content_id, FILE.c.missing_since.is_(None))
+        .where(ROOT.c.state == "reachable")
+        .exists()
+    )
+
+
+def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, ContentFacts]:
+    """What a comparison wants to know of some contents, by id."""
+    found: dict[int, ContentFacts] = {}
+    wanted = sorted(set(content_ids))
+    paths: dict[int, list[bytes]] = {content_id: [] for content_id in wanted}
+    columns = (CONTENT.c.id, CONTENT.c.hash, CONTENT.c.format, CONTENT.c.taken_at, CONTENT.c.camera)
+    places = select(FILE.c.content_id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
+    places = places.join(ROOT, ROOT.c.id == FILE.c.root_id).order_by(FILE.c.root_id, FILE.c.path)
+    for chunk in chunked(wanted):
+        for row in connection.execute(places.where(FILE.c.content_id.in_(chunk))):
+            paths[row[0]].append(full_path(row[1], row[2], row[3]))
+        for one in connection.execute(select(*columns).where(CONTENT.c.id.in_(chunk))):
+            content_id, digest, media, taken_at, camera = one
+            there = tuple(paths[content_id])
+            found[content_id] = ContentFacts(
+                content_id, digest, media.lower(), taken_at, camera, there
+            )
+    return found

@@ -1,0 +1,190 @@
+"""Files that may be copies of each other, as the catalog knows them: places, facts and links.
+
+Missing files are left out everywhere: only what lies somewhere can be a copy of something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, func, select
+
+from library.catalog.files import chunked
+from library.catalog.rows import full_path
+from library.catalog.schema import CONTENT, FILE, PAIR, ROOT, TAG, TAG_SET
+from library.catalog.tags import PERSON
+from library.pairs import Kind, PairRow
+from library.records import IdArray
+
+#: Every kind, in the order that `EdgeArrays.kinds` counts them.
+KINDS = tuple(Kind)
+
+
+class EdgeArrays(NamedTuple):
+    """Every compared pair of contents.
+
+    Attributes:
+        low, high: (n,) content ids, low < high.
+        kinds: (n,) uint8, places in KINDS.
+        confidences: (n,) float32, 0 to 1.
+    """
+
+    low: IdArray
+    high: IdArray
+    kinds: NDArray[np.uint8]
+    confidences: NDArray[np.float32]
+
+
+class FileFacts(NamedTuple):
+    """One file that is not missing, with the facts of its content."""
+
+    file_id: int
+    content_id: int
+    path: bytes
+    hash: bytes
+    width: int
+    height: int
+    size_bytes: int
+    mtime_ns: int
+    format: str
+    taken_at: str | None
+    camera: str | None
+    has_place: bool
+    rating: int | None
+    keywords: tuple[str, ...]
+    state: str
+    root_kind: str
+    root: bytes
+
+
+def edges(connection: Connection) -> EdgeArrays:
+    """All pairs that were compared, without their evidence; 21 bytes a pair."""
+    rank = {kind.value: place for place, kind in enumerate(KINDS)}
+    rows = connection.execute(select(PAIR.c.low_id, PAIR.c.high_id, PAIR.c.kind, PAIR.c.confidence))
+    kind = [("low", "<i8"), ("high", "<i8"), ("kind", "u1"), ("confidence", "<f4")]
+    table = np.fromiter((((a, b, rank[k], c)) for a, b, k, c in rows), dtype=np.dtype(kind))
+    return EdgeArrays(table["low"], table["high"], table["kind"], table["confidence"])
+
+
+def pairs_among(connection: Connection, content_ids: Sequence[int]) -> list[PairRow]:
+    """The compared pairs of which both contents are among some, by id."""
+    wanted = set(content_ids)
+    columns = (PAIR.c.low_id, PAIR.c.high_id, PAIR.c.kind, PAIR.c.confidence, PAIR.c.evidence)
+    found: list[PairRow] = []
+    for chunk in chunked(sorted(wanted)):
+        query = select(*columns).where(PAIR.c.low_id.in_(chunk))
+        for low, high, kind, confidence, evidence in connection.execute(query):
+            if high in wanted:
+                found.append(PairRow(low, high, Kind(kind), confidence, evidence))
+    return sorted(found, key=lambda row: row[:2])
+
+
+def files_of(connection: Connection, content_ids: Sequence[int]) -> list[FileFacts]:
+    """The files of some indexed contents that are not missing, by content, root and path."""
+    found: list[FileFacts] = []
+    for chunk in chunked(sorted(content_ids)):
+        query = _facts().where(FILE.c.content_id.in_(chunk))
+        rows = connection.execute(query.order_by(FILE.c.content_id, FILE.c.root_id, FILE.c.path))
+        found += [_fact(row) for row in rows.fetchall()]
+    return found
+
+
+def place_pages(
+    connection: Connection, *, copied: bool, page: int = 20_000
+) -> Iterator[list[tuple[int, bytes]]]:
+    """(content id, absolute path) of files that are not missing and have a picture, in pages.
+
+    Args:
+        copied: only those of contents that several files hold.
+    """
+    columns = (FILE.c.id, FILE.c.content_id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
+    query = select(*columns).join(ROOT, ROOT.c.id == FILE.c.root_id).where(*_is_there())
+    if copied:
+        query = query.where(FILE.c.content_id.in_(_copied()))
+    last = -1
+    while True:
+        rows = connection.execute(query.where(FILE.c.id > last).order_by(FILE.c.id).limit(page))
+        found = rows.fetchall()
+        if not found:
+            return
+        last = found[-1][0]
+        yield [(row[1], full_path(row[2], row[3], row[4])) for row in found]
+
+
+def present(connection: Connection, content_ids: Sequence[int]) -> list[int]:
+    """Those of some contents that a file holds which is not missing, ascending."""
+    found: list[int] = []
+    for chunk in chunked(sorted(content_ids)):
+        query = select(FILE.c.content_id).where(*_is_there(), FILE.c.content_id.in_(chunk))
+        found += connection.scalars(query.distinct().order_by(FILE.c.content_id))
+    return found
+
+
+def copied_contents(connection: Connection) -> list[int]:
+    """Ids of the contents that several files hold, ascending."""
+    query = _copied().order_by(FILE.c.content_id)
+    return [int(content_id) for content_id in connection.scalars(query)]
+
+
+def person_tags(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[str]]:
+    """The tags that people gave some contents, by content."""
+    found: dict[int, list[str]] = {}
+    query = select(TAG.c.content_id, TAG.c.label).join(TAG_SET, TAG_SET.c.id == TAG.c.set_id)
+    for chunk in chunked(sorted(content_ids)):
+        where = (TAG_SET.c.kind == PERSON, TAG.c.content_id.in_(chunk))
+        for content_id, label in connection.execute(query.where(*where).order_by(TAG.c.label)):
+            found.setdefault(content_id, []).append(label)
+    return found
+
+
+def _is_there() -> tuple[Any, ...]:  # Any: conditions on FILE
+    # One look-up a file: a set of all indexed contents would be made anew for each chunk of ids.
+    content = select(CONTENT.c.id).where(CONTENT.c.id == FILE.c.content_id)
+    is_indexed = content.where(CONTENT.c.outcome == "indexed").exists()
+    return (FILE.c.missing_since.is_(None), is_indexed)
+
+
+def _copied() -> Any:  # Any: a select of content ids
+    query = select(FILE.c.content_id).where(*_is_there()).group_by(FILE.c.content_id)
+    return query.having(func.count() > 1)
+
+
+def _facts() -> Any:  # Any: a select whose columns `_fact` names
+    columns = (FILE.c.id, FILE.c.content_id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
+    state = (ROOT.c.state, FILE.c.mtime_ns)
+    facts = (
+        *(CONTENT.c.hash, CONTENT.c.width, CONTENT.c.height, CONTENT.c.size_bytes),
+        *(CONTENT.c.format, CONTENT.c.taken_at, CONTENT.c.camera, CONTENT.c.latitude),
+        *(CONTENT.c.rating, CONTENT.c.keywords),
+    )
+    query = select(*columns, *state, *facts).join(ROOT, ROOT.c.id == FILE.c.root_id)
+    return query.join(CONTENT, CONTENT.c.id == FILE.c.content_id).where(
+        FILE.c.missing_since.is_(None), CONTENT.c.outcome == "indexed"
+    )
+
+
+def _fact(row: Any) -> FileFacts:  # Any: a row of `_facts`
+    file_id, content_id, kind, location, path, root_state, mtime_ns = row[:7]
+    digest, width, height, size, form, taken_at, camera, latitude, rating, keywords = row[7:]
+    return FileFacts(
+        file_id=file_id,
+        content_id=content_id,
+        path=full_path(kind, location, path),
+        hash=bytes(digest),
+        width=width,
+        height=height,
+        size_bytes=size,
+        mtime_ns=mtime_ns,
+        format=form.lower(),
+        taken_at=taken_at,
+        camera=camera,
+        has_place=latitude is not None,
+        rating=rating,
+        keywords=tuple(keywords or ()),
+        state="unreachable" if root_state == "unreachable" else "present",
+        root_kind=kind,
+        root=location,
+    )

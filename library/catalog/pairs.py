@@ -1,0 +1,101 @@
+"""What comparisons found of pairs of contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select
+
+from library.catalog.files import chunked
+from library.catalog.schema import PAIR
+from library.pairs import Kind, PairRow
+
+#: Rows read at once.
+BLOCK = 10_000
+_COLUMNS = (PAIR.c.low_id, PAIR.c.high_id, PAIR.c.kind, PAIR.c.confidence, PAIR.c.evidence)
+
+
+def write(connection: Connection, rows: Sequence[PairRow], version: int) -> None:
+    """Store what a comparison found, in place of what an earlier one did."""
+    for chunk in chunked(list(rows), 200):  # SQLite takes expressions of 1,000 levels
+        same = [and_(PAIR.c.low_id == row.low, PAIR.c.high_id == row.high) for row in chunk]
+        connection.execute(delete(PAIR).where(or_(*same)))
+    values = [
+        {
+            "low_id": row.low,
+            "high_id": row.high,
+            "kind": row.kind.value,
+            "confidence": row.confidence,
+            "evidence": row.evidence,
+            "version": version,
+        }
+        for row in rows
+    ]
+    if values:
+        connection.execute(insert(PAIR), values)
+
+
+def read(connection: Connection, kinds: Iterable[Kind] = ()) -> Iterator[PairRow]:
+    """Every pair of some kinds, of all if none is named, by content ids."""
+    query = select(*_COLUMNS).order_by(PAIR.c.low_id, PAIR.c.high_id)
+    wanted = [kind.value for kind in kinds]
+    if wanted:
+        query = query.where(PAIR.c.kind.in_(wanted))
+    last = (0, 0)
+    while True:
+        low, high = last
+        after = or_(PAIR.c.low_id > low, and_(PAIR.c.low_id == low, PAIR.c.high_id > high))
+        rows = connection.execute(query.where(after).limit(BLOCK)).fetchall()
+        if not rows:
+            return
+        last = (rows[-1][0], rows[-1][1])
+        yield from (_row(row) for row in rows)
+
+
+def of_contents(
+    connection: Connection,
+    content_ids: Iterable[int],
+    kinds: Iterable[Kind] = (),
+    version: int | None = None,
+) -> list[PairRow]:
+    """The pairs that some contents are part of, by content ids: of some kinds, of one version."""
+    found: dict[tuple[int, int], PairRow] = {}
+    wanted = [kind.value for kind in kinds]
+    for chunk in chunked(sorted(set(content_ids))):
+        for side in (PAIR.c.low_id, PAIR.c.high_id):
+            query = select(*_COLUMNS).where(side.in_(chunk))
+            if wanted:
+                query = query.where(PAIR.c.kind.in_(wanted))
+            if version is not None:
+                query = query.where(PAIR.c.version == version)
+            for row in connection.execute(query):
+                found[row[0], row[1]] = _row(row)
+    return [found[key] for key in sorted(found)]
+
+
+def known(connection: Connection, content_ids: Iterable[int], version: int) -> set[tuple[int, int]]:
+    """(low, high) of the pairs that some contents are part of and a comparison looked at."""
+    found: set[tuple[int, int]] = set()
+    for chunk in chunked(sorted(set(content_ids))):
+        for side in (PAIR.c.low_id, PAIR.c.high_id):
+            query = select(PAIR.c.low_id, PAIR.c.high_id).where(side.in_(chunk))
+            rows = connection.execute(query.where(PAIR.c.version == version))
+            found.update((low, high) for low, high in rows)
+    return found
+
+
+def count(connection: Connection) -> dict[Kind, int]:
+    """Pairs a kind."""
+    query = select(PAIR.c.kind, func.count()).group_by(PAIR.c.kind)
+    return {Kind(kind): number for kind, number in connection.execute(query)}
+
+
+def forget(connection: Connection, content_ids: Sequence[int]) -> None:
+    """Drop the pairs that at most CHUNK contents are part of."""
+    for side in (PAIR.c.low_id, PAIR.c.high_id):
+        connection.execute(delete(PAIR).where(side.in_(content_ids)))
+
+
+def _row(row: Sequence[object]) -> PairRow:
+    low, high, kind, confidence, evidence = row
+    return PairRow(low, high, Kind(kind), confidence, evidence)  # type: ignore[arg-type]  # columns

@@ -1,0 +1,262 @@
+"""`pictor duplicates plan`, `apply`, `undo`, `decide`, `review`: from groups to files that go."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from library.records import JsonObject
+from pictor.cli import output
+from pictor.cli.finding import GroupChoice, count, which_groups
+from pictor.cli.options import Target, Verb
+from pictor.cli.progress import Reporter
+from pictor.cli.stopping import StopSignals
+from pictor.names import path_fields, safe_text, shown
+
+if TYPE_CHECKING:
+    from indexer.resolving.applying import Mode
+    from indexer.resolving.plan import Freed
+    from indexer.resolving.records import StepResult
+    from library.catalog.decisions import DecisionRow
+    from pictor.api import OpenLibrary
+    from pictor.duplicates import Said
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command(cls=Verb)
+@which_groups
+@click.option("-o", "--output", "path", metavar="FILE", required=True, type=click.Path(),
+              help="The plan to write: JSON lines.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a plan that is there.")
+@click.pass_obj
+def plan(target: Target, choice: GroupChoice, path: str, force: bool) -> None:
+    """Write down which files would go, and why.
+
+    Touches nothing. Leave lines out of the plan to keep those files.
+
+    \b
+        pictor duplicates plan -o plan.jsonl ~/Pictures --rules "prefer: oldest"
+    """
+    with target.open() as library:
+        made = library.plan_duplicates(choice.groups(library), path, force=force)
+    output.say(_plan_sentence(made, path))
+
+
+def _plan_sentence(made: Freed, path: str) -> str:
+    size = output.size(made.size_bytes) or "0 B"
+    said = [
+        f"{safe_text(path)}: {count(len(made.steps), 'file')} of {count(made.groups, 'group')} "
+        f"would go, which frees {size}"
+    ]
+    if made.free_nothing:
+        said.append(f"{made.free_nothing} of them have another name that stays and free nothing")
+    if made.hard_links:
+        names = count(made.hard_links, "hard link")
+        said.append(f"{names} of files that are kept free nothing and are left out")
+    if made.out_of_reach:
+        said.append(f"{count(made.out_of_reach, 'file')} not there now are left out")
+    return "; ".join(said)
+
+
+@click.command(cls=Verb)
+@click.argument("plan", type=click.Path(), metavar="PLAN")
+@click.option("--yes", is_flag=True, help="Do it. Without, only say what would be done.")
+@click.option("--trash", metavar="DIR", type=click.Path(),
+              help="Move into a folder in DIR. Default: the library's trash.")  # fmt: skip
+@click.option("--move", metavar="DIR", type=click.Path(), help="Move files into DIR.")
+@click.option("--hardlink", is_flag=True, help="Make same bytes names of the kept file.")
+@_JSON
+@click.pass_context
+def apply(
+    ctx: click.Context,
+    /,
+    plan: str,
+    yes: bool,
+    trash: str | None,
+    move: str | None,
+    hardlink: bool,
+    as_json: bool,
+) -> None:
+    """Do what a plan says.
+
+    Each file, and the one that stays, is hashed again right before it is touched; what changed is
+    left alone. Tags, ratings and keywords go to the file that stays. Each step is logged.
+
+    \b
+        pictor duplicates apply plan.jsonl
+        pictor duplicates apply plan.jsonl --yes --trash /mnt/old
+    """
+    if sum((trash is not None, move is not None, hardlink)) > 1:
+        raise click.UsageError("name one of --trash, --move and --hardlink")
+    mode: Mode = "hardlink" if hardlink else "trash" if move is None else "move"
+    with (
+        ctx.ensure_object(Target).open() as library,
+        Reporter("applying") as reporter,
+        StopSignals(reporter.stop),
+    ):
+        results = library.apply_plan(
+            plan, write=yes, mode=mode, folder=trash or move, observer=reporter
+        )
+        verb = "linked" if hardlink else "moved"
+        done, skipped = _write_results(results, verb if yes else f"would be {verb}", as_json)
+    more = "" if yes else "; nothing was touched: add --yes to do it"
+    back = "; take it back with: pictor duplicates undo last" if yes and done else ""
+    output.say(f"{count(done, 'file')} {verb if yes else f'would be {verb}'}, "
+               f"{output.number(skipped)} left alone{more}{back}")  # fmt: skip
+    if skipped:
+        ctx.exit(1)
+
+
+@click.command(cls=Verb)
+@click.argument("log", default="last", metavar="[LOG]")
+@_JSON
+@click.pass_context
+def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
+    """Put back what a run of apply took away.
+
+    LOG is a file of the folder "resolved" in the library, or "last". Nothing is overwritten.
+
+    \b
+        pictor duplicates undo last
+    """
+    with (
+        ctx.ensure_object(Target).open() as library,
+        Reporter("undoing") as reporter,
+        StopSignals(reporter.stop),
+    ):
+        results = library.undo_duplicates(log, observer=reporter)
+        done, skipped = _write_results(results, "back", as_json)
+    output.say(f"{count(done, 'file')} put back, {output.number(skipped)} left as they are")
+    if skipped:
+        ctx.exit(1)
+
+
+def _write_results(results: Iterator[StepResult], done: str, as_json: bool) -> tuple[int, int]:
+    """Print what became of each step; how many were done, and how many left alone."""
+    counts = [0, 0]
+    with contextlib.closing(results) as steps:  # type: ignore[type-var]  # it is a generator
+        for one in steps:
+            counts[bool(one.problem)] += 1
+            if as_json:
+                output.write_json(_result_as_json(one, done))
+            else:
+                _write_result(one, done)
+    return counts[0], counts[1]
+
+
+def _result_as_json(one: StepResult, done: str) -> JsonObject:
+    if one.problem:
+        return path_fields(one.step.path) | {"done": None, "problem": one.problem}
+    target = path_fields(one.target, "target")
+    return path_fields(one.step.path) | {"done": done, "problem": None} | target
+
+
+def _write_result(one: StepResult, done: str) -> None:
+    path, said = shown(one.step.path), one.problem or shown(one.target)
+    if not output.is_terminal():
+        output.write_rows([], [("left" if one.problem else done, path, said)])
+    elif one.problem:
+        output.write_line(f"left alone: {path}: {safe_text(said)}")
+    else:
+        output.write_line(f"{done}: {path}" + (f" → {said}" if one.target != one.step.path else ""))
+
+
+@click.command(cls=Verb)
+@click.argument("files", nargs=-1, type=click.Path(), metavar="A B")
+@click.option("--not-duplicate", is_flag=True, help="They are different pictures.")
+@click.option("--related", is_flag=True, help="They belong together, and none of them goes.")
+@click.option("--keep", metavar="A", type=click.Path(), help="This one stays; the other may go.")
+@click.option("--undo", "is_undone", is_flag=True, help="Take back what was decided of them.")
+@click.option("--from", "source", metavar="FILE", type=click.Path(),
+              help="Decisions of a file, as the report saves them.")  # fmt: skip
+@click.option("--list", "is_listed", is_flag=True, help="Print what was decided.")
+@_JSON
+@click.pass_obj
+def decide(
+    target: Target,
+    files: tuple[str, ...],
+    not_duplicate: bool,
+    related: bool,
+    keep: str | None,
+    is_undone: bool,
+    source: str | None,
+    is_listed: bool,
+    as_json: bool,
+) -> None:
+    """Say what two files are to each other.
+
+    A and B are paths, or hashes of contents or their first digits. It holds for the two contents,
+    wherever they are and whatever finds them again.
+
+    \b
+        pictor duplicates decide a.jpg b.jpg --not-duplicate
+        pictor duplicates decide a.jpg b.jpg --keep a.jpg
+        pictor duplicates decide --list
+    """
+    said = (not_duplicate, related, keep is not None, is_undone, source is not None, is_listed)
+    if sum(said) != 1:
+        raise click.UsageError(
+            "name one of --not-duplicate, --related, --keep, --undo, --from and --list"
+        )
+    if (source is not None or is_listed) == bool(files) or len(files) not in (0, 2):
+        raise click.UsageError("name two files, and none with --from or --list")
+    with target.open() as library:
+        if is_listed:
+            _list_decisions(library.decisions(), as_json=as_json)
+        elif source is not None:
+            _read_decisions(library, source)
+        elif is_undone:
+            undone = library.undecide(files[0], files[1])
+            output.say("taken back" if undone else "nothing was decided of these two")
+        else:
+            verdict: Said = (
+                "related" if related else "keep" if keep is not None else "not-duplicate"
+            )
+            library.decide(files[0], files[1], verdict, keep=keep)
+            output.say(f"decided: {verdict}")
+
+
+def _read_decisions(library: OpenLibrary, source: str) -> None:
+    from pictor.decisions_file import read_decisions
+
+    stored = library.decide_all(read_decisions(source))
+    output.say(f"{count(stored, 'decision')} stored")
+
+
+def _list_decisions(rows: list[DecisionRow], *, as_json: bool) -> None:
+    verdicts = {"keep-low": "keep-a", "keep-high": "keep-b"}
+    lines = [
+        (row.low.hex(), row.high.hex(), verdicts.get(row.verdict, row.verdict), row.decided_at)
+        for row in rows
+    ]
+    if as_json:
+        for line in lines:
+            output.write_json(dict(zip(("a", "b", "verdict", "decided_at"), line, strict=True)))
+    else:
+        output.write_rows(["a", "b", "verdict", "decided at"], lines)
+
+
+@click.command(cls=Verb)
+@which_groups
+@click.option("--again", is_flag=True, help="Ask also what was decided before.")
+@click.option("--no-preview", is_flag=True, help="Show no pictures in the terminal.")
+@click.pass_obj
+def review(target: Target, choice: GroupChoice, again: bool, no_preview: bool) -> None:
+    """Go through the groups and decide by keys.
+
+    \b
+        pictor duplicates review ~/Pictures
+    """
+    from pictor.cli.reviewing import review as go_through
+
+    with target.open() as library:
+        groups = list(choice.groups(library))
+        done = go_through(library.opened, groups, preview=not no_preview, again=again)
+    output.say(
+        f"decided {count(done.decided, 'group')}, skipped {output.number(done.skipped)}, "
+        f"{output.number(done.left)} left; see what would go with: pictor duplicates plan -o FILE"
+    )
