@@ -254,7 +254,7 @@ def _one_class(only: str, count: int) -> list[dict[str, Any]]:
         return []
     with tempfile.TemporaryDirectory() as home, tarfile.open(tar) as archive:
         (Path(home) / "files").mkdir()
-        files = []
+        files: list[Made] = []
         for member in sorted(archive.getmembers(), key=lambda one: one.name):
             content = archive.extractfile(member) if member.isfile() else None
             label = Path(member.name).name.split("__")[0]

@@ -184,9 +184,7 @@ class _Pass:
                 self._take(looked)
             if time.monotonic() - self._committed_at > self._library.settings.index.checkpoint_s:
                 self._commit()
-            self._observer.progress(
-                Progress(self._total, self._settled, self._settled, self._looked_at)
-            )
+            self._observer.progress(Progress(self._total, self._settled, self._settled, 0))
             if self._observer.should_stop():
                 self._commit()
                 raise KeyboardInterrupt

@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from pictor.cli import indexing, output
 from pictor.cli.options import Target, Verb
 from pictor.names import shown
 from pictor.report import Section, write_page
+from search.duplicates.records import Group
 from search.options import SearchOptions
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ TOP = 4
 def demo(target: Target, /, folder: Path) -> None:
     """Try pictor on some real photos.
 
-    Indexes and searches them in FOLDER, and writes a page to look at. The photos come with
-    scikit-image: pip install 'pictor[demo]'. A second run is quick.
+    Indexes and searches them in FOLDER, finds duplicates, and writes two pages to look at. The
+    photos come with scikit-image: pip install 'pictor[demo]'. A second run is quick.
 
     \b
         pictor demo
@@ -66,10 +67,14 @@ def demo(target: Target, /, folder: Path) -> None:
         ]
         like = library.similar(photos / SIMILAR_TO, top=TOP)
         sections.append(Section(f"like {SIMILAR_TO}", like, "its variants come first"))
-    for section in sections:
-        _write(section)
-    page = folder / "demo.html"
-    write_page(page, sections, title="pictor demo")
+        for section in sections:
+            _write(section)
+        page = folder / "demo.html"
+        write_page(page, sections, title="pictor demo")
+        library.compare()
+        groups = list(library.duplicates())
+        _write_duplicates(groups)
+        library.report_duplicates(groups, folder / "duplicates.html")
     _write_next(folder / "library", photos, page)
     indexing.end(summary)
 
@@ -86,6 +91,14 @@ def _write(section: Section) -> None:
         )
 
 
+def _write_duplicates(groups: Sequence[Group]) -> None:
+    """One line a group: what is kept, and what is the same picture."""
+    output.write_line("\nduplicates")
+    for group in groups:
+        kept, *others = (shown(os.path.basename(member.path)) for member in group.members)
+        output.write_line(f"  {group.kind:6}  {kept} = {' = '.join(others)}")
+
+
 def _write_next(library: Path, photos: Path, page: Path) -> None:
     """What to type next."""
     command = f"pictor --library {shlex.quote(str(library))}"
@@ -94,10 +107,12 @@ def _write_next(library: Path, photos: Path, page: Path) -> None:
     picture = shlex.quote(str(photos / "coffee.png"))
     for line in (
         "",
-        f"Look at {shown(bytes(page))} in a browser. What to type next:",
+        f"Look at {shown(bytes(page))} in a browser, and at duplicates.html beside it. What to "
+        "type next:",
         f"  {command} search 'a cup of coffee'",
         f"  {command} search 咖啡 --html found.html",
         f"  {command} similar {picture}",
+        f"  {command} duplicates --explain",
         f"  {command} status",
         f"  {command.partition(' ')[0]} index ~/Pictures",
     ):
