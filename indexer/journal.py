@@ -8,7 +8,7 @@ is still being decoded is kept for the next batch.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -82,10 +82,12 @@ class Journal:
         """Note a content that was encoded or that failed."""
         self._contents[change.hash] = change
 
-    def commit(self, *, last: bool = False) -> set[bytes]:
+    def commit(self, in_flight: Set[bytes] = frozenset(), *, last: bool = False) -> set[bytes]:
         """Write what is ready in one transaction; the hashes of the contents written.
 
         Args:
+            in_flight: contents that are being read or encoded: what the catalog says of them is
+                about to change, so their files wait.
             last: nothing more will come: files whose twin never arrived fail.
         """
         decided, returned = self._scan.drain()
@@ -94,7 +96,7 @@ class Journal:
             return set()
         batch = list(self._contents.values())
         with self._library.writing() as connection:
-            ready, waiting = self._resolve(connection, last=last)
+            ready, waiting = self._resolve(connection, in_flight, last=last)
             changes = decided + self._files + ready
             contents.apply(connection, self._run_id, batch, changes, self._captions())
             files.mark_present(connection, returned)
@@ -117,7 +119,7 @@ class Journal:
         return texts
 
     def _resolve(
-        self, connection: Connection, *, last: bool
+        self, connection: Connection, in_flight: Set[bytes], *, last: bool
     ) -> tuple[list[FileChange], list[tuple[Pending, bytes]]]:
         """Outcomes of files whose content is known by now, and the files that go on waiting."""
         digests = {digest for _, digest in self._by_content}
@@ -129,7 +131,7 @@ class Journal:
             pending, digest = entry
             if digest in self._contents:
                 ready.append(_from_change(pending, self._contents[digest]))
-            elif digest in states:
+            elif digest in states and (last or digest not in in_flight):
                 ready.append(_from_state(pending, digest, states[digest], gone))
             elif last:
                 detail = (

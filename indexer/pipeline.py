@@ -250,7 +250,9 @@ class Pipeline:
             self._commit()
 
     def _commit(self, *, last: bool = False) -> None:
-        committed = self._journal.commit(last=last)
+        with self._lock:
+            in_flight = frozenset(self._in_flight)
+        committed = self._journal.commit(in_flight, last=last)
         self._committed_at = time.monotonic()
         with self._lock:
             self._in_flight -= committed

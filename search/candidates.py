@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from library.arrays import is_among
 from library.catalog import selecting, spaces, words
 from library.catalog.rows import WordHit
 from library.library import Library
@@ -111,16 +112,16 @@ def _fused(
     orders = [head.ids for head in heads] + ([found.ids] if found.hits else [])
     weights = [_weight(at) for at in range(len(heads))] + ([WORDS_WEIGHT] if found.hits else [])
     ids, _ = reciprocal_rank(orders, weights)
-    is_exact = np.isin(ids, found.exact)
+    is_exact = is_among(ids, found.exact)
     exact = sorted(ids[is_exact].tolist(), key=lambda item: -found.hits[item].score)
     ids = np.concatenate([np.array(exact, np.int64), ids[~is_exact]])
     known = _joined(heads)
-    known = _joined([known, _scored(library, asked[0], ids[~np.isin(ids, known.ids)])])
+    known = _joined([known, _scored(library, asked[0], ids[~is_among(ids, known.ids)])])
     place = {item: at for at, item in reversed(list(enumerate(known.ids.tolist())))}
     rows = np.array([place[item] for item in ids.tolist() if item in place], dtype=np.int64)
     yield known.take(rows)
     for run in rest:
-        yield run.take(np.flatnonzero(~np.isin(run.ids, known.ids)))
+        yield run.take(np.flatnonzero(~is_among(run.ids, known.ids)))
 
 
 def _first_runs(ranking: Iterator[Run]) -> Run:

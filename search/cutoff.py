@@ -74,7 +74,7 @@ def _judged(
 ) -> list[Candidate]:
     probability: FloatVector = np.zeros(len(run.ids), np.float32)
     levels: list[Level | None] = [None] * len(run.ids)
-    for at in np.unique(run.asked).tolist():
+    for at in sorted(set(run.asked.tolist())):
         judge = judges[at]
         if judge is None:
             continue

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from library.arrays import is_among
 from library.catalog import selecting
 from library.catalog.filters import Filter
 from library.library import Library
@@ -80,7 +81,7 @@ class Selector:
         if self._wanted is None or not len(ids):
             return ids
         if "allowed" in self.__dict__ and self.allowed is not None:
-            return ids[np.isin(ids, self.allowed)]
+            return ids[is_among(ids, self.allowed)]
         with self._trace.time("filter"), self._library.reading() as connection:
             return selecting.items_among(connection, self._wanted, ids)
 
@@ -125,7 +126,7 @@ def neighbours(
     while len(seen) < most:
         k = min(max(FIRST, _GROWTH * len(seen)), most)
         run = _nearest(index, query, k, allowed, asked, trace)
-        fresh = run.take(np.flatnonzero(~np.isin(run.ids, seen)))
+        fresh = run.take(np.flatnonzero(~is_among(run.ids, seen)))
         seen = np.concatenate([seen, fresh.ids])
         yield fresh
         if len(run.ids) < k:
@@ -136,7 +137,7 @@ def _passing(nearest: Run, selector: Selector, size: int) -> Iterator[Run]:
     """Those of a run that pass, tested `size` at a time."""
     for start in range(0, len(nearest.ids), size):
         part = nearest.take(slice(start, start + size))
-        yield part.take(np.flatnonzero(np.isin(part.ids, selector.among(part.ids))))
+        yield part.take(np.flatnonzero(is_among(part.ids, selector.among(part.ids))))
 
 
 def _nearest(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from library.arrays import distinct
 from library.catalog.files import chunked
 from library.catalog.schema import BACKGROUND, SPACE, VECTOR
 from library.catalog.spaces import BLOCK, LITTLE_FLOAT16, vectors_of
@@ -110,7 +111,7 @@ def sample(
     if total <= size:
         ids = connection.scalars(select(VECTOR.c.item_id).where(where)).all()
     else:
-        ids = np.unique(np.linspace(low, high, size).astype(np.int64)).tolist()
+        ids = distinct(np.linspace(low, high, size).astype(np.int64)).tolist()
     found: dict[int, HalfMatrix] = {}
     for chunk in chunked(ids):
         found |= vectors_of(connection, space_id, dimension, list(chunk))

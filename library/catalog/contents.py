@@ -234,7 +234,7 @@ def _write_vectors(
 
 
 def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Caption]]) -> None:
-    """Store texts of contents, each once."""
+    """Store texts of contents, each once; those of contents that are not there yet come later."""
     if not captions:
         return
     ids = content_ids(connection, sorted(captions))
@@ -246,6 +246,7 @@ def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Capt
     new = {
         (ids[digest], storable(c.language), storable(c.source), storable(c.text)): None
         for digest, texts in captions.items()
+        if digest in ids
         for c in texts
     }
     first = next_id(connection, CAPTION)

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
+from library.arrays import distinct, is_among
 from library.catalog import filters, tags
 from library.catalog.files import chunked, in_scope, roots
 from library.catalog.filters import Filter
@@ -74,14 +75,14 @@ def items_among(connection: Connection, wanted: Filter, ids: IdArray) -> IdArray
     found: list[int] = []
     for chunk in chunked(ids.tolist()):
         found += connection.scalars(query.where(ITEM.c.id.in_(chunk))).all()
-    kept: IdArray = ids[np.isin(ids, np.array(found, dtype=np.int64))]
+    kept: IdArray = ids[is_among(ids, np.array(found, dtype=np.int64))]
     return kept
 
 
 def share(connection: Connection, wanted: Filter) -> float:
     """About which share of all items passes, 0 to 1, told from SAMPLE of them."""
     newest = int(connection.scalar(select(func.max(ITEM.c.id))) or 0)
-    ids = np.unique(np.linspace(1, max(newest, 1), SAMPLE).astype(np.int64))
+    ids = distinct(np.linspace(1, max(newest, 1), SAMPLE).astype(np.int64))
     return len(items_among(connection, wanted, ids)) / len(ids)
 
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from library.arrays import distinct
 from library.records import HalfMatrix, IdArray, JsonObject
 
 IDS_FILE = "ids.npy"  # (n,) int64
@@ -100,7 +101,7 @@ def write_rows(folder: Path, blocks: Blocks, total: int, dimension: int) -> None
             id_file.append(ids)
             vector_file.append(vectors)
     ids, _ = read_rows(folder)
-    if len(np.unique(ids)) != total:
+    if len(distinct(ids)) != total:
         raise ValueError(f"the blocks for {str(folder)!r} hold an id twice")
 
 
@@ -138,7 +139,7 @@ def check_rows(ids: IdArray, vectors: HalfMatrix, dimension: int) -> None:
         raise ValueError(f"vectors must be {wanted} float16, not {vectors.shape} {vectors.dtype}")
     if len(ids) and ids.min() < 0:
         raise ValueError(f"ids must not be negative, but one is {ids.min()}")
-    if len(np.unique(ids)) != len(ids):
+    if len(distinct(ids)) != len(ids):
         raise ValueError("an id occurs twice among those to add")
     if not np.isfinite(vectors).all():
         row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])

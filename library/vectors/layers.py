@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from library.arrays import distinct, is_among
 from library.records import FloatMatrix, HalfMatrix, IdArray
 from library.vectors.base import Neighbours
 from library.vectors.files import check_rows
@@ -65,7 +66,7 @@ class StoredRows:
 
     def remove(self, ids: IdArray) -> int:
         """Mask the rows of these ids; how many were live."""
-        rows = np.unique(self.rows_of(ids))
+        rows = distinct(self.rows_of(ids))
         if len(rows):
             live = np.ones(len(self.ids), np.bool_) if self._live is None else self._live.copy()
             live[rows] = False
@@ -81,7 +82,7 @@ class StoredRows:
             mask = np.zeros(len(self.ids), np.bool_)
             mask[self.rows_of(allowed)] = True
         else:
-            mask = np.isin(self.ids, allowed)
+            mask = is_among(self.ids, allowed)
             if self._live is not None:
                 mask &= self._live
         return Selection(mask, int(np.count_nonzero(mask)), True)
@@ -220,7 +221,7 @@ class LayeredIndex(ABC):
             parts.append(self._search_stored(queries, k, selection))
         if len(self._added):
             ids = self._added.ids
-            mask = None if allowed is None else np.isin(ids, allowed)
+            mask = None if allowed is None else is_among(ids, allowed)
             parts.append(scan(queries, self._added.vectors, ids, k, mask))
         return merge(parts, len(queries), k)
 

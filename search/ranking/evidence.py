@@ -33,6 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from library.arrays import quantiles
 from library.background import Bank
 from library.records import DoubleMatrix, DoubleVector, FloatMatrix, FloatVector, Scoring
 
@@ -169,7 +170,7 @@ def _within(scores: DoubleVector, usual: Usual) -> tuple[float, float, float]:
     count = len(scores)
     if not count:
         return usual.centre, usual.spread, 0.0
-    low, median, high = np.quantile(scores, [_LOW, 0.5, _HIGH]).tolist()
+    low, median, high = quantiles(scores, (_LOW, 0.5, _HIGH)).tolist()
     share = count / (count + PRIOR_IMAGES)
     centre = share * median + (1 - share) * usual.centre
     lower, upper = (

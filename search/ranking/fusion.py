@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from library.arrays import distinct
 from library.records import FloatVector, IdArray
 
 #: The constant of the paper, where it was best between 10 and 1,000: the first rank counts 1/61 and
@@ -43,12 +44,12 @@ def reciprocal_rank(
     if not rankings:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     everything = np.concatenate([np.asarray(ranking, np.int64) for ranking in rankings])
-    ids, place = np.unique(everything, return_inverse=True)
+    ids = distinct(everything)
     scores = np.zeros(len(ids))
-    start = 0
     for ranking, weight in zip(rankings, weights, strict=True):
-        first, ranks = np.unique(place[start : start + len(ranking)], return_index=True)
-        scores[first] += weight / (k + 1 + ranks)
-        start += len(ranking)
+        place = np.searchsorted(ids, np.asarray(ranking, np.int64))
+        ranks = np.full(len(ids), np.inf)
+        np.minimum.at(ranks, place, np.arange(len(place), dtype=np.float64))
+        scores += weight / (k + 1 + ranks)
     order = np.argsort(-scores, kind="stable")  # ids are ascending, so ties are too
     return ids[order], scores[order].astype(np.float32)

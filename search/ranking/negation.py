@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from library.arrays import quantiles
 from library.records import BoolVector, FloatMatrix, FloatVector
 from search.ranking.calibration import LIKELY, POSSIBLE, Calibration
 from search.ranking.evidence import Images, Setting, evidence, see
@@ -80,4 +81,4 @@ def _usual_among(query: FloatVector, negated: FloatVector, setting: Setting) -> 
     if not count:
         return -1.0
     found = np.argpartition(-(vectors @ query), count - 1)[:count]
-    return float(np.quantile(vectors[found] @ negated, AHEAD_OF))
+    return float(quantiles(vectors[found] @ negated, [AHEAD_OF])[0])

@@ -18,6 +18,7 @@ import indexer.encode
 import indexer.pipeline
 import indexer.scan
 import indexer.worker
+from indexer.pipeline import Pipeline
 from indexer.sources.base import FoundFile, Locator
 from indexer.sources.folder import FolderSource
 from library.encoders.onnx_image import OnnxImageEncoder
@@ -78,6 +79,7 @@ def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     assert world.index(retry=True).failed == 2
     assert sorted(tried) == [b"disk.png", b"file.png"]
     monkeypatch.setattr(indexer.worker, "decode", decode)
+    monkeypatch.setattr(Pipeline, "_commit_if_due", Pipeline._commit)  # between decode and encode
     assert world.index(retry=True).indexed == 2
     assert world.verify().ok
 

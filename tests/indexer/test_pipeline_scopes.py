@@ -14,6 +14,7 @@ from PIL import Image
 from small_world import World
 
 import indexer.roots
+from indexer.pipeline import Pipeline
 from library.catalog.contents import captions_of
 from library.errors import SourceError
 
@@ -258,7 +259,12 @@ def captions(world: World, path: bytes) -> list[str]:
         return [caption.text for caption in captions_of(connection, content)]
 
 
-def test_a_shard_with_its_captions_also_of_pictures_that_are_known(world: World) -> None:
+@pytest.mark.parametrize("commits_always", [False, True])
+def test_a_shard_with_its_captions_also_of_pictures_that_are_known(
+    world: World, monkeypatch: pytest.MonkeyPatch, commits_always: bool
+) -> None:
+    if commits_always:  # also before a picture that captions wait for is encoded
+        monkeypatch.setattr(Pipeline, "_commit_if_due", Pipeline._commit)
     one, two = world.draw("1.png").read_bytes(), world.draw("2.png").read_bytes()
     (world.root / "2.png").unlink()
     path = shard(
