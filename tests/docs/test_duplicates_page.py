@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from library.config import Settings
 from pictor import open_library
 from pictor.cli import output
 from pictor.cli.demo import collect
@@ -49,7 +50,8 @@ def home(tmp_path: Path) -> Path:
         chelsea.convert("RGB").crop((30, 20, 420, 290)).save(new / "cat.jpg", quality=90)
     for number, path in enumerate(sorted((tmp_path / "photos").rglob("*.*"))):
         os.utime(path, ns=(1, 1_680_000_000_000_000_000 + number * 86_400 * 10**9))
-    with open_library(tmp_path / "library") as library:
+    settings = Settings().with_values({"index.workers": 1}, "test")  # groups come as indexed
+    with open_library(tmp_path / "library", settings=settings) as library:
         library.index([tmp_path / "photos"])
     return tmp_path
 

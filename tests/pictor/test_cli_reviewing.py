@@ -222,7 +222,7 @@ def test_undo_restores_what_was_decided_before(alike, groups, start):
 
 
 def test_ctrl_c_loses_nothing_and_leaves_the_terminal_as_it_was(alike, groups, start):
-    review = start(groups).press("n").wait("2 of 3")
+    review = start(groups).press("n").wait("2 of 3").wait(_PROMPT, times=2)
     assert review.modes_now() != review.modes
     review.interrupt()
     assert review.modes_now() == review.modes
