@@ -14,7 +14,7 @@ from library.catalog import background as catalog
 from library.catalog import spaces
 from library.records import Level, Scoring
 from library.towers import open_text
-from search.ranking.calibration import calibration_for, from_section
+from search.ranking.calibration import MOST_SCENE, calibration_for, from_section
 from search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
 from search.ranking.judging import Judge, levels_of
 
@@ -56,8 +56,8 @@ def test_scenes_and_concepts_are_judged_each_by_their_own_as_far_as_the_gate_say
     table = np.zeros((2, len(COLUMNS)))
     table[:, COLUMNS.index("score")] = 1.0
     table[:, COLUMNS.index("best")] = 0.0, 99.0  # held to 2
-    share = 1 / (1 + np.exp(-2.0))
-    logits = np.array([0.5 * 1.5 + 0.5 * 1.0, (1 - share) * 1.5 + share * 3.0])
+    share = MOST_SCENE / (1 + np.exp(-np.array([0.0, 2.0])))
+    logits = (1 - share) * 1.5 + share * np.array([1.0, 3.0])
     found = from_section(section).probability(table)
     assert found == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-6)
 
