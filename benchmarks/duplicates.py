@@ -13,8 +13,8 @@ made of the photos, their changed copies and their neighbours; it is indexed and
 * neither: a neighbour and a cropped or turned copy, which may not show what differs.
 
 `recall` is over photos and their copies. imagededup's methods get the same files and the same
-judge. --pairs-only asks the comparison alone, without candidates. Thresholds were chosen on the
-photos of --half develop; the default is the other half.
+judge. --pairs-only asks the comparison alone, without candidates. Most thresholds were fitted on
+the photos of --half develop; docs/duplicates.md names those that the other half moved.
 """
 
 from __future__ import annotations
@@ -283,7 +283,7 @@ def _known_sets(only: str) -> list[dict[str, Any]]:
         if not (DATA / folder).is_dir():
             note(f"{folder} is not at {DATA}: left out")
             continue
-        files = [Made(p, 0, "photo", p.stem.split("_")[0]) for p in _readable(DATA / folder)]
+        files = [Made(p, 0, "photo", _scene(p)) for p in _readable(DATA / folder)]
         wanted = {
             (i, j)
             for i, j in combinations(range(len(files)), 2)
@@ -303,6 +303,12 @@ def _known_sets(only: str) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _scene(path: Path) -> str:
+    """What a file shows, by its name; two names that do not say it were looked at."""
+    name = path.stem.split("_")[0]
+    return {"alpha": "ukbench00120", "rotated": "normal"}.get(name, name)
 
 
 def _readable(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ FLOORS = (
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "fetching"),
     ("config",),
-    ("errors", "pairs"),
+    ("arrays", "errors", "pairs"),
     ("records", "hashing"),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")

@@ -18,6 +18,9 @@ from library.records import DoubleMatrix, FloatMatrix, PixelArray
 MOST_FEATURES = 500
 #: Ratio of the distances to the nearest and the second nearest feature (Lowe 2004, section 7.1).
 _RATIO = 0.8
+#: Contrast thresholds, the second for pictures that are too soft or dark for the first.
+_CONTRASTS = (0.02, 0.003)
+_FEW = 60
 _LEAST_MATCHES = 6
 _LEAST_INLIERS = 6
 #: Greatest stretch of one axis against the other: 16:9 squeezed into a square is 1.8.
@@ -61,9 +64,11 @@ def find_features(grey: PixelArray) -> Features:
     none = Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
     if min(grey.shape) < 8:
         return none
-    # A low contrast threshold, so that blurred and dark pictures have features at all.
-    sift = cv2.SIFT.create(nfeatures=MOST_FEATURES, contrastThreshold=0.02)
-    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    for contrast in _CONTRASTS:
+        sift = cv2.SIFT.create(nfeatures=MOST_FEATURES, contrastThreshold=contrast)
+        keypoints, descriptors = sift.detectAndCompute(grey, None)
+        if len(keypoints) >= _FEW:
+            break
     if not keypoints:
         return none
     points = np.array([one.pt for one in keypoints], np.float32)
