@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from measure import arguments, medians, note, report, wall_of
+from ranking import drawn_vectors
 from synthetic import make_library
 
 from library import background
@@ -31,7 +32,8 @@ def main() -> None:
         library = Path(folder) / "library"
         note(f"making a library of {options.vectors:,} vectors…")
         paths = [b"%08d.jpg" % i for i in range(options.vectors)]
-        make_library(library, Path(folder) / "photos", paths, on_disk=False)
+        vectors = drawn_vectors(options.vectors)  # some are of dogs, so that there are hits
+        make_library(library, Path(folder) / "p", paths, on_disk=False, vectors=vectors)
         with Library.open(library) as opened:
             background.fill(opened, opened.space(), lambda: False)
         os.environ["PYTHONPATH"] = str(_installed(Path(folder)))
