@@ -75,6 +75,13 @@ def whole(a: Picture, b: Picture, orientation: int) -> DoubleMatrix:
     return np.asarray((pixels @ turn @ unit)[:2])
 
 
+def turn_of(matrix: DoubleMatrix) -> int:
+    """The EXIF orientation (1 to 8) that a map of pixels, (2, 3), is nearest to."""
+    linear = matrix[:, :2] / np.linalg.norm(matrix[:, :2])
+    fits = {o: float((np.array(_TURNS[o])[:, :2] * linear).sum()) for o in _ORIENTATIONS}
+    return max(fits, key=lambda o: fits[o])
+
+
 def overlay(a: Picture, b: Picture, matrix: DoubleMatrix) -> Overlay | None:
     """Both pictures in one frame, or None where they have too little in common.
 

@@ -96,7 +96,6 @@ def scores_of(facts: PairFacts) -> JsonObject:
     evidence: JsonObject = {}
     if facts.hash_distance is not None:
         evidence["hash_distance"] = facts.hash_distance
-        evidence["orientation"] = facts.orientation
     if facts.vector_score is not None:
         evidence["vector_score"] = round(facts.vector_score, 4)
     apart = seconds_apart(facts)

@@ -8,7 +8,7 @@ Either way the pixels of the common area decide, never a score alone.
 from __future__ import annotations
 
 from indexer.comparing import judging, kinds
-from indexer.comparing.aligning import orientations, refined, whole
+from indexer.comparing.aligning import orientations, refined, turn_of, whole
 from indexer.comparing.facts import PairFacts, PairFinding, Side
 from indexer.comparing.features import fits
 from indexer.comparing.judging import Judgement, judge
@@ -28,20 +28,22 @@ _PROMISING = 0.3
 def compare(a: Picture, b: Picture, facts: PairFacts = _NO_FACTS) -> PairFinding:
     """What two contents are to each other. The same answer for the same pair, every time.
 
-    `evidence` holds what was measured, as far as it was: "hash_distance", "orientation",
-    "vector_score", "seconds_apart", "area" (share of the smaller picture that matches),
-    "agreement" (mean likeness of what matches, 0 to 1), "inliers", and "change", words.
+    `evidence` holds what was measured, as far as it was: "hash_distance", "orientation" (EXIF value
+    that turns a into b), "vector_score", "seconds_apart", "area" (share of the smaller picture that
+    matches), "agreement" (mean likeness of what matches, 0 to 1), "inliers", and "change", words.
     """
     evidence = kinds.scores_of(facts)
     if a.pixel_hash == b.pixel_hash:
-        return PairFinding(Kind.PIXELS, 1.0, evidence | {"area": 1.0, "agreement": 1.0})
+        evidence |= {"orientation": 1, "area": 1.0, "agreement": 1.0}
+        return PairFinding(Kind.PIXELS, 1.0, evidence)
     by_name = kinds.related(facts)
     if by_name is not None:
         return by_name
     best = _best(a, b)
     if best is None or best.kind is Kind.DIFFERENT:
         return kinds.without_pixels(facts, evidence)
-    evidence |= judging.evidence_of(best) | {"change": judging.words(best, a, b)}
+    evidence |= {"orientation": turn_of(best.matrix)} | judging.evidence_of(best)
+    evidence["change"] = judging.words(best, a, b)
     return _finding(best, facts, evidence)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from indexer.comparing.aligning import inverted, orientations, overlay, whole
+from indexer.comparing.aligning import inverted, orientations, overlay, turn_of, whole
 from indexer.comparing.features import find_features, fits, is_plausible, mirrored
 from indexer.comparing.pictures import Picture
 from library.images.picture import upright
@@ -37,6 +37,7 @@ def test_each_orientation_is_told_and_lays_every_pixel_on_its_place(
     score, found = orientations(a, b)[0]
     assert score > 0.99  # resampling has no middle for odd windows
     assert found == orientation
+    assert turn_of(whole(a, b, orientation)) == orientation
     laid = overlay(a, b, whole(a, b, orientation))
     assert laid is not None
     assert laid.inside.all()
