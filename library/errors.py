@@ -30,6 +30,17 @@ from __future__ import annotations
 
 from library.records import Reason
 
+#: Characters of what somebody gave that a message repeats.
+_MOST_QUOTED = 200
+
+
+def quoted(text: str, most: int = _MOST_QUOTED) -> str:
+    """A text in quotes, for a message; the middle of a long one is left out."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) > most:
+        text = f"{text[: most // 2]}…{text[len(text) - most // 2 :]}"
+    return repr(text)
+
 
 class PictorError(Exception):
     """The base of every error pictor raises on purpose."""

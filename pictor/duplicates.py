@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from library.errors import DecisionError
+from library.errors import DecisionError, SourceError, quoted
 from library.pairs import DUPLICATES, Kind, Verdict
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class DuplicateVerbs:
 
         Raises:
             RuleError: a rule cannot be read.
+            SourceError: a root, or `against`, is neither on this disk nor known to the library.
         """
         from search.duplicates.reading import GroupOptions, absolute, groups
 
@@ -81,6 +82,7 @@ class DuplicateVerbs:
             against=None if against is None else absolute(os.fsencode(against)),
             rules=_rules(library, rules),
         )
+        _refuse_unknown(library, (*options.roots, *filter(None, [options.against])))
         return groups(library, options)
 
     def report_duplicates(self: _Opening, groups: Sequence[Group], path: PathLike) -> None:
@@ -104,9 +106,9 @@ class DuplicateVerbs:
         Raises:
             PlanError: something of that name is there, or it cannot be written.
         """
-        from indexer.resolving.plan import weigh, write_plan
+        from indexer.resolving.plan import write_plan
 
-        plan = weigh(step for group in groups for step in steps_of(group))
+        plan = weighed(groups)
         where = Path(os.fsdecode(path)).expanduser()
         write_plan(where, self._open(), plan, {}, force=force)
         return plan
@@ -140,7 +142,7 @@ class DuplicateVerbs:
         steps = read_plan(Path(os.fsdecode(path)).expanduser(), library)
         options = _apply_options(library, mode, folder)
         if not write:
-            return rehearse(library, steps, options)
+            return rehearse(library, steps, options, observer)
         self._forget_engine()
         return apply(library, steps, options, observer)
 
@@ -227,6 +229,13 @@ def steps_of(group: Group) -> Iterator[Step]:
         yield Step(*facts, group.id, group.kind.value, group.reason)
 
 
+def weighed(groups: Iterable[Group]) -> Freed:
+    """What a plan of some groups comes to on this disk now: a look at each file that would go."""
+    from indexer.resolving.plan import weigh
+
+    return weigh(step for group in groups for step in steps_of(group))
+
+
 def going(group: Group) -> list[Member]:
     """The members of a group that go if it is resolved."""
     return [
@@ -238,6 +247,20 @@ def going(group: Group) -> list[Member]:
         and one.state == "present"
         and one.root_kind in ("folder", "file")
     ]
+
+
+def _refuse_unknown(library: Library, places: Sequence[bytes]) -> None:
+    from library.catalog import resolved
+
+    for place in places:
+        if os.path.lexists(place):
+            continue
+        with library.reading() as connection:
+            if not resolved.has_files_under(connection, place):
+                raise SourceError(
+                    f"{quoted(os.fsdecode(place))} is neither on this disk nor anything that this "
+                    "library knows"
+                )
 
 
 def _rules(library: Library, rules: str | Rules | None) -> Rules:
@@ -286,9 +309,9 @@ def _named(library: Library, names: Sequence[PathLike]) -> list[bytes]:
 def _only(contents: Sequence[str], name: str) -> str:
     if not contents:
         raise DecisionError(
-            f"{name.encode('utf-8', 'backslashreplace').decode()!r} is no file of this library, "
-            "and no content by its hash; index it first: pictor index"
+            f"{quoted(name)} is no file of this library, and no content by the first "
+            f"{_FEWEST_DIGITS} digits or more of its hash; index it first: pictor index"
         )
     if len(contents) > 1:
-        raise DecisionError(f"{name!r} can mean several contents; name it by its whole hash")
+        raise DecisionError(f"{quoted(name)} can mean several contents; name it by its whole hash")
     return contents[0]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from library.pairs import DUPLICATES, Kind
 from library.records import JsonObject
+from pictor.duplicates import weighed
 from pictor.names import safe_text, shown
 from search.duplicates.records import Group, Link, Member
 
@@ -30,6 +31,13 @@ _TURNS = {
     7: "mirrored and turned",
     8: "turned by 270°",
 }
+
+
+#: What "no duplicates" does not say, as it is about contents.
+COPIES_STAY = (
+    "files with the same bytes stay duplicates, and a plan removes all but one of them: "
+    "the rule never: path:DIR keeps them"
+)
 
 
 class Fact(NamedTuple):
@@ -98,17 +106,13 @@ def evidence(link: Link) -> str:
 
 
 def freed_bytes(group: Group) -> int:
-    """The bytes that go if only the keeper and what is protected stays; 0 for no duplicates."""
-    if group.kind not in DUPLICATES:
-        return 0
-    return sum(
-        one.size_bytes
-        for one in group.members
-        if one.path != group.keep.path
-        and one.path not in group.protected
-        and one.state == "present"
-        and one.root_kind in ("folder", "file")
-    )
+    """The bytes that a plan of the group frees on this disk now; 0 for no duplicates."""
+    return weighed([group]).size_bytes if group.kind in DUPLICATES else 0
+
+
+def has_copies(group: Group) -> bool:
+    """Whether files of the group have the same bytes as others of it."""
+    return len({one.content for one in group.members}) < len(group.members)
 
 
 def link_with(group: Group, keep: Member, other: Member) -> Link | None:

@@ -97,6 +97,8 @@ class Torture:
                 moment = 1_600_000_000_000_000_000 + self.random.randrange(10**17)
                 os.utime(path, ns=(1, moment))
                 path.chmod(self.random.choice([0o644, 0o600]))
+                if copy % 2:
+                    path.with_name(f"{number}.png.xmp").write_text(f"<x>{copy}/{number}</x>")
         subprocess.run([sys.executable, "-c", _INDEX, self.library, self.photos], check=True)
         with open_library(self.library) as library:
             library.plan_duplicates(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from indexer.observer import Observer, Silent
+from indexer.observer import Observer, Progress, Silent
 from indexer.resolving import settling
-from indexer.resolving.checking import Checker, Opened, Refused
+from indexer.resolving.checking import Checker, Opened, Refused, is_under, open_in
+from indexer.resolving.companions import Companion, companions
 from indexer.resolving.log import Log, new_log
 from indexer.resolving.moving import link_in_place, move
 from indexer.resolving.records import Action, Step, StepResult, display, path_fields, path_of
@@ -25,6 +27,8 @@ TRASH = "trash"
 _BATCH = 100
 #: Longest name that common file systems take.
 _LONGEST_NAME = 255
+#: What stands for the name of a run that is not made yet.
+_A_RUN = "…".encode()
 
 
 @dataclass(frozen=True)
@@ -44,27 +48,52 @@ class ApplyOptions:
 
 
 def rehearse(
-    library: Library, steps: Sequence[Step], options: ApplyOptions
+    library: Library,
+    steps: Sequence[Step],
+    options: ApplyOptions,
+    observer: Observer | None = None,
 ) -> Iterator[StepResult]:
     """What applying a plan would do, as far as it can be told without reading files whole.
 
-    Nothing is touched.
+    Nothing is touched. Where the folder of the run would be in the trash, targets have an ellipsis.
 
     Raises:
         PlanError: the folder cannot be used.
     """
+    observer = observer or Silent()
     base = _base(library, options)
     if base is not None:
         _refuse_inside_roots(library, base)
+        base = base if options.mode == "move" else os.path.join(base, _A_RUN)
     checker = Checker(library, options.never)
-    for step in steps:
+    gone: dict[bytes, set[bytes]] = defaultdict(set)
+    for number, step in enumerate(steps):
+        observer.progress(Progress(len(steps), number, number, 0))
+        if observer.should_stop():
+            break
         try:
             _check_action(step, options)
-            with checker.opened(step, reads=False):
-                target = _below(base, step.path) if base is not None else step.path
-                yield StepResult(step, target)
+            with checker.opened(step, reads=False) as (source, _):
+                target = step.path if base is None else _free_name(_below(base, step.path))
+                found = [StepResult(_weighed(step, source), target)]
+                if base is not None:
+                    away = gone[os.path.dirname(step.path)]
+                    found += _would_follow(step, source, target, away, options)
+                    away.add(source.name)
+            yield from found
         except Refused as error:
             yield StepResult(step, problem=str(error))
+
+
+def _would_follow(
+    step: Step, source: Opened, target: bytes, gone: set[bytes], options: ApplyOptions
+) -> Iterator[StepResult]:
+    """The sidecars that would go along with a photo; their names are added to those gone."""
+    for one in companions(source, gone):
+        path = os.path.join(os.path.dirname(step.path), one.name)
+        if not _stays(path, options):
+            gone.add(one.name)
+            yield StepResult(step._replace(path=path), one.beside(target), is_sidecar=True)
 
 
 def apply(
@@ -100,6 +129,7 @@ class _Applier:
         self._base = base
         self._checker = Checker(library, options.never)
         self._waiting: list[JsonObject] = []
+        self._sidecar = 0  # the number of the last step that is a sidecar's
 
     def header(self, count: int) -> JsonObject:
         """What the log begins with."""
@@ -110,11 +140,13 @@ class _Applier:
         """The steps in order, until the observer stops it."""
         if self._options.mode == "trash" and self._base is not None:
             self._base = os.path.join(self._base, os.fsencode(log.path.stem))
+        self._sidecar = len(steps)
         try:
             for number, step in enumerate(steps, 1):
+                observer.progress(Progress(len(steps), number - 1, number - 1, 0))
                 if observer.should_stop():
                     break
-                yield self._do(log, number, step)
+                yield from self._do(log, number, step)
                 if len(self._waiting) >= _BATCH:
                     self._tell_catalog(log)
         finally:
@@ -129,34 +161,65 @@ class _Applier:
                 settling.note_done(connection, log, intent)
         self._waiting = []
 
-    def _do(self, log: Log, number: int, step: Step) -> StepResult:
+    def _do(self, log: Log, number: int, step: Step) -> list[StepResult]:
+        """What became of a step, and of the sidecars that went along with it."""
         try:
             _check_action(step, self._options)
             with self._checker.opened(step) as (source, keeper):
+                step = _weighed(step, source)
                 target = (
                     step.path if self._base is None else _free_name(_below(self._base, step.path))
                 )
                 intent = _intent(number, step, source, keeper, target, log)
-                log.write(**intent)
-                try:
-                    _touch(intent, source, keeper, target, step)
-                except (OSError, Refused) as error:
-                    why = _why(error)
-                    log.write(step=number, state="aborted", why=why)
-                    return StepResult(step, problem=why)
-                log.write(step=number, state="done")
+                why = self._done(log, intent, source, keeper)
+                if why:
+                    return [StepResult(step, problem=why)]
+                followers = () if self._base is None else tuple(companions(source))
+                also = [self._follow(log, intent, source, keeper, one) for one in followers]
         except Refused as error:
-            return StepResult(step, problem=str(error))
+            return [StepResult(step, problem=str(error))]
+        return [StepResult(step, target), *(one for one in also if one is not None)]
+
+    def _done(self, log: Log, intent: JsonObject, source: Opened, keeper: Opened) -> str:
+        """Do one thing, logged before and after; why it could not be done, or ""."""
+        log.write(**intent)
+        try:
+            _touch(intent, source, keeper)
+        except (OSError, Refused) as error:
+            why = _why(error)
+            log.write(step=intent["step"], state="aborted", why=why)
+            return why
+        log.write(step=intent["step"], state="done")
         self._waiting.append(intent)
-        return StepResult(step, target)
+        return ""
+
+    def _follow(
+        self, log: Log, photo: JsonObject, source: Opened, keeper: Opened, one: Companion
+    ) -> StepResult | None:
+        """Move a sidecar to where its photo went; None where a rule says that it stays."""
+        path = os.path.join(os.path.dirname(path_of(photo, "path")), one.name)
+        if _stays(path, self._options):
+            return None
+        step = Step(path, "", 0, path_of(photo, "keep"), "", photo["group"], "", "")
+        try:
+            with open_in(source.parent, one.name) as file:
+                digest = file.digest()
+                step = _weighed(step, file)._replace(content=digest, keep_content=digest)
+                target = _free_name(one.beside(path_of(photo, "target")))
+                self._sidecar += 1
+                intent = _intent(self._sidecar, step, file, keeper, target, log)
+                why = self._done(log, intent | {"sidecar_of": photo["step"]}, file, keeper)
+        except (OSError, Refused) as error:
+            why = _why(error)
+        return StepResult(step, b"" if why else target, why, is_sidecar=True)
 
 
-def _touch(intent: JsonObject, source: Opened, keeper: Opened, target: bytes, step: Step) -> None:
+def _touch(intent: JsonObject, source: Opened, keeper: Opened) -> None:
     part = path_of(intent, "part")
     if intent["action"] == "hardlink":
         link_in_place(source, keeper, part)
     else:
-        move(source, target, part, step.content)
+        move(source, path_of(intent, "target"), part, str(intent["content"]))
 
 
 def _intent(
@@ -187,6 +250,15 @@ def _intent(
 
 def _beside(target: bytes, name: bytes) -> bytes:
     return os.path.join(os.path.dirname(target), name)
+
+
+def _weighed(step: Step, source: Opened) -> Step:
+    """The step with the bytes that the file has, whatever the plan says."""
+    return step._replace(size_bytes=source.facts.st_size)
+
+
+def _stays(path: bytes, options: ApplyOptions) -> bool:
+    return any(is_under(path, place) for place in options.never)
 
 
 def _check_action(step: Step, options: ApplyOptions) -> None:

@@ -115,7 +115,7 @@ class Checker:
         for path in (step.path, step.keep):
             if not path.startswith(b"/") or os.path.normpath(path) != path:
                 raise Refused("its path, or that of the file to keep, is not plain and absolute")
-        if any(_is_under(step.path, place) for place in self._never):
+        if any(is_under(step.path, place) for place in self._never):
             raise Refused("a rule says that nothing goes from there")
         with self._library.reading() as connection:
             goes = self._row(resolved.known_files(connection, step.path), ("folder", "file"))
@@ -175,7 +175,7 @@ def open_known(row: KnownFile) -> Iterator[Opened]:
             for folder in folders:
                 parent = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
                 stack.callback(os.close, parent)
-            file = stack.enter_context(_opened(parent, name))
+            file = stack.enter_context(open_in(parent, name))
         except OSError as error:
             raise Refused(_why(error)) from error
         yield file
@@ -192,14 +192,20 @@ def open_at(path: bytes) -> Iterator[Opened]:
         try:
             parent = os.open(os.path.dirname(path), _FOLDER)
             stack.callback(os.close, parent)
-            file = stack.enter_context(_opened(parent, os.path.basename(path)))
+            file = stack.enter_context(open_in(parent, os.path.basename(path)))
         except OSError as error:
             raise Refused(_why(error)) from error
         yield file
 
 
 @contextlib.contextmanager
-def _opened(parent: int, name: bytes) -> Iterator[Opened]:
+def open_in(parent: int, name: bytes) -> Iterator[Opened]:
+    """A regular file by its name in an open folder; no link is followed.
+
+    Raises:
+        Refused: it is no regular file.
+        OSError: it cannot be opened.
+    """
     facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if not stat.S_ISREG(facts.st_mode):
         raise Refused("it is no regular file")
@@ -228,7 +234,8 @@ def stamp(facts: os.stat_result) -> _Stamp:
     return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
-def _is_under(path: bytes, place: bytes) -> bool:
+def is_under(path: bytes, place: bytes) -> bool:
+    """Whether a path is a place or lies below it; both absolute."""
     return path == place or path.startswith(place.rstrip(b"/") + b"/")
 
 

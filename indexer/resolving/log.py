@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from indexer.resolving.moving import sync_folder
-from library.errors import PlanError
+from indexer.resolving.records import path_of
+from library.errors import PlanError, quoted
 from library.library import Library
 from library.records import JsonObject
 
@@ -139,7 +140,7 @@ def read_log(path: Path) -> LogState | None:
     try:
         text = path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
-        raise PlanError(f"the log {str(path)!r} cannot be read: {error.strerror}") from error
+        raise PlanError(f"the log {quoted(str(path))} cannot be read: {error.strerror}") from error
     rows = list(_objects(text))
     if not rows:
         if text.strip() and not text.startswith('{"pictor_log"'):
@@ -149,7 +150,25 @@ def read_log(path: Path) -> LogState | None:
         raise PlanError(f"{str(path)!r} is no log of this version of pictor")
     state = LogState(path, rows[0])
     for row in rows[1:]:
-        _take(state, row)
+        try:
+            _take(state, row)
+        except ValueError as error:
+            raise PlanError(f"{str(path)!r} has a step that is none: {error}") from error
+    return state
+
+
+def read_own_log(path: Path, library: Library) -> LogState | None:
+    """As `read_log`, for a log of this library.
+
+    Raises:
+        PlanError: as `read_log`, or it is of another library.
+    """
+    state = read_log(path)
+    if state is not None and state.header.get("library_id") != library.library_id:
+        raise PlanError(
+            f"the log {str(path)!r} is of another library than {str(library.path)!r}; "
+            "name its library with --library"
+        )
     return state
 
 
@@ -164,9 +183,22 @@ def _take(state: LogState, row: JsonObject) -> None:
         state.carried.append(row)
     elif isinstance(number, int):
         if kind == "intent":
+            _check_intent(row)
             state.intents[number] = row
         if number in state.intents:
             state.states[number] = kind
+
+
+def _check_intent(row: JsonObject) -> None:
+    """Raise a ValueError for what no run has written."""
+    for name in ("path", "target", "part", "keep"):
+        path_of(row, name)
+    for name in ("action", "content", "keep_content", "group"):
+        if not isinstance(row.get(name), str):
+            raise ValueError(f"{name} is missing")
+    for name in ("bytes", "mode", "mtime_ns", "uid", "gid", "keep_ino"):
+        if not isinstance(row.get(name), int):
+            raise ValueError(f"{name} is missing")
 
 
 def _objects(text: str) -> Iterator[JsonObject]:

@@ -10,18 +10,22 @@ import json
 import os
 import re
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from indexer.resolving.records import Step, path_fields, path_of
 from library.catalog.files import now
-from library.errors import PlanError
+from library.errors import PlanError, quoted
 from library.library import Library
 from library.records import JsonObject
 
 FORMAT = 1
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_BEGIN = b'{"pictor_plan"'
+#: Bytes that no file has.
+_TOO_LARGE = 1 << 63
 _TEXTS = ("group", "kind", "reason")
 
 
@@ -131,9 +135,9 @@ def read_plan(path: Path, library: Library) -> list[Step]:
         PlanError: it cannot be read, is no plan, or is of another library.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # editors may begin it with a mark
     except OSError as error:
-        raise PlanError(f"the plan {str(path)!r} cannot be read: {error.strerror}") from error
+        raise PlanError(f"the plan {quoted(str(path))} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise PlanError(f"{str(path)!r} is no plan: it is no UTF-8") from error
     rows = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
@@ -167,7 +171,7 @@ def _step(data: JsonObject) -> Step:
         if not isinstance(data.get(name), str) or not _HASH.fullmatch(data[name]):
             raise ValueError(f"{name} is no content hash")
     size = data.get("bytes")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < _TOO_LARGE:
         raise ValueError("bytes is no size")
     texts = {name: str(data.get(name, "")) for name in _TEXTS}
     keep, content = path_of(data, "keep"), data["content"]
@@ -187,7 +191,7 @@ def _object(path: Path, number: int, line: str) -> JsonObject:
 def _is_plan(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(16).startswith(b'{"pictor_plan"')
+            return file.read(len(BOM_UTF8 + _BEGIN)).removeprefix(BOM_UTF8).startswith(_BEGIN)
     except OSError:
         return False
 

@@ -37,13 +37,15 @@ class StepResult:
     """What became, or would become, of one step.
 
     Attributes:
-        target: where the file went; b"" where it did not go anywhere.
+        target: where the file went, or would go; b"" where it does not go anywhere.
         problem: why it was left alone; "" if it was not.
+        is_sidecar: it is no file of the plan, but an XMP file that goes along with one.
     """
 
     step: Step
     target: bytes = b""
     problem: str = ""
+    is_sidecar: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Counts:
     done: int = 0
     skipped: int = 0
     size_bytes: int = 0
+
+
+def is_sidecar(intent: JsonObject) -> bool:
+    """Whether the line "intent" of a log is of a sidecar that went along with a photo."""
+    return "sidecar_of" in intent
 
 
 def path_fields(path: bytes, name: str) -> JsonObject:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from indexer.resolving.carrying import carry, take_back
 from indexer.resolving.checking import Refused, hash_of, open_at
-from indexer.resolving.log import SETTLED, Log, LogState, logs, read_log
-from indexer.resolving.records import display, path_of
+from indexer.resolving.log import SETTLED, Log, LogState, logs, read_own_log
+from indexer.resolving.records import display, is_sidecar, path_of
 from library.catalog import resolved
 from library.errors import PlanError
 from library.library import Library
@@ -30,9 +30,9 @@ def settle_all(library: Library) -> list[str]:
     notices: list[str] = []
     for path in logs(library):
         try:
-            state = read_log(path)
+            state = read_own_log(path, library)
         except PlanError as error:
-            notices.append(str(error))
+            notices.append(f"{error}; it is left out")
             continue
         if state is not None and not state.is_settled:
             notices += settle(library, state)
@@ -89,7 +89,8 @@ def note_undone(connection: Connection, intent: JsonObject) -> bool:
     path, content = path_of(intent, "path"), str(intent["content"])
     if not os.path.lexists(path):
         return True  # it went again since
-    return resolved.set_there(connection, path, content, int(intent["mtime_ns"]))
+    is_known = resolved.set_there(connection, path, content, int(intent["mtime_ns"]))
+    return is_known or is_sidecar(intent)  # the catalog may never have had that
 
 
 def take_back_all(connection: Connection, carried: Iterable[JsonObject]) -> None:

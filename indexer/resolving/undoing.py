@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from indexer.observer import Observer, Silent
+from indexer.observer import Observer, Progress, Silent
 from indexer.resolving import settling
 from indexer.resolving.checking import Refused, open_at
-from indexer.resolving.log import Log, LogState, logs, read_log
+from indexer.resolving.log import ENDING, FOLDER, Log, LogState, logs, read_own_log
 from indexer.resolving.moving import move, unlink_in_place
-from indexer.resolving.records import Step, StepResult, path_of
+from indexer.resolving.records import Step, StepResult, is_sidecar, path_of
 from library.errors import PlanError
 from library.library import Library
 from library.records import JsonObject
@@ -49,30 +49,37 @@ def undo(
 
 def _last(library: Library) -> LogState:
     for path in reversed(logs(library)):
-        state = read_log(path)
-        if state is not None and state.steps("done"):
-            return state
+        with contextlib.suppress(PlanError):  # settling has told of it
+            state = read_own_log(path, library)
+            if state is not None and state.steps("done"):
+                return state
     raise PlanError(f"the library {str(library.path)!r} has no run that could be undone")
 
 
 def _named(library: Library, path: Path) -> LogState:
-    state = read_log(path)
+    path = _found(library, path)
+    state = read_own_log(path, library)
     if state is None:
         raise PlanError(f"the log {str(path)!r} is empty: that run touched nothing")
-    if state.header.get("library_id") != library.library_id:
-        raise PlanError(
-            f"the log {str(path)!r} is of another library than {str(library.path)!r}; "
-            "name its library with --library"
-        )
     if not state.is_settled:  # a log that lies elsewhere
         settling.settle(library, state)
     return state
 
 
+def _found(library: Library, path: Path) -> Path:
+    """The log of a path, of a name in the library's folder of logs, or of the name of a run."""
+    folder = library.path / FOLDER
+    names = (folder / path.name, folder / f"{path.name}{ENDING}") if path.name == str(path) else ()
+    return next((one for one in (path, *names) if os.path.isfile(one)), path)
+
+
 def _undo(library: Library, state: LogState, log: Log, observer: Observer) -> Iterator[StepResult]:
     waiting: list[JsonObject] = []
+    numbers = state.steps("done")
+    total = sum(not is_sidecar(state.intents[number]) for number in numbers)
     try:
-        for number in reversed(state.steps("done")):
+        for place, number in enumerate(reversed(numbers)):
+            observer.progress(Progress(total, min(place, total), min(place, total), 0))
             if observer.should_stop():
                 break
             intent = state.intents[number]
@@ -80,7 +87,7 @@ def _undo(library: Library, state: LogState, log: Log, observer: Observer) -> It
             if not problem:
                 state.states[number] = "undone"
                 waiting.append(intent)
-            yield StepResult(_step(intent), path_of(intent, "path"), problem)
+            yield StepResult(_step(intent), path_of(intent, "path"), problem, is_sidecar(intent))
             if len(waiting) >= _BATCH:
                 _tell_catalog(library, waiting, observer)
     finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from library.catalog import decisions
 from library.catalog.files import now, roots
-from library.catalog.rows import RootRow
+from library.catalog.rows import RootRow, full_path
 from library.catalog.schema import CONTENT, FILE, PAIR
 from library.pairs import LADDER, Verdict
 from library.records import JsonObject
@@ -69,6 +69,23 @@ def contents_at(connection: Connection, name: bytes) -> list[str]:
             where = (FILE.c.root_id == root.id, FILE.c.path == name[len(start) :])
             found.update(bytes(one).hex() for one in connection.scalars(query.where(*where)))
     return sorted(found)
+
+
+def has_files_under(connection: Connection, place: bytes) -> bool:
+    """Whether there is a row of a file at or below an absolute path, missing ones too."""
+    below = place.rstrip(b"/") + b"/"
+    for root in roots(connection):
+        start = full_path(root.kind, root.location, b"x")[:-1]
+        where = [FILE.c.root_id == root.id]
+        if place != root.location and not start.startswith(below):
+            if root.kind == "file" or not below.startswith(start):
+                continue
+            inside = place[len(start) :]
+            is_below = FILE.c.path.between(inside + b"/", inside + b"0")  # "0" comes after "/"
+            where.append(or_(FILE.c.path == inside, is_below))
+        if connection.scalar(select(FILE.c.id).where(*where).limit(1)) is not None:
+            return True
+    return False
 
 
 def contents_beginning(connection: Connection, digits: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +29,17 @@ class _Duplicates(Verb, Verbs):
         at = self._first_of_its_own(args)
         if args[at : at + 1] != [] and args[at] in (*self.commands, *ctx.help_option_names):
             return super().parse_args(ctx, args)
+        self._refuse_slip(ctx, args[at : at + 1])
         return super().parse_args(ctx, [*args[:at], _FIND, *args[at:]])
+
+    def _refuse_slip(self, ctx: click.Context, first: Sequence[str]) -> None:
+        """Raise if the first argument is no folder but nearly a verb."""
+        for name in first:
+            near = difflib.get_close_matches(name, self.commands, n=1, cutoff=0.7)
+            if near and not os.path.lexists(name):
+                raise click.UsageError(
+                    f"there is no command and no folder {name!r}; did you mean {near[0]!r}?", ctx
+                )
 
     def _first_of_its_own(self, args: Sequence[str]) -> int:
         """The place of the first argument that is no option of every verb."""

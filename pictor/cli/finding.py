@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from library.records import JsonObject
 from pictor.cli import output
 from pictor.cli.options import Target, Verb
 from pictor.cli.progress import Reporter
+from pictor.cli.steps import count
 from pictor.cli.stopping import StopSignals
 from pictor.names import path_fields, safe_text, shown
 
@@ -95,7 +97,7 @@ def _say_compared(compared: Compared) -> None:
 @which_groups
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a group.")
 @click.option("--html", "html", metavar="FILE", type=click.Path(),
-              help="Write a page to look and decide in.")  # fmt: skip
+              help="Also write a page to look and decide in.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="Also say why files are in one group.")
 @click.pass_obj
 def find(
@@ -112,16 +114,22 @@ def find(
         pictor duplicates find ~/Incoming --against ~/Pictures --json
         pictor duplicates find --kind burst --html bursts.html
     """
+    from pictor.report import check_target
+
     totals = _Totals()
     with target.open() as library:
-        groups = totals.counted(choice.groups(library))
+        groups: Iterable[Group] = totals.counted(choice.groups(library))
         if html is not None:
-            library.report_duplicates(list(groups), html)
-        elif as_json:
+            check_target(Path(html).expanduser())  # before groups are looked for
+            groups = list(groups)
+        if as_json:
             for group in groups:
                 output.write_json(group_as_json(group))
         else:
             _write_groups(groups, explain=explain)
+        if html is not None:
+            library.report_duplicates(list(groups), html)
+            output.say(f"written: {safe_text(html)}")
     output.say(totals.sentence())
 
 
@@ -129,33 +137,33 @@ class _Totals:
     """Counts groups as they go by."""
 
     def __init__(self) -> None:
-        self.groups = self.files = self.going = self.size_bytes = 0
+        self.groups = self.files = self.going = self.size_bytes = self.hard_links = 0
 
     def counted(self, groups: Iterable[Group]) -> Iterator[Group]:
-        """The groups, each counted."""
-        from pictor.duplicates import going
+        """The groups, each counted; what it would free is looked up on the disk."""
+        from pictor.duplicates import weighed
 
         for group in groups:
-            gone = going(group)
+            plan = weighed([group])
             self.groups += 1
             self.files += len(group.members)
-            self.going += len(gone)
-            self.size_bytes += sum(one.size_bytes for one in gone)
+            self.going += len(plan.steps)
+            self.hard_links += plan.hard_links
+            self.size_bytes += plan.size_bytes
             yield group
 
     def sentence(self) -> str:
         """For people."""
         if not self.groups:
             return "no duplicates were found"
-        return (
+        said = (
             f"{count(self.groups, 'group')} of {count(self.files, 'file')}; "
             f"{output.number(self.going)} could go: {output.size(self.size_bytes) or '0 B'}"
         )
-
-
-def count(number: int, noun: str) -> str:
-    """ "1 file", "2 files"."""
-    return f"{output.number(number)} {noun}{'' if number == 1 else 's'}"
+        if not self.hard_links:
+            return said
+        names = count(self.hard_links, "hard link")
+        return f"{said}; {names} of files that are kept would free nothing"
 
 
 def group_as_json(group: Group) -> JsonObject:
@@ -204,9 +212,9 @@ def _write_groups(groups: Iterable[Group], *, explain: bool) -> None:
 
 
 def _rows(group: Group) -> list[tuple[str, ...]]:
-    from pictor.duplicates import going
+    from pictor.duplicates import weighed
 
-    gone = {one.path for one in going(group)}
+    gone = {step.path for step in weighed([group]).steps}
     return [
         (
             group.id,

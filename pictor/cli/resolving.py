@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
-from library.records import JsonObject
 from pictor.cli import output
-from pictor.cli.finding import GroupChoice, count, which_groups
+from pictor.cli.finding import GroupChoice, which_groups
 from pictor.cli.options import Target, Verb
-from pictor.cli.progress import Reporter
-from pictor.cli.stopping import StopSignals
-from pictor.names import path_fields, safe_text, shown
+from pictor.cli.steps import StepReporter, Tally, count, write_results
+from pictor.cli.stopping import INTERRUPTED, StopSignals
+from pictor.names import safe_text
 
 if TYPE_CHECKING:
     from indexer.resolving.applying import Mode
     from indexer.resolving.plan import Freed
-    from indexer.resolving.records import StepResult
     from library.catalog.decisions import DecisionRow
     from pictor.api import OpenLibrary
     from pictor.duplicates import Said
@@ -93,21 +89,28 @@ def apply(
     if sum((trash is not None, move is not None, hardlink)) > 1:
         raise click.UsageError("name one of --trash, --move and --hardlink")
     mode: Mode = "hardlink" if hardlink else "trash" if move is None else "move"
+    verb = "linked" if hardlink else "moved"
+    verb = verb if yes else f"would be {verb}"
     with (
         ctx.ensure_object(Target).open() as library,
-        Reporter("applying") as reporter,
+        StepReporter() as reporter,
         StopSignals(reporter.stop),
     ):
         results = library.apply_plan(
             plan, write=yes, mode=mode, folder=trash or move, observer=reporter
         )
-        verb = "linked" if hardlink else "moved"
-        done, skipped = _write_results(results, verb if yes else f"would be {verb}", as_json)
+        tally = write_results(results, verb, reporter, as_json=as_json)
     more = "" if yes else "; nothing was touched: add --yes to do it"
-    back = "; take it back with: pictor duplicates undo last" if yes and done else ""
-    output.say(f"{count(done, 'file')} {verb if yes else f'would be {verb}'}, "
-               f"{output.number(skipped)} left alone{more}{back}")  # fmt: skip
-    if skipped:
+    back = "; take it back with: pictor duplicates undo last" if yes and tally.done else ""
+    output.say(tally.sentence(verb, "left alone") + more + back)
+    _leave(ctx, tally)
+
+
+def _leave(ctx: click.Context, tally: Tally) -> None:
+    """End with the status that the counts call for."""
+    if tally.unseen:
+        ctx.exit(INTERRUPTED)
+    if not tally.is_complete:
         ctx.exit(1)
 
 
@@ -118,51 +121,23 @@ def apply(
 def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
     """Put back what a run of apply took away.
 
-    LOG is a file of the folder "resolved" in the library, or "last". Nothing is overwritten.
+    LOG is a file of the folder "resolved" in the library, its name, the name of the run (apply
+    prints it as a folder of the trash), or "last". Nothing is overwritten.
 
     \b
         pictor duplicates undo last
+        pictor duplicates undo 20260131T120000Z-0001
     """
     with (
         ctx.ensure_object(Target).open() as library,
-        Reporter("undoing") as reporter,
+        StepReporter() as reporter,
         StopSignals(reporter.stop),
     ):
         results = library.undo_duplicates(log, observer=reporter)
-        done, skipped = _write_results(results, "back", as_json)
-    output.say(f"{count(done, 'file')} put back, {output.number(skipped)} left as they are")
-    if skipped:
-        ctx.exit(1)
-
-
-def _write_results(results: Iterator[StepResult], done: str, as_json: bool) -> tuple[int, int]:
-    """Print what became of each step; how many were done, and how many left alone."""
-    counts = [0, 0]
-    with contextlib.closing(results) as steps:  # type: ignore[type-var]  # it is a generator
-        for one in steps:
-            counts[bool(one.problem)] += 1
-            if as_json:
-                output.write_json(_result_as_json(one, done))
-            else:
-                _write_result(one, done)
-    return counts[0], counts[1]
-
-
-def _result_as_json(one: StepResult, done: str) -> JsonObject:
-    if one.problem:
-        return path_fields(one.step.path) | {"done": None, "problem": one.problem}
-    target = path_fields(one.target, "target")
-    return path_fields(one.step.path) | {"done": done, "problem": None} | target
-
-
-def _write_result(one: StepResult, done: str) -> None:
-    path, said = shown(one.step.path), one.problem or shown(one.target)
-    if not output.is_terminal():
-        output.write_rows([], [("left" if one.problem else done, path, said)])
-    elif one.problem:
-        output.write_line(f"left alone: {path}: {safe_text(said)}")
-    else:
-        output.write_line(f"{done}: {path}" + (f" → {said}" if one.target != one.step.path else ""))
+        tally = write_results(results, "back", reporter, as_json=as_json)
+    more = "; the same command goes on with the rest" if tally.unseen else ""
+    output.say(tally.sentence("put back", "left as they are") + more)
+    _leave(ctx, tally)
 
 
 @click.command(cls=Verb)
@@ -189,8 +164,8 @@ def decide(
 ) -> None:
     """Say what two files are to each other.
 
-    A and B are paths, or hashes of contents or their first digits. It holds for the two contents,
-    wherever they are and whatever finds them again.
+    A and B are paths, or hashes of contents or their first 8 digits and more. It holds for the two
+    contents, wherever they are and whatever finds them again.
 
     \b
         pictor duplicates decide a.jpg b.jpg --not-duplicate

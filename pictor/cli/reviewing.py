@@ -32,7 +32,7 @@ MOST_CONTENTS = 100
 _HELP = """\
   k      keep what is suggested (marked *); the others may go
   1 … 9  keep that one; the others may go
-  n      none is a duplicate of another
+  n      none is a duplicate of another (files with the same bytes stay duplicates)
   r      they belong together (related), and all stay
   s      skip (also → and ↓)
   u      undo the last decision (also ← and ↑: go back)
@@ -81,13 +81,11 @@ def review(
         KeyboardInterrupt: on Ctrl-C; all decisions so far are stored.
     """
     opened = terminal or Terminal()
-    asked = list(groups) if again else _undecided(library, groups)
-    asked = [group for group in asked if len(_contents(group)) > 1]
+    several = [group for group in groups if len(_contents(group)) > 1]
+    asked = several if again else _undecided(library, several)
     settled = len(groups) - len(asked)
     with opened:
-        if settled:
-            needs = "group needs" if settled == 1 else "groups need"
-            opened.write(f"{output.number(settled)} {needs} no decision\n")
+        opened.write(_settled(len(groups) - len(several), len(several) - len(asked)))
         protocol = previews.detect(os.environ) if preview else previews.Protocol.NONE
         found = _Review(library, asked, opened, protocol).run()
     return found._replace(settled=settled)
@@ -271,6 +269,18 @@ def _ordered(group: Group) -> list[Member]:
 # --- words
 
 
+def _settled(copies: int, decided: int) -> str:
+    """What is said of groups that are not asked about; a line each."""
+    said = ""
+    if copies:
+        are = "group is" if copies == 1 else "groups are"
+        said += f"{output.number(copies)} {are} of files with the same bytes; nothing to decide\n"
+    if decided:
+        were = "group was" if decided == 1 else "groups were"
+        said += f"{output.number(decided)} {were} decided before\n"
+    return said
+
+
 def _headline(group: Group) -> str:
     said = [words.KINDS[group.kind]]
     if freed := words.freed_bytes(group):
@@ -326,7 +336,8 @@ def _by_value(values: Iterable[str]) -> str:
 
 def _told(group: Group, key: str) -> str:
     if key == "n":
-        return "no duplicates"
+        more = f", but {words.COPIES_STAY}" if words.has_copies(group) else ""
+        return f"no duplicates{more}"
     if key == "r":
         return "related"
     keep = _kept(group, key)

@@ -310,7 +310,9 @@ class Card {
       class: verdict, title: label, "aria-pressed": "false", "data-verdict": verdict,
       onclick: () => this.choose(member.content, verdict),
     }, label));
-    const isCopy = member.content === this.data.members[0].content && !member.isKeeper;
+    const first = this.data.members.findIndex((one) => one.content === member.content);
+    const isCopy = first === 0 && !member.isKeeper;
+    if (first > 0 && first !== number) said.push(`the same bytes as ${first + 1}`);
     return make("figure", { "data-content": member.content },
       make("div", { class: "shot" }, picture, make("span", { class: "number" }, String(number + 1)),
         member.isKeeper ? make("span", { class: "suggested" }, "suggested") : null),
@@ -325,14 +327,15 @@ class Card {
 
   all() {
     if (this.isOne) {
-      return text("p", "same", "All are the same bytes: the rules choose the file that stays.");
+      return text("p", "same", "All are the same bytes: the rules choose the file that stays, and never: path:DIR keeps more.");
     }
     const button = (label, key, action) =>
       make("button", { title: `${label} (${key})`, onclick: action }, label);
     return make("div", { class: "views" },
       button("Keep the suggested one", "k", () => keep(this.place, this.data.members[0].content)),
       button("No duplicates", "n", () => judgeAll(this.place, "not-duplicate")),
-      button("All related", "r", () => judgeAll(this.place, "related")));
+      button("All related", "r", () => judgeAll(this.place, "related")),
+      this.data.copiesStay ? text("span", "words", `No duplicates: ${this.data.copiesStay}.`) : null);
   }
 
   tabs() {

@@ -129,6 +129,7 @@ def _group(group: Group, shots: dict[str, Shot]) -> JsonObject:
             _member(group, one, link) for one, link in zip(members, to_keeper, strict=True)
         ],
         "more": len(group.members) - len(members),
+        "copiesStay": words.COPIES_STAY if words.has_copies(group) else "",
         "facts": [[fact.name, fact.values, fact.differs] for fact in words.facts(members)],
         "pairs": pairs[:MOST_PAIRS],
         "morePairs": max(0, len(pairs) - MOST_PAIRS),

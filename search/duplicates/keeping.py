@@ -37,6 +37,10 @@ _COPIED = re.compile(
 )
 
 
+#: Digits of a fraction of a second that file systems store.
+_MOST_DIGITS = 9
+
+
 class Choice(NamedTuple):
     """The member that is kept, and why."""
 
@@ -45,11 +49,15 @@ class Choice(NamedTuple):
 
 
 class _Ranking(NamedTuple):
-    """One preference: the smallest `key` is kept; `words` say what it has, `fact` how much."""
+    """One preference: the smallest `key` is kept; `words` say what it has, `fact` how much.
+
+    `exact` says how much to some more digits, up to nine, where `fact` is the same of two.
+    """
 
     words: str
     key: Callable[[Member], Any]  # Any: values of one preference compare with each other
     fact: Callable[[Member], str]
+    exact: Callable[[Member, int], str] | None = None
 
 
 def choose(members: Sequence[Member], rules: Rules, *, why: str = "") -> Choice:
@@ -97,7 +105,12 @@ def _reason(said: Sequence[str]) -> str:
 
 def _sentence(ranking: _Ranking, best: Member, others: Sequence[Member]) -> str:
     mine = ranking.fact(best)
-    next_best = ranking.fact(min(others, key=lambda one: (ranking.key(one), one.path)))
+    second = min(others, key=lambda one: (ranking.key(one), one.path))
+    next_best = ranking.fact(second)
+    digits = 0
+    while ranking.exact is not None and mine == next_best and digits < _MOST_DIGITS:
+        digits += 3
+        mine, next_best = ranking.exact(best, digits), ranking.exact(second, digits)
     facts = f" ({mine} against {next_best})" if mine and next_best else f" ({mine})" if mine else ""
     return ranking.words + facts
 
@@ -128,14 +141,16 @@ def _stem(one: Member) -> bytes:
     return os.path.splitext(os.path.basename(one.path))[0]
 
 
-def _time(one: Member) -> str:
+def _time(one: Member, digits: int = 0) -> str:
+    """A file's time, UTC, with some digits of the fraction of its second."""
     if one.mtime_ns < 0:
         return "unknown"
+    seconds, fraction = divmod(one.mtime_ns, 10**9)
     try:
-        moment = datetime.fromtimestamp(one.mtime_ns / 1e9, UTC)
+        moment = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return str(one.mtime_ns)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+    return f"{moment:%Y-%m-%d %H:%M:%S}" + (f".{fraction:09}"[: digits + 1] if digits else "")
 
 
 def _size(one: Member) -> str:
@@ -165,9 +180,12 @@ _RANKINGS = {
         lambda one: f"{_facts_known(one)} facts",
     ),
     "oldest": _Ranking(
-        "the oldest file", lambda one: one.mtime_ns if one.mtime_ns >= 0 else 1 << 63, _time
+        "the oldest file",
+        lambda one: one.mtime_ns if one.mtime_ns >= 0 else 1 << 63,
+        _time,
+        _time,
     ),
-    "newest": _Ranking("the newest file", lambda one: -one.mtime_ns, _time),
+    "newest": _Ranking("the newest file", lambda one: -one.mtime_ns, _time, _time),
     "largest": _Ranking("the largest file", lambda one: -one.size_bytes, _size),
     "smallest": _Ranking("the smallest file", lambda one: one.size_bytes, _size),
     "name": _Ranking(

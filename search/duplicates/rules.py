@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from library.errors import RuleError
+from library.errors import RuleError, quoted
 
 #: What `prefer` knows besides paths.
 WORDS = (
@@ -128,13 +128,13 @@ def _term(text: str, term: str, place: int) -> Term:
     if term not in WORDS:
         near = difflib.get_close_matches(term, WORDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(WORDS)} and path:DIR"
-        raise _wrong(text, place, f"{term!r} is no preference; {hint}")
+        raise _wrong(text, place, f"{quoted(term)} is no preference; {hint}")
     return Term(term)
 
 
 def _never(text: str, term: str, place: int) -> bytes:
     if not term.startswith(PATH):
-        raise _wrong(text, place, f"{term!r} is no place; write path:DIR")
+        raise _wrong(text, place, f"{quoted(term)} is no place; write path:DIR")
     return _path(text, term, place)
 
 

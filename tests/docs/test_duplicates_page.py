@@ -62,7 +62,7 @@ def run(home: Path, command: str) -> str:
     result = CliRunner().invoke(cli, [*words, "--library", str(home / "library")])
     assert result.exit_code == 0, (result.output, result.exception)
     printed = result.stdout + result.stderr
-    printed = re.sub(rf"(?<=\w){re.escape(str(home))}/", "/…/", printed).replace(f"{home}/", "")
+    printed = re.sub(rf"(?<=[\w…]){re.escape(str(home))}/", "/…/", printed).replace(f"{home}/", "")
     return re.sub(r"[ \t]+$", "", printed, flags=re.MULTILINE).strip("\n") + "\n"
 
 

@@ -13,6 +13,7 @@ from duplicate_world import state_of
 from PIL import Image
 
 from pictor import open_library
+from pictor.cli.progress import Reporter
 
 
 @pytest.fixture
@@ -71,8 +72,27 @@ def test_what_names_no_verb_is_find(run: Any, home: Path, photos: Path) -> None:
         ("duplicates", "--offline", "--library", home, "find"),
     ):
         assert run(*words).stdout.count("\n") == 3, words
-    nothing = run("duplicates", "--library", home, photos / "copies" / "none")
+    (photos / "empty").mkdir()
+    nothing = run("duplicates", "--library", home, photos / "empty")
     assert nothing.stdout == "" and "no duplicates were found" in nothing.stderr
+
+
+def test_a_place_that_nothing_knows_is_an_error(run: Any, home: Path, photos: Path) -> None:
+    where = ("--library", home)
+    for words in (("/nope",), ("--against", "/nope"), (photos, "frob"), ("plan", "-o", "p", "/x")):
+        wrong = run("duplicates", *words, *where)
+        assert wrong.exit_code == 1 and "is neither on this disk nor" in wrong.stderr, words
+    for words in (("aply", "plan.jsonl"), ("undoo",), ("aply", "plan.jsonl", "--yes")):
+        slip = run("duplicates", *words, *where)
+        assert slip.exit_code == 2 and "did you mean" in slip.stderr, words
+    long = run("duplicates", "/" + "n" * 3000, *where)
+    assert long.exit_code == 1 and len(long.stderr) < 400
+    # What the library knows is no mistake, though it is not there now.
+    photos.rename(photos.with_name("unmounted"))
+    for known in (photos, photos / "copies", photos / "one.png", photos.parent):
+        assert run("duplicates", "--no-compare", known, *where).exit_code == 0
+    for unknown in (photos / "copie", photos / "one.pn", photos / "two"):
+        assert run("duplicates", "--no-compare", unknown, *where).exit_code == 1
 
 
 def test_a_pipe_has_a_line_a_file_and_explains(run: Any, home: Path) -> None:
@@ -129,6 +149,64 @@ def test_apply_as_json_and_as_hardlinks(run: Any, home: Path, photos: Path, tmp_
     assert both.exit_code == 2
 
 
+def test_hard_links_are_not_counted_as_what_could_go(
+    run: Any, home: Path, photos: Path, tmp_path: Path
+) -> None:
+    where = ("--kind", "bytes", "--library", home)
+    assert "1 could go" in run("duplicates", *where).stderr
+    plan = tmp_path / "plan.jsonl"
+    run("duplicates", "plan", "-o", plan, *where)
+    run("duplicates", "apply", plan, "--yes", "--hardlink", "--library", home)
+    found = run("duplicates", *where)
+    assert "0 could go: 0 B; 1 hard link of files that are kept would free nothing" in found.stderr
+    assert [line.split("\t")[2] for line in found.stdout.splitlines()] == ["keep", "stay"]
+
+
+@pytest.mark.parametrize("verb", ["apply", "undo"])
+def test_a_run_that_is_stopped_says_so(
+    run: Any, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    where = ("--library", home)
+    plan = tmp_path / "plan.jsonl"
+    run("duplicates", "plan", "-o", plan, *where)
+    if verb == "undo":
+        run("duplicates", "apply", plan, "--yes", *where)
+    asked = iter([False, True, True])
+    monkeypatch.setattr(Reporter, "should_stop", lambda _: next(asked))
+    words = ("apply", plan, "--yes") if verb == "apply" else ("undo",)
+    stopped = run("duplicates", *words, *where)
+    done = "moved" if verb == "apply" else "put back"
+    assert stopped.exit_code == 130
+    assert f"stopped early: 1 file {done}, 1 not looked at; " in stopped.stderr
+    monkeypatch.undo()
+    assert "1 file put back" in run("duplicates", "undo", *where).stderr
+
+
+def test_a_rehearsal_says_where_files_would_go(
+    run: Any, home: Path, photos: Path, tmp_path: Path
+) -> None:
+    where = ("--library", home)
+    plan = tmp_path / "plan.jsonl"
+    run("duplicates", "plan", "-o", plan, *where)
+    would = [
+        line.split("\t")[2]
+        for line in run("duplicates", "apply", plan, *where).output.splitlines()
+        if "\t" in line
+    ]
+    did = [
+        line.split("\t")[2]
+        for line in run("duplicates", "apply", plan, "--yes", *where).output.splitlines()
+        if "\t" in line
+    ]
+    assert len(would) == 2 and all(f"{home}/trash/…/" in one for one in would)
+    run_id = did[0].removeprefix(f"{home}/trash/").partition("/")[0]
+    assert [one.replace("…", run_id) for one in would] == did
+    # The name of the run is enough to take it back.
+    back = run("duplicates", "undo", run_id, *where)
+    assert back.exit_code == 0 and "2 files put back" in back.stderr
+    assert run("duplicates", "undo", "20200101T000000Z-0001", *where).exit_code == 1
+
+
 def test_decisions_stick_are_listed_and_taken_back(
     run: Any, home: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -181,6 +259,10 @@ def test_mistakes_are_one_sentence(run: Any, home: Path, photos: Path, tmp_path:
     assert same.exit_code == 1 and "one content" in same.stderr
     unknown = run("duplicates", "decide", one, photos / "none.png", "--related", *where)
     assert unknown.exit_code == 1 and "no file of this library" in unknown.stderr
+    short = run("duplicates", "decide", one, "abcdef1", "--related", *where)
+    assert short.exit_code == 1 and "first 8 digits or more of its hash" in short.stderr
+    long = run("duplicates", "decide", one, "x" * 3000, "--related", *where)
+    assert long.exit_code == 1 and len(long.stderr) < 450
     third = run("duplicates", "decide", one, two, "--keep", photos / "copies" / "one.jpg", *where)
     assert third.exit_code == 1 and "none of the two" in third.stderr
     gone = run("duplicates", "apply", tmp_path / "none", *where)
@@ -192,6 +274,15 @@ def test_html_is_written(run: Any, home: Path, tmp_path: Path) -> None:
     result = run("duplicates", "--html", page, "--library", home)
     assert result.exit_code == 0, result.output
     assert "one.png" in page.read_text("utf-8") and "1 group of 3 files" in result.stderr
+    assert f"written: {page}" in result.stderr and result.stdout.count("\n") == 3
+    (group,) = lines(run("duplicates", "--html", page, "--json", "--library", home))
+    assert len(group["members"]) == 3
+    explained = run("duplicates", "--html", page, "--explain", "--library", home)
+    assert "\twhy\t" in explained.stdout
+    photo = tmp_path / "photo.html"
+    photo.write_bytes(b"no page")
+    refused = run("duplicates", "--html", photo, "--library", home)
+    assert refused.exit_code == 1 and refused.stdout == "" and photo.read_bytes() == b"no page"
 
 
 def test_review_needs_a_terminal(run: Any, home: Path) -> None:

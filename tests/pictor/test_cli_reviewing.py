@@ -221,6 +221,15 @@ def test_undo_restores_what_was_decided_before(alike, groups, start):
     assert review.press("q").end() == [0, 0, 3, 1]
 
 
+def test_it_is_said_that_copies_stay_duplicates(alike, groups, start):
+    names = (b"photo.png", b"small.jpg", "照片 副本.png".encode())
+    copies = alike.group(Kind.NEAR, *names, number=5)
+    shown = start([groups[2], copies, groups[0]])
+    assert "1 group is of files with the same bytes; nothing to decide" in shown.text
+    shown.press("n").wait("2 of 2").press("n").end()
+    assert shown.text.count("no duplicates, but files with the same bytes stay duplicates") == 1
+
+
 def test_ctrl_c_loses_nothing_and_leaves_the_terminal_as_it_was(alike, groups, start):
     review = start(groups).press("n").wait("2 of 3").wait(_PROMPT, times=2)
     assert review.modes_now() != review.modes

@@ -152,6 +152,15 @@ def test_unreadable_file_has_its_reason(alike, target):
     assert data["shots"][group.keep.content]["src"]
 
 
+def test_it_is_said_that_no_duplicates_does_not_cover_copies(alike, target):
+    copies = (b"photo.png", b"small.jpg", "照片 副本.png".encode())
+    with_copies = alike.group(Kind.NEAR, *copies, number=0)
+    without = alike.group(Kind.NEAR, *copies[:2], number=1)
+    data = write(alike, [with_copies, without], target)
+    assert "same bytes stay duplicates" in data["group-0"]["copiesStay"]
+    assert data["group-1"]["copiesStay"] == ""
+
+
 def test_copy_stands_in_for_a_file_that_is_gone(alike, target):
     group = alike.group(Kind.BYTES, b"photo.png", "照片 副本.png".encode())
     gone = replace(group.keep, path=b"/no/such.png")

@@ -93,6 +93,21 @@ def test_settings_are_terms_without_quotes() -> None:
             {"mtime_ns": 1_500_000_000_000_000_000},
             "the oldest file (2017-07-14 02:40:00 against 2020-09-13 12:26:40)",
         ),
+        (
+            "oldest",
+            {"mtime_ns": 1_599_999_999_999_999_999},
+            "the oldest file (2020-09-13 12:26:39 against 2020-09-13 12:26:40)",
+        ),
+        (
+            "newest",
+            {"mtime_ns": 1_600_000_000_250_000_000},
+            "the newest file (2020-09-13 12:26:40.250 against 2020-09-13 12:26:40.000)",
+        ),
+        (
+            "newest",
+            {"mtime_ns": 1_600_000_000_000_000_070},
+            "(2020-09-13 12:26:40.000000070 against 2020-09-13 12:26:40.000000000)",
+        ),
         ("newest", {"mtime_ns": 1_700_000_000_000_000_000}, "the newest file"),
         ("largest", {"size_bytes": 1001}, "the largest file (1 001 bytes against 1 000 bytes)"),
         ("smallest", {"size_bytes": 999}, "the smallest file"),
@@ -152,3 +167,9 @@ def test_what_cannot_be_reached_or_stays_anyhow() -> None:
     assert is_protected(held, rules) and not is_protected(member("/zz/9.jpg"), rules)
     zipped = member("/z.zip!/9.jpg", root_kind="archive")
     assert choose([zipped, near], Rules()).keep is zipped
+
+
+def test_what_a_rule_gets_wrong_is_repeated_in_short() -> None:
+    with pytest.raises(RuleError) as caught:
+        parse_rules("prefer: " + "x" * 5000)
+    assert len(str(caught.value)) < 500
