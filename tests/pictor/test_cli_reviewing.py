@@ -42,7 +42,7 @@ try:
     with Library.open(library) as opened:
         print("DONE", *review(opened, groups, **options), "END")
 except KeyboardInterrupt:
-    print("INTERRUPTED")
+    sys.exit(130)
 """
 _CODES = re.compile(r"\x1b\[[0-9;]*m")
 _PROMPT = "q quit · ? help"
@@ -91,8 +91,9 @@ class Reviewing:
         return [int(number) for number in last.split()[:-1]]
 
     def interrupt(self) -> None:
-        self.press("\x03").wait("INTERRUPTED")
-        assert self._process.wait(_WAIT_S) == 0
+        """Ctrl-C. What is printed after it may be lost: the terminal drops what waits in it."""
+        self.press("\x03")
+        assert self._process.wait(_WAIT_S) == 130
 
     def modes_now(self) -> list[object]:
         return termios.tcgetattr(self._inner)
