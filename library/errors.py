@@ -28,6 +28,8 @@ attributes, so that edges need not parse messages.
 
 from __future__ import annotations
 
+import re
+
 from library.records import Reason
 
 #: Characters of what somebody gave that a message repeats.
@@ -38,8 +40,20 @@ def quoted(text: str, most: int = _MOST_QUOTED) -> str:
     """A text in quotes, for a message; the middle of a long one is left out."""
     text = text.encode("utf-8", "backslashreplace").decode()
     if len(text) > most:
-        text = f"{text[: most // 2]}…{text[len(text) - most // 2 :]}"
+        text = _without_middle(text, most)
     return repr(text)
+
+
+def shortened(message: str, most: int = _MOST_QUOTED) -> str:
+    """A message of others that repeats what was given: long runs without a blank lose their middle.
+
+    Those of pictor say `quoted` where they repeat a text.
+    """
+    return re.sub(rf"\S{{{most + 1},}}", lambda run: _without_middle(run[0], most), message)
+
+
+def _without_middle(text: str, most: int) -> str:
+    return f"{text[: most // 2]}…{text[len(text) - most // 2 :]}"
 
 
 class PictorError(Exception):

@@ -28,10 +28,21 @@ from library.catalog.files import now
 from library.catalog.rows import SpaceRow
 from library.catalog.schema import META, SCHEMA_REVISION
 from library.config import SETTINGS_FILE, Settings, load_settings
-from library.errors import LibraryCorrupt, LibraryError, LibraryNotFound, LibraryTooNew, QueryError
+from library.errors import (
+    LibraryCorrupt,
+    LibraryError,
+    LibraryNotFound,
+    LibraryTooNew,
+    QueryError,
+    quoted,
+    shortened,
+)
 from library.lock import write_lock
 
 CATALOG_FILE = "catalog.sqlite"
+_LOCK_FILE = "write.lock"
+#: What may lie where a library is made: its settings, what an older one left, a new disk's own.
+_OWN_NAMES = frozenset({SETTINGS_FILE, "cache", "lost+found"})
 #: Revisions a release can upgrade from; anything else was written by a newer one.
 OLDER_REVISIONS = ("0001", "0002", "0003", "0004")
 
@@ -91,9 +102,14 @@ class Library:
 
     @classmethod
     def create(cls, path: Path, settings: Settings | None = None) -> Library:
-        """The library in folder `path`, made if it is not there; a kill leaves all or nothing."""
+        """The library in folder `path`, made if it is not there; a kill leaves all or nothing.
+
+        Raises:
+            LibraryError: the folder cannot be made, or holds files of others and no library.
+        """
         path = Path(os.path.abspath(path))
         settings = settings or settings_of(path)
+        _refuse_among_others(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -179,8 +195,8 @@ class Library:
         if not named:
             have = ", ".join(row.encoder for row in rows)
             raise QueryError(
-                f"the library {str(self.path)!r} has no space of encoder {encoder!r}, only of "
-                f"{have}; fill one with: pictor index --encoder {encoder}"
+                f"the library {str(self.path)!r} has no space of encoder {quoted(encoder)}, "
+                f"only of {have}; fill one with: pictor index --encoder {shortened(encoder)}"
             )
         return max(named, key=lambda row: row.id)
 
@@ -238,6 +254,24 @@ class Library:
                 connection.execute(
                     insert(META), [{"key": key, "value": value} for key, value in facts.items()]
                 )
+
+
+def _refuse_among_others(path: Path) -> None:
+    """Raise if a new library would come to lie among files that are not of a library.
+
+    A folder with a lock is one: what it belongs to may lie in another database. Hidden files and
+    what a fresh file system holds (lost+found) are nobody's.
+    """
+    try:
+        names = set(os.listdir(path))
+    except OSError:  # it is not there, or making it will say what is wrong
+        return
+    foreign = sorted(n for n in names - _OWN_NAMES if not n.startswith((".", CATALOG_FILE)))
+    if foreign and not names & {CATALOG_FILE, _LOCK_FILE}:
+        raise LibraryError(
+            f"no library is made in {str(path)!r}, which holds other files, such as "
+            f"{quoted(foreign[0])}; name a new or empty folder with --library"
+        )
 
 
 def _can_be_read_frozen(path: Path) -> bool:

@@ -323,6 +323,7 @@ class Hit:
         probability: that the query explains it better than everyday captions do; None likewise.
         why: one match a part of the query, and one for words that were found.
         folded: paths of near-identical hits that this one stands for.
+        by_words: its level is due to what is written about it, and is above that of `probability`.
     """
 
     rank: int
@@ -341,3 +342,12 @@ class Hit:
     probability: float | None = None
     why: tuple[Match, ...] = ()
     folded: tuple[bytes, ...] = ()
+    by_words: bool = False
+
+    @property
+    def found_by(self) -> str:
+        """ "by name" or "by words" where what is written about it found it too; else ""."""
+        written = [match for match in self.why if match.how == "words"]
+        if not written:
+            return ""
+        return "by name" if any(match.is_exact for match in written) else "by words"

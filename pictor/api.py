@@ -138,9 +138,9 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         options: SearchOptions | None = None,
     ) -> Ranking:
         """As `search`, with the plan: how the query was understood and answered."""
-        from search.query import combined, parse
+        from search.query import combined
 
-        asked = [parse(query) if isinstance(query, str) else query for query in queries]
+        asked = [_as_query(query) for query in queries]
         return self._rank(combined(asked), _wished(options, top, encoder))
 
     def similar(
@@ -255,6 +255,18 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
                     raise
                 self._library = Library.create(self.path, self._settings)
         return self._library
+
+
+def _as_query(query: object) -> Query:
+    """The query that a text or a record is."""
+    from search.query import Query, parse
+
+    if isinstance(query, str):
+        return parse(query)
+    if isinstance(query, Query):
+        return query
+    kind = type(query).__name__
+    raise QueryError(f"a query is a text, or made with pictor.query, not of type {kind}")
 
 
 def _wished(options: SearchOptions | None, top: int | None, encoder: str | None) -> SearchOptions:

@@ -23,13 +23,17 @@ from pictor.originals import Originals, link_of
 EDGE_PX = 320
 
 _DOCTYPE = "<!doctype html>"
+_NO_HITS = "no hits: nothing in the library fits well enough to be shown"
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 
 
 @dataclass(frozen=True)
 class Section:
-    """One heading and its hits, in the order they are shown. `note` is a line below the heading."""
+    """One heading and its hits, in the order they are shown.
+
+    `note` is a line below the heading; without hits it says why there are none.
+    """
 
     title: str
     hits: Sequence[Hit]
@@ -142,8 +146,10 @@ def _links(sections: Sequence[Section]) -> str:
 
 def _section(number: int, section: Section, originals: Originals) -> str:
     cards = "".join(_card(hit, originals) for hit in section.hits)
-    hits = f'<ol class="grid">{cards}</ol>' if cards else '<p class="none">no hits</p>'
-    note = f'<p class="note">{_text(section.note)}</p>' if section.note else ""
+    hits = f'<ol class="grid">{cards}</ol>'
+    note = f'<p class="note">{_text(section.note)}</p>' if section.note and cards else ""
+    if not cards:
+        hits = f'<p class="none">{_text(section.note or _NO_HITS)}</p>'
     title = _text(section.title)
     heading = f'<h2 dir="auto"{_language(title)}>{title}</h2>'
     return f'<section id="q{number}">{heading}{note}{hits}</section>'
@@ -159,7 +165,7 @@ def _card(hit: Hit, originals: Originals) -> str:
     link = file_link(hit)
     start, end = (f'<a class="shot" href="{escape(link)}">', "</a>") if link else _NO_LINK
     return (
-        f'<li>{start}{_picture(hit, originals)}<span class="score">{hit.score:.3f}</span>'
+        f"<li>{start}{_picture(hit, originals)}{_sureness(hit)}"
         f"{time}{state}{end}"
         f'<p class="name"><b>{hit.rank}</b><bdi{_language(name)}>{escape(name)}</bdi></p>'
         f'<p class="facts">{escape(line)}</p><p class="folder"><bdi>{escape(folder)}</bdi></p>'
@@ -168,6 +174,12 @@ def _card(hit: Hit, originals: Originals) -> str:
 
 
 _NO_LINK = ('<span class="shot">', "</span>")
+
+
+def _sureness(hit: Hit) -> str:
+    """The score, the level, and what is written if that found it: the order follows all of it."""
+    facts = [f"{hit.score:.3f}", hit.level or "", hit.found_by]
+    return f'<span class="score">{escape(" · ".join(fact for fact in facts if fact))}</span>'
 
 
 def _picture(hit: Hit, originals: Originals) -> str:

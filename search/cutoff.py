@@ -32,13 +32,17 @@ _LEAST = {"any": 0, "possible": 1, "likely": 2}
 
 
 class Candidate(NamedTuple):
-    """One item of the ranking that is to be shown if nothing else is against it."""
+    """One item of the ranking that is to be shown if nothing else is against it.
+
+    `by_words`: its level is that of what is written about it; its vector says less.
+    """
 
     item: int
     score: float
     asked: int
     probability: float | None = None
     level: Level | None = None
+    by_words: bool = False
 
 
 def sure_enough(
@@ -74,6 +78,7 @@ def _judged(
 ) -> list[Candidate]:
     probability: FloatVector = np.zeros(len(run.ids), np.float32)
     levels: list[Level | None] = [None] * len(run.ids)
+    is_raised = [False] * len(run.ids)
     for at in sorted(set(run.asked.tolist())):
         judge = judges[at]
         if judge is None:
@@ -83,10 +88,11 @@ def _judged(
         probability[rows] = judgement.probability
         for row, level in zip(rows.tolist(), judgement.level, strict=True):
             levels[row] = _with_words(level, found, int(run.ids[row]))
+            is_raised[row] = levels[row] != level
     columns = (run.ids.tolist(), run.scores.tolist(), run.asked.tolist(), probability.tolist())
     return [
-        Candidate(item, score, at, None if level is None else chance, level)
-        for item, score, at, chance, level in zip(*columns, levels, strict=True)
+        Candidate(item, score, at, None if level is None else chance, level, raised)
+        for item, score, at, chance, level, raised in zip(*columns, levels, is_raised, strict=True)
     ]
 
 

@@ -33,6 +33,7 @@ class Asked:
         negative: (m, d) unit rows, one a negative part.
         towards: (1, d) unit row that items are ranked by: the query, leaning away from negative
             words; (0, d) without a query.
+        is_known: the encoder knows something of what is looked for; else only names can be found.
     """
 
     space: SpaceRow
@@ -40,6 +41,7 @@ class Asked:
     positive: FloatMatrix
     negative: FloatMatrix
     towards: FloatMatrix
+    is_known: bool
 
 
 class QueryEncoder:
@@ -62,9 +64,15 @@ class QueryEncoder:
         """
         positive = self._rows(query.positive, space, pictures)
         negative = self._rows(query.negative, space, pictures)
+        known = [self._is_known(part, space) for part in query.positive]
         weights = np.array([part.weight for part in query.positive], np.float32)
+        if any(known):
+            weights *= np.array(known)  # a text of unknown words only has a vector of no meaning
         mean = _mean(positive, weights)
-        return Asked(space, mean, positive, negative, mean)
+        return Asked(space, mean, positive, negative, mean, any(known) or not known)
+
+    def _is_known(self, part: Part, space: SpaceRow) -> bool:
+        return not isinstance(part, WordsPart) or self._text(space).knows(part.words)
 
     def _rows(self, parts: Sequence[Part], space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         rows = [np.empty((0, space.dimension), np.float32)]

@@ -127,6 +127,8 @@ class Engine:
             return NOTHING_WRITTEN, _unranked(selector, trace)
         rankings = [
             neighbours(self._index(one.space), one.towards, selector, at, trace)
+            if one.is_known
+            else iter(())
             for at, one in enumerate(asked)
         ]
         found, runs = ranked(self._library, asked, rankings, query.words, selector, trace)
@@ -187,6 +189,8 @@ class Engine:
             items=len(first.index) if first else 0,
             lacks_levels=lacks_levels,
             least=options.least,
+            offset=options.offset,
+            is_known=any(one.is_known for one in asked),
             method=trace.method,
             passing=trace.passing,
             candidates=trace.candidates,

@@ -17,6 +17,7 @@ from typing import Any
 
 from library.catalog import filters
 from library.catalog.filters import Filter
+from library.errors import quoted
 
 #: Where `near:` names no radius.
 DEFAULT_RADIUS_KM = 10.0
@@ -71,12 +72,12 @@ def _date(text: str) -> str:
     """A year, month or day as ISO 8601."""
     match = _DATE.fullmatch(text)
     if match is None:
-        raise ValueError(f"takes a date such as 2023, 2023-05 or 2023-05-12, not {text!r}")
+        raise ValueError(f"takes a date such as 2023, 2023-05 or 2023-05-12, not {quoted(text)}")
     year, month, day = (int(part) if part else None for part in match.groups())
     if not year or not 1 <= (month or 1) <= 12:
-        raise ValueError(f"takes a date, and there is no {text!r} in the calendar")
+        raise ValueError(f"takes a date, and there is no {quoted(text)} in the calendar")
     if day is not None and not 1 <= day <= calendar.monthrange(year, month or 1)[1]:
-        raise ValueError(f"takes a date, and there is no {text!r} in the calendar")
+        raise ValueError(f"takes a date, and there is no {quoted(text)} in the calendar")
     return "-".join([f"{year:04}", *(f"{part:02}" for part in (month, day) if part is not None)])
 
 
@@ -84,7 +85,7 @@ def _taken(text: str) -> Filter:
     first, dots, last = text.partition("..")
     begin, end = _date(first), _date(last if dots else first)
     if end[: len(begin)] < begin[: len(end)]:
-        raise ValueError(f"takes two dates in order, and {last!r} is before {first!r}")
+        raise ValueError(f"takes two dates in order, and {quoted(last)} is before {quoted(first)}")
     return filters.Taken(begin, end)
 
 
@@ -108,7 +109,9 @@ def _root(text: str) -> Filter:
 def _near(text: str) -> Filter:
     parts = [part.strip() for part in re.split("[,，]", text)]
     if len(parts) not in (2, 3):
-        raise ValueError(f"takes latitude,longitude,radius such as 48.2,16.4,10km, not {text!r}")
+        raise ValueError(
+            f"takes latitude,longitude,radius such as 48.2,16.4,10km, not {quoted(text)}"
+        )
     latitude, longitude = _number(parts[0]), _number(parts[1])
     if abs(latitude) > 90 or abs(longitude) > 180:
         raise ValueError(f"takes degrees up to 90 and 180, not {parts[0]},{parts[1]}")
@@ -122,7 +125,9 @@ def _radius(text: str) -> float:
         raise ValueError("takes a radius such as 10km or 500m after the second comma")
     radius_km = _number(match[1]) / (1000 if match[2] == "m" else 1)
     if not 0 < radius_km <= _MAX_RADIUS_KM:
-        raise ValueError(f"takes a radius above 0 and up to {_MAX_RADIUS_KM:.0f} km, not {text!r}")
+        raise ValueError(
+            f"takes a radius above 0 and up to {_MAX_RADIUS_KM:.0f} km, not {quoted(text)}"
+        )
     return radius_km
 
 
@@ -133,16 +138,16 @@ def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"takes a number, not {text!r}") from None
+        raise ValueError(f"takes a number, not {quoted(text)}") from None
     if not math.isfinite(value) or "_" in text:
-        raise ValueError(f"takes a number, not {text!r}")
+        raise ValueError(f"takes a number, not {quoted(text)}")
     return value + 0.0  # -0.0 is 0.0
 
 
 def _megapixels(text: str) -> Filter:
     value = _number(text)
     if not 0 < value <= 1e6:
-        raise ValueError(f"takes millions of pixels, above 0, not {text!r}")
+        raise ValueError(f"takes millions of pixels, above 0, not {quoted(text)}")
     return filters.MinMegapixels(value)
 
 
@@ -151,13 +156,13 @@ def _rating(text: str) -> Filter:
     least = _stars(low) if low or not dots else 0
     most = least if not dots else _stars(high) if high else 5
     if least > most:
-        raise ValueError(f"takes the lower rating first, not {text!r}")
+        raise ValueError(f"takes the lower rating first, not {quoted(text)}")
     return filters.Rated(least, most)
 
 
 def _stars(text: str) -> int:
     if text not in ("0", "1", "2", "3", "4", "5"):
-        raise ValueError(f"takes stars from 0 to 5, or a range such as 4..5, not {text!r}")
+        raise ValueError(f"takes stars from 0 to 5, or a range such as 4..5, not {quoted(text)}")
     return int(text)
 
 
@@ -172,7 +177,9 @@ def _choice(record: Any, choices: tuple[str, ...]) -> Callable[[str], Filter]:
     def read_choice(text: str) -> Filter:
         word = text.lower()
         if word not in choices:
-            raise ValueError(f"takes {', '.join(choices[:-1])} or {choices[-1]}, not {text!r}")
+            raise ValueError(
+                f"takes {', '.join(choices[:-1])} or {choices[-1]}, not {quoted(text)}"
+            )
         found: Filter = record(word)
         return found
 

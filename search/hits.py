@@ -90,6 +90,7 @@ def _hit(rank: int, entry: Entry, asked: Sequence[Asked], why: tuple[Match, ...]
         state=places[0].state,
         level=candidate.level,
         probability=candidate.probability,
+        by_words=candidate.by_words,
         why=why,
         folded=tuple(other.places[0].full_path for other in entry.folded),
     )

@@ -11,6 +11,8 @@ Minimum = Literal["likely", "possible", "any"]
 Order = Literal["best", "newest", "oldest"]
 MINIMA: tuple[str, ...] = get_args(Minimum)
 ORDERS: tuple[str, ...] = get_args(Order)
+#: More hits than any library has items; beyond, numbers no longer fit what counts them.
+MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,11 @@ class SearchOptions:
     without_itself: bool = False
 
     def __post_init__(self) -> None:
-        if self.top is not None and self.top < 1:
-            raise QueryError(f"the number of hits must be at least 1, not {self.top}")
-        if self.offset < 0:
-            raise QueryError(f"the number of hits to leave out must be at least 0: {self.offset}")
+        if self.top is not None and not _is_count(self.top, least=1):
+            raise QueryError(f"the number of hits must be 1 to {MOST:,}, not {self.top!r:.40}")
+        if not _is_count(self.offset, least=0):
+            said = f"{self.offset!r:.40}"
+            raise QueryError(f"the number of hits to leave out must be 0 to {MOST:,}, not {said}")
         if not 0 <= self.diversity <= 1:
             raise QueryError(f"the diversity must be from 0 to 1, not {self.diversity!r}")
         if self.minimum is not None and self.minimum not in MINIMA:
@@ -61,6 +64,10 @@ class SearchOptions:
         if self.minimum is not None:
             return self.minimum
         return "possible" if self.order == "best" else "likely"
+
+
+def _is_count(value: object, *, least: int) -> bool:
+    return isinstance(value, int) and least <= value <= MOST
 
 
 def _listed(names: tuple[str, ...]) -> str:

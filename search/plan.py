@@ -54,7 +54,8 @@ class Plan:
         indexes: the type of each one's index.
         items: vectors of the first space.
         lacks_levels: the query could have been judged, but the library has no levels yet.
-        least: the least level that was shown.
+        least: the least level that was shown; offset: hits that were left out at the beginning.
+        is_known: an encoder knows some word of the query; else only names were looked up.
     """
 
     query: str
@@ -63,6 +64,8 @@ class Plan:
     items: int
     lacks_levels: bool
     least: str
+    offset: int
+    is_known: bool
     method: str
     passing: int | None
     candidates: int

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from library.catalog.rows import SpaceRow
-from library.errors import QueryError
+from library.errors import QueryError, quoted, shortened
 
 CHINESE, ENGLISH = "zh", "en"
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
@@ -76,7 +76,7 @@ def _named(spaces: Sequence[SpaceRow], encoder: str) -> SpaceRow:
     if not named:
         have = ", ".join(row.encoder for row in spaces)
         raise QueryError(
-            f"the library has no space of encoder {encoder!r}, only of {have}; "
-            f"fill one with: pictor index --encoder {encoder}"
+            f"the library has no space of encoder {quoted(encoder)}, only of {have}; "
+            f"fill one with: pictor index --encoder {shortened(encoder)}"
         )
     return max(named, key=lambda row: row.id)

@@ -1,4 +1,4 @@
-"""Which files of a root are wanted: hidden and system names, and include and exclude globs.
+"""Which files of a root are wanted: hidden and system names, sidecars, include and exclude globs.
 
 It knows names only, never the disk. A folder's path is given with a final b"/", which lets one
 expression a list of globs answer for files, for folders, and for all that is in a matching folder.
@@ -36,6 +36,8 @@ SYSTEM_NAMES = frozenset(
     }
 )
 
+#: XMP sidecars hold what programs, pictor among them, note of a photo beside it, never a picture.
+SIDECAR_ENDING = b".xmp"
 
 #: A folder with these is a library of ours; what stands in `LIBRARY_NAMES` there belongs to it.
 LIBRARY_MARKS = frozenset({b"catalog.sqlite", b"write.lock"})
@@ -55,6 +57,11 @@ def is_hidden(name: bytes) -> bool:
     if name.startswith(b"."):
         return name not in (b".", b"..")
     return name.lower() in SYSTEM_NAMES
+
+
+def is_sidecar(path: bytes) -> bool:
+    """Whether a path is that of a sidecar; a folder's path ends in b"/" and is none."""
+    return path[-4:].lower() == SIDECAR_ENDING
 
 
 class Selector:
@@ -85,6 +92,8 @@ class Selector:
 
     def wants(self, path: bytes) -> bool:
         """Whether a whole path, each of its folders included, is wanted."""
+        if is_sidecar(path):
+            return False
         if self.hides and any(is_hidden(part) for part in path.split(b"/")):
             return False
         return not self.has_globs or self.matches(path)

@@ -22,7 +22,13 @@ from indexer.sources.base import (
     quoted,
     why,
 )
-from indexer.sources.choosing import LIBRARY_MARKS, LIBRARY_NAMES, SYSTEM_NAMES, Selector
+from indexer.sources.choosing import (
+    LIBRARY_MARKS,
+    LIBRARY_NAMES,
+    SYSTEM_NAMES,
+    Selector,
+    is_sidecar,
+)
 from indexer.sources.descriptors import LONGEST_PATH, FarEntry, far_entries, identity
 from indexer.sources.pairing import pair_raws, sidecar_detail
 from library.errors import SourceError
@@ -161,6 +167,8 @@ class _Walk:
                 continue
             if self._is_folder(entry) if follow else entry.is_dir(follow_symlinks=False):
                 name += b"/"
+            elif is_sidecar(name):
+                continue
             if globs is None or globs.matches(prefix + name):
                 entries[name] = entry
         if entries.keys() >= LIBRARY_MARKS:  # a library of ours: what it holds is no collection

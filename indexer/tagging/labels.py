@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from library.config import presets_dir
-from library.errors import LabelError
+from library.errors import LabelError, quoted
 from library.records import JsonObject
 
 PLACEHOLDER = "{label}"
@@ -69,7 +69,7 @@ class LabelSet:
         """
         if not self.name or not _is_clean(self.name):
             raise LabelError(
-                f"a set of labels cannot be called {self.name!r}; give it another name"
+                f"a set of labels cannot be called {quoted(self.name)}; give it another name"
             )
         if not 0 < len(self.labels) <= MAX_LABELS:
             count = len(self.labels)
@@ -84,13 +84,13 @@ class LabelSet:
                 near = difflib.get_close_matches(label.parent, self._places, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise LabelError(
-                    f"in the set {self.name!r} {label.label!r} is under {label.parent!r}, "
+                    f"in the set {self.name!r} {label.label!r} is under {quoted(label.parent)}, "
                     f"which is no label of it{hint}"
                 )
             self.lineage(label.label)
         check_templates(self.templates)
         if self.minimum is not None and not 0 <= self.minimum <= 1:
-            raise LabelError(f"the least score is from 0 to 1, not {self.minimum!r}")
+            raise LabelError(f"the least score is from 0 to 1, not {_shown(self.minimum)}")
 
     def lineage(self, label: str) -> tuple[str, ...]:
         """A label and all above it, the uppermost last.
@@ -132,9 +132,11 @@ def read_labels(source: str) -> LabelSet:
     if source in presets():
         return _from_toml(presets_dir() / "labels" / f"{source}.toml")
     path = Path(source).expanduser()
-    if not path.is_file():
+    if not _is_file(path):
         known = ", ".join(presets())
-        raise LabelError(f"{source!r} is neither a file of labels nor one of the presets {known}")
+        raise LabelError(
+            f"{quoted(source)} is neither a file of labels nor one of the presets {known}"
+        )
     return _from_toml(path) if path.suffix.lower() == ".toml" else _from_text(path)
 
 
@@ -182,7 +184,7 @@ def check_templates(templates: Iterable[str]) -> None:
     """
     for template in templates:
         if PLACEHOLDER not in template and "{}" not in template:
-            raise LabelError(f"the template {template!r} has no {PLACEHOLDER}")
+            raise LabelError(f"the template {quoted(template)} has no {PLACEHOLDER}")
 
 
 def _from_text(path: Path) -> LabelSet:
@@ -198,13 +200,13 @@ def _from_toml(path: Path) -> LabelSet:
     for key in data.keys() - _KEYS:
         near = difflib.get_close_matches(key, _KEYS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise LabelError(f"{str(path)!r} has the unknown key {key!r}{hint}")
+        raise LabelError(f"{str(path)!r} has the unknown key {quoted(key)}{hint}")
     entries = data.get("labels")
     if not isinstance(entries, list):
         raise LabelError(f"{str(path)!r} has no list `labels`")
     minimum, templates = data.get("min"), data.get("templates", [])
     if minimum is not None and (isinstance(minimum, bool) or not isinstance(minimum, int | float)):
-        raise LabelError(f"`min` of {str(path)!r} must be a number, not {minimum!r}")
+        raise LabelError(f"`min` of {str(path)!r} must be a number, not {_shown(minimum)}")
     if not isinstance(templates, list) or not all(isinstance(one, str) for one in templates):
         raise LabelError(f"`templates` of {str(path)!r} must be a list of texts")
     if not isinstance(data.get("multi_label", False), bool):
@@ -222,14 +224,14 @@ def _label(entry: object, path: Path) -> Label:
     if isinstance(entry, str):
         return Label(_checked(entry, str(path)), {language_of(entry): (entry.strip(),)})
     if not isinstance(entry, dict):
-        raise LabelError(f"a label of {str(path)!r} is {entry!r}, no text and no table")
+        raise LabelError(f"a label of {str(path)!r} is {_shown(entry)}, no text and no table")
     names = dict(_names(entry, path))
     if not names:
-        raise LabelError(f"a label of {str(path)!r} has no name: {entry!r}")
+        raise LabelError(f"a label of {str(path)!r} has no name: {_shown(entry)}")
     first = names.get("en") or next(iter(names.values()))
     label, parent = entry.get("label", first[0]), entry.get("parent", "")
     if not isinstance(label, str) or not isinstance(parent, str):
-        raise LabelError(f"`label` and `parent` of {entry!r} in {str(path)!r} must be texts")
+        raise LabelError(f"`label` and `parent` of {_shown(entry)} in {str(path)!r} must be texts")
     return Label(_checked(label, str(path)), names, parent)
 
 
@@ -240,10 +242,12 @@ def _names(entry: Mapping[str, object], path: Path) -> Iterator[tuple[str, tuple
         names = [value] if isinstance(value, str) else value
         if not _LANGUAGE.fullmatch(language):
             raise LabelError(
-                f"{language!r} in {str(path)!r} is no code of a language, such as 'en'"
+                f"{quoted(language)} in {str(path)!r} is no code of a language, such as 'en'"
             )
         if not isinstance(names, list) or not names:
-            raise LabelError(f"{language!r} in {str(path)!r} must be names, not {value!r}")
+            raise LabelError(
+                f"{quoted(language)} in {str(path)!r} must be names, not {_shown(value)}"
+            )
         yield language, tuple(_checked(name, str(path)) for name in names)
 
 
@@ -251,8 +255,13 @@ def _checked(name: object, where: str) -> str:
     """A name without blanks around it, unless it is none."""
     text = name.strip() if isinstance(name, str) else ""
     if not text or not _is_clean(text):
-        raise LabelError(f"{name!r} in {where!r} is no name of a label")
+        raise LabelError(f"{_shown(name)} in {quoted(where)} is no name of a label")
     return text
+
+
+def _shown(value: object) -> str:
+    """What somebody gave, for a message."""
+    return quoted(value) if isinstance(value, str) else quoted(repr(value))[1:-1]
 
 
 def _is_clean(text: str) -> bool:
@@ -260,6 +269,13 @@ def _is_clean(text: str) -> bool:
     if len(text) > MAX_NAME_CHARS or PATH_MARK in text:
         return False
     return not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # longer than any name
+        return False
 
 
 def _read(path: Path) -> str:

@@ -28,7 +28,7 @@ from library.catalog import spaces as catalog_spaces
 from library.catalog import tags as catalog_tags
 from library.catalog.rows import SpaceRow
 from library.catalog.tags import ItemBlock, TagSetRow
-from library.errors import LabelError
+from library.errors import LabelError, quoted
 from library.library import Library
 from library.records import FloatMatrix, IdArray
 
@@ -228,12 +228,23 @@ def _go_on(observer: Observer) -> None:
 def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:
     """The set with what the options say instead."""
     check_templates(options.templates)
+    _check_language(labels, options.language)
     name = options.name or labels.name
     if name.casefold() == catalog_tags.PERSON:
         raise LabelError(f"a set of labels cannot be called {name!r}: people's own tags are")
     minimum = labels.minimum if options.minimum is None else options.minimum
     templates = options.templates or labels.templates
     return replace(labels, name=name, minimum=minimum, templates=templates)
+
+
+def _check_language(labels: LabelSet, language: str | None) -> None:
+    """Raise unless some label has a name in the language that is asked for, if one is."""
+    known = sorted({code for label in labels.labels for code in label.names})
+    if language is not None and language not in known:
+        raise LabelError(
+            f"the set {quoted(labels.name)} has no names in the language {quoted(language)}, "
+            f"only in {', '.join(known)}"
+        )
 
 
 def _prepared(library: Library, labels: LabelSet, options: TagOptions) -> _Pass:

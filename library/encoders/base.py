@@ -99,3 +99,8 @@ class TextEncoder(Protocol):
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
         """(n, d) float32 vectors, rows unit-norm. Over-long texts are cut as the family does."""
         ...
+
+    def knows(self, text: str) -> bool:
+        """Whether there is a word or symbol in the text that is a token. Else its vector means
+        nothing: it is the same for all such texts."""
+        ...

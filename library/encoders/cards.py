@@ -17,7 +17,7 @@ import library
 from library.encoders.builtin_card import BUILTIN, read_builtin_card
 from library.encoders.families import FAMILIES
 from library.encoders.models.lockfile import is_hub_id
-from library.errors import ConfigError, ModelNotAvailable
+from library.errors import ConfigError, ModelNotAvailable, quoted
 from library.records import EncoderCard, ImageSpec, JsonObject, Scoring
 
 _LOCAL_STARTS = ("/", "./", "../", "~")
@@ -63,8 +63,8 @@ def find_card(name: str) -> EncoderCard:
     near = difflib.get_close_matches(name.lower(), [BUILTIN, *aliases], n=3, cutoff=0.4)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise ModelNotAvailable(
-        f"no encoder is called {name!r}; give a hub id such as 'google/siglip2-base-patch16-224', "
-        f"a folder, or 'builtin'{hint}"
+        f"no encoder is called {quoted(name)}; give a hub id such as "
+        f"'google/siglip2-base-patch16-224', a folder, or 'builtin'{hint}"
     )
 
 

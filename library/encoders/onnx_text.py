@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,6 +50,11 @@ class OnnxTextEncoder:
             raise TypeError("encode takes a sequence of texts, not one string")
         parts = [self._run(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
         return np.concatenate([np.empty((0, self._card.dimension), np.float32), *parts])
+
+    def knows(self, text: str) -> bool:
+        """Whether there is a word or symbol in the text that is a token."""
+        has_word = any(c.isalnum() or unicodedata.category(c).startswith("S") for c in text)
+        return has_word and self._tokenizer.knows(text)
 
     def _run(self, texts: Sequence[str]) -> FloatMatrix:
         tokens, mask = pad(self._tokenizer(texts), self._rules)

@@ -31,6 +31,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _SPACES = re.compile(r"\s+")
 _WORD_START = "▁"  # sentencepiece's mark for a space
 _UNKNOWN = "<unk>"
+_UNKNOWNS = (_UNKNOWN, "[UNK]")  # as tokenizers name it
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,10 @@ class Tokenizer(Protocol):
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """One list of ids a text."""
+        ...
+
+    def knows(self, text: str) -> bool:
+        """Whether any token of the text is neither unknown nor special."""
         ...
 
 
@@ -106,6 +111,12 @@ class _JsonTokenizer:
         encodings = self._backend.encode_batch([printable(text) for text in texts])
         return [list(encoding.ids) for encoding in encodings]
 
+    def knows(self, text: str) -> bool:
+        found = self._backend.encode(printable(text))
+        unknown = {self._backend.token_to_id(token) for token in _UNKNOWNS}
+        pairs = zip(found.ids, found.special_tokens_mask, strict=True)
+        return any(not is_special and token not in unknown for token, is_special in pairs)
+
 
 class _PieceTokenizer:
     def __init__(self, path: Path, rules: TextRules) -> None:
@@ -126,3 +137,6 @@ class _PieceTokenizer:
         # sentencepiece drops a leading word-start mark; behind a word of its own it is kept
         pieces = self._backend.encode(_UNKNOWN + text)[self._unknown_length :]
         return [*pieces[: self._rules.max_length - 1], self._rules.eos_id]
+
+    def knows(self, text: str) -> bool:
+        return any(token != self._backend.unk_id() for token in self._encode(printable(text))[:-1])

@@ -89,9 +89,11 @@ def _explained(match: Match) -> str:
 
 
 def _level(hit: Hit) -> str:
-    """ "likely 0.93"; "" where there are no levels."""
+    """ "likely 0.93", or "possible by words" where they made it so; "" without levels."""
     if hit.level is None:
         return ""
+    if hit.by_words:
+        return f"{hit.level} {hit.found_by}"
     return hit.level.value if hit.probability is None else f"{hit.level} {hit.probability:.2f}"
 
 

@@ -13,11 +13,13 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from library.errors import PictorError
+from library.errors import PictorError, shortened
 from pictor import __version__
 from pictor.cli.options import Verbs, common_options
 from pictor.names import safe_text, shown
@@ -79,12 +81,18 @@ class Pictor(Verbs):
         verb: click.Command = getattr(room, cmd_name)
         return verb
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the options before the verb."""
+        with _briefly():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb that was named."""
         if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not know every character
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            result = super().invoke(ctx)
+            with _briefly():
+                result = super().invoke(ctx)
             sys.stdout.flush()
             return result
         except PictorError as error:
@@ -101,6 +109,18 @@ class Pictor(Verbs):
             raise click.ClickException(
                 "the memory is used up: close some programs, or use fewer --workers"
             ) from error
+
+
+@contextmanager
+def _briefly() -> Iterator[None]:
+    """What click says of a command line does not repeat all of it."""
+    try:
+        yield
+    except click.UsageError as error:
+        message = error.format_message()
+        if (brief := shortened(message)) == message:
+            raise
+        raise click.UsageError(brief, error.ctx) from None
 
 
 def _explained(error: OSError) -> BaseException:

@@ -14,6 +14,7 @@ from pictor.cli import output
 from pictor.cli.asking import Asking, Wishes, asking_options
 from pictor.cli.hits import explained, hit_json, write_table, write_tsv
 from pictor.cli.options import Target, Verb
+from pictor.names import safe_text
 from search.plan import Ranking
 
 
@@ -131,7 +132,7 @@ def _show(ranking: Ranking, wanted: Output, title: str) -> None:
     if wanted.html is not None:
         from pictor.report import Section, write_page
 
-        write_page(Path(wanted.html), [Section(title, hits)])
+        write_page(Path(wanted.html), [Section(title, hits, _why_none(ranking))])
         output.say(f"written: {wanted.html}")
 
 
@@ -141,8 +142,19 @@ def _say_what_is_missing(ranking: Ranking) -> None:
         output.say(
             "nothing is cut off: this library has no levels yet; fill them with: pictor index"
         )
+    if not ranking.hits:
+        output.say(_why_none(ranking))
+
+
+def _why_none(ranking: Ranking) -> str:
+    """Why there are no hits, and what to do; "" where there are some."""
     if ranking.hits:
-        return
+        return ""
+    if not ranking.plan.is_known:
+        asked = safe_text(ranking.plan.query)[:200]
+        return f"no hits: the encoder {ranking.plan.spaces[0]} knows no word of {asked}"
+    if ranking.plan.offset:
+        return f"no hits from number {output.number(ranking.plan.offset + 1)} on"
     weak = ranking.plan.levels.get("weak", 0)
     hint = f"; {output.number(weak)} weak candidates: show them with --min any" if weak else ""
-    output.say(f"no hits{hint}")
+    return f"no hits{hint}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from library.catalog.filters import Filter
-from library.errors import QueryError
+from library.errors import QueryError, quoted
 
 #: Longer texts are refused: every text tower reads at most a few hundred tokens.
 MAX_TEXT_CHARS = 10_000
@@ -126,7 +126,7 @@ def image(
         return part
     if b"\0" in part.location or not os.path.isfile(part.location):
         shown = part.location.decode("utf-8", errors="backslashreplace")
-        raise QueryError(f"there is no image file at {shown!r}")
+        raise QueryError(f"there is no image file at {quoted(shown)}")
     return replace(part, location=os.path.abspath(part.location))
 
 

@@ -16,6 +16,7 @@ from indexer.sources.folder import FolderSource
 from library.errors import SourceError
 from library.purging import purge
 from library.records import Reason
+from library.status import problems
 
 
 @pytest.fixture
@@ -124,6 +125,22 @@ def test_a_missing_file_is_hidden_counted_and_comes_back_unread(indexed: World) 
     assert (summary.unchanged, summary.missing) == (3, 0)
     assert (indexed.decoded, indexed.encoded) == (0, 0)
     assert indexed.found()["a.png"] == "present"
+
+
+def test_sidecars_that_an_older_release_listed_are_missing_and_in_no_account(
+    indexed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (indexed.root / "a.png.xmp").write_text("<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
+    with monkeypatch.context() as older:
+        older.setattr("indexer.sources.folder.is_sidecar", lambda name: False)
+        assert indexed.index().skipped == 1
+    summary = indexed.index()
+    assert (summary.seen, summary.skipped, summary.missing) == (3, 0, 1)
+    with indexed.open() as library:
+        assert problems(library) == []
+        assert purge(library, []) == (1, 0)
+    assert indexed.index().missing == 0
+    assert (indexed.root / "a.png.xmp").exists()
 
 
 def test_a_file_that_was_missing_stays_hidden_when_its_root_goes(indexed: World) -> None:

@@ -93,6 +93,30 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         Library.create(tmp_path / "file")
 
 
+def test_a_library_is_not_made_among_the_files_of_others(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "one.jpg").touch()
+    with pytest.raises(LibraryError, match=r"holds other files, such as 'one.jpg'; name a new"):
+        Library.create(photos)
+    assert os.listdir(photos) == ["one.jpg"]
+
+
+def test_a_library_is_made_beside_its_settings_and_stays_one_beside_anything(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "photos"
+    home.mkdir()
+    (home / "settings.toml").write_text("[search]\ntop = 3\n")
+    (home / ".DS_Store").touch()
+    (home / "cache").mkdir()
+    with Library.create(home) as made:
+        assert made.settings.search.top == 3
+    (home / "notes.txt").touch()
+    with Library.create(home) as again:
+        assert again.library_id == made.library_id
+
+
 @pytest.mark.parametrize(
     "name", [b"what?#100%", "图库".encode(), b"not-utf8-\xff", b"a 'quoted' b"]
 )

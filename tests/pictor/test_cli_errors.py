@@ -83,3 +83,25 @@ def test_ctrl_c_ends_a_search_in_silence(library: Path, delay_s: float) -> None:
         _, said = process.communicate(timeout=60)
     assert process.returncode in (0, 130, -signal.SIGINT)
     assert b"Error" not in said and (b"Traceback" not in said or b"KeyboardInterrupt" in said)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "-" * 100_000),
+        ("search", "a dog", "--top", "9" * 5_000),
+        ("search", "a dog", "--after", "x" * 5_000),
+        ("x" * 5_000,),
+        ("--" + "x" * 5_000, "status"),
+        ("tag", "add", "one.png", "y" * 5_000),
+        ("tag", "--labels", "y" * 5_000),
+        ("search", "a dog", "--encoder", "y" * 5_000),
+        ("similar", "y" * 5_000),
+        ("search", "after:" + "9" * 5_000),
+    ],
+)
+def test_an_error_repeats_little_of_what_was_given(run, library, arguments, monkeypatch):
+    monkeypatch.setenv("PICTOR_LIBRARY", str(library))
+    result = run(*arguments)
+    assert result.exit_code in (1, 2)
+    assert "…" in result.stderr and len(result.stderr) < 700

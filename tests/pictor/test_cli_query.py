@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from library.config import Settings
+from library.errors import QueryError
 from pictor import open_library
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255), "grey": (90, 90, 90)}
@@ -151,6 +152,23 @@ def test_a_library_without_levels_says_so_once(run, dated, tmp_path):
     assert len(result.stdout.splitlines()) >= 1
     assert json.loads(result.stdout.splitlines()[0])["level"] is None
     assert result.stderr.count("no levels yet") == 1
+
+
+def test_what_cannot_be_counted_or_understood_is_said(run, dated):
+    for option in (("--offset", str(2**63 - 1)), ("--page", "9" * 20), ("--top", "9" * 20)):
+        result = run("search", "a picture", *option, "--library", dated)
+        assert result.exit_code in (1, 2) and "must be" in result.stderr
+    beyond = run("search", "a picture", *ANY, "--page", 50, "--library", dated)
+    assert (beyond.stdout, beyond.stderr) == ("", "no hits from number 981 on\n")
+    unknown = run("search", "🐶🐶", *ANY, "--library", dated)
+    assert 'builtin knows no word of "🐶🐶"' in unknown.stderr and not unknown.stdout
+    with open_library(dated) as library:
+        for query in (None, 5, b"x", []):
+            with pytest.raises(QueryError, match="a query is a text"):
+                library.search(query)
+        for top in (10**30, "x"):
+            with pytest.raises(QueryError, match="number of hits must be 1 to"):
+                library.search("dog", top=top)
 
 
 def test_explain_says_what_was_done_and_leaves_the_data_alone(run, dated):

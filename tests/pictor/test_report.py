@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from library.records import Level, Match
 from pictor import Hit, PictorError, open_library
 from pictor.report import EDGE_PX, Section, clock, write_page
 from search.options import SearchOptions
@@ -138,6 +139,30 @@ def test_card_tells_rank_score_size_time_and_copies(hits, target):
         "/c/copy.png",
     ):
         assert words in text
+
+
+def test_card_tells_the_level_and_what_words_did(hits, target):
+    def found(level, *why):
+        return replace(hits[0], score=0.25, level=level, why=why)
+
+    name = Match("dog", "words", 1.0, fields=("name",), is_exact=True)
+    folder = Match("dog", "words", 0.8, fields=("folder",))
+    every = [found(Level.LIKELY, name), found(Level.POSSIBLE, folder), found(Level.LIKELY)]
+    write_page(target, [Section("dog", [*every, found(None)])])
+    words = [text for text in Page(target).words if text.startswith("0.250")]
+    assert words == [
+        "0.250 · likely · by name",
+        "0.250 · possible · by words",
+        "0.250 · likely",
+        "0.250",
+    ]
+
+
+def test_page_without_hits_says_why(hits, target):
+    write_page(target, [Section("dog", [], "no hits; 3 weak <ones>"), Section("cat", [])])
+    text = Page(target).text
+    assert text.count("3 weak <ones>") == 1
+    assert "nothing in the library fits well enough" in text
 
 
 def test_chinese_titles_are_marked_for_their_fonts(hits, target):

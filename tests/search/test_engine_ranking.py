@@ -389,6 +389,22 @@ def test_a_pictures_own_name_comes_before_those_of_its_folder(noisy: World) -> N
     assert sorted(names(found)[1:]) == [f"{i}.png" for i in range(8)]
 
 
+@pytest.mark.parametrize("text", ["🐶🐶", "()", "- - -", "+++***", "\udc80\udcff", "龘"])
+def test_a_text_of_no_known_word_finds_nothing_but_names(noisy: World, text: str) -> None:
+    asked = Query((words(text),))
+    ranking = ask(noisy, asked, SearchOptions(minimum="any"))
+    assert (ranking.hits, ranking.plan.is_known) == ((), False)
+    together = ask(noisy, Query((words("a wall"), words(text))))
+    alone = ask(noisy, "a wall")
+    assert names(together.hits) == names(alone.hits)
+
+
+def test_a_name_of_no_known_word_is_found(noisy: World) -> None:
+    noisy.draw("龘.png", 99)
+    noisy.index()
+    assert names(ask(noisy, "龘").hits) == ["龘.png"]
+
+
 # --- several spaces
 
 
@@ -401,6 +417,9 @@ class Turned:
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
         rows: FloatMatrix = self.tower.encode(texts)[:, ::-1]  # type: ignore[attr-defined]
         return rows
+
+    def knows(self, text: str) -> bool:
+        return True
 
 
 @pytest.fixture

@@ -82,6 +82,13 @@ def test_hidden_names() -> None:
     assert not any(map(is_hidden, [b".", b"..", b"a.b", b"eaDir", b"Lost+Found 2"]))
 
 
+def test_sidecars_are_never_wanted_and_folders_of_such_a_name_are() -> None:
+    for options in (ScanOptions(), ScanOptions(hidden=True, include=("*.xmp", "*.jpg"))):
+        selector = Selector(options)
+        assert not any(map(selector.wants, [b"a.xmp", b"a/b.JPG.XMP"]))
+        assert all(map(selector.wants, [b"a.jpg", b"a.xmp/", b"a.xmp/b.jpg"]))
+
+
 def test_raws_are_paired_within_a_folder_whatever_the_case() -> None:
     pairs = pair_raws(
         [b"a/X.DNG", b"a/x.heic", b"a/x.JPEG", b"b/x.nef", b"A/Y.arw", b"a/y.jpg", b"z.raf", b"z"]

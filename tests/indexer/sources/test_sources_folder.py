@@ -102,6 +102,12 @@ def test_hidden_and_system_names_are_left_out_unless_asked_for(
     assert everything == sorted([*hidden, b"a/x.jpg"])
 
 
+def test_sidecars_are_passed_over_whatever_is_asked_for(plant: Plant, paths_of: Paths) -> None:
+    root = plant([b"a.jpg", b"a.jpg.xmp", b"sub/B.XMP", b"c.xmp/d.jpg"])
+    for options in (ScanOptions(), ScanOptions(hidden=True), ScanOptions(include=("*",))):
+        assert paths_of(FolderSource(root, options)) == [b"a.jpg", b"c.xmp/d.jpg"]
+
+
 def test_a_hidden_root_is_scanned(plant: Plant, paths_of: Paths) -> None:
     root = plant([b".photos/x.jpg"])
     assert paths_of(FolderSource(root + b"/.photos", ScanOptions())) == [b"x.jpg"]

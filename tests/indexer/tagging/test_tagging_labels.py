@@ -151,6 +151,18 @@ def test_labels_given_one_by_one_are_checked(labels: list[str], words: str) -> N
         given_labels("x", labels)
 
 
+def test_an_error_repeats_little_of_a_long_line(tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_text("dog\n" + "x" * 200_000 + "\n")
+    with pytest.raises(LabelError, match=r"xxx…xxx.*no name of a label") as caught:
+        read_labels(str(file))
+    assert len(str(caught.value)) < 500
+    for call in (read_labels, person_label):
+        with pytest.raises(LabelError, match="…") as caught:
+            call("y" * 5_000)
+        assert len(str(caught.value)) < 600
+
+
 @given(st.lists(st.text(max_size=12), max_size=6))
 def test_any_texts_give_a_set_or_one_error(texts: list[str]) -> None:
     try:
