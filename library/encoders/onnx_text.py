@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from library.encoders.onnx_session import open_session
-from library.encoders.text_rules import TextRules, open_tokenizer, pad
+from library.encoders.text_rules import TextRules, has_word, open_tokenizer, pad
 from library.errors import ModelError
 from library.records import EncoderCard, FloatMatrix
 
@@ -53,8 +52,7 @@ class OnnxTextEncoder:
 
     def knows(self, text: str) -> bool:
         """Whether there is a word or symbol in the text that is a token."""
-        has_word = any(c.isalnum() or unicodedata.category(c).startswith("S") for c in text)
-        return has_word and self._tokenizer.knows(text)
+        return has_word(text) and self._tokenizer.knows(text)
 
     def _run(self, texts: Sequence[str]) -> FloatMatrix:
         tokens, mask = pad(self._tokenizer(texts), self._rules)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ class Tokenizer(Protocol):
         ...
 
     def knows(self, text: str) -> bool:
-        """Whether any token of the text is neither unknown nor special."""
+        """Whether any token of the text is a word or symbol that is neither unknown nor special."""
         ...
 
 
@@ -99,6 +100,12 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def has_word(text: str) -> bool:
+    """Whether a letter, a digit or a symbol is in it; the mark for a space is none of them."""
+    text = text.replace(_WORD_START, "")
+    return any(unicodedata.category(character)[0] in "LNS" for character in text)
+
+
 class _JsonTokenizer:
     def __init__(self, path: Path, rules: TextRules) -> None:
         from tokenizers import Tokenizer as Backend
@@ -114,8 +121,11 @@ class _JsonTokenizer:
     def knows(self, text: str) -> bool:
         found = self._backend.encode(printable(text))
         unknown = {self._backend.token_to_id(token) for token in _UNKNOWNS}
-        pairs = zip(found.ids, found.special_tokens_mask, strict=True)
-        return any(not is_special and token not in unknown for token, is_special in pairs)
+        every = zip(found.ids, found.tokens, found.special_tokens_mask, strict=True)
+        return any(
+            not is_special and token not in unknown and has_word(piece)
+            for token, piece, is_special in every
+        )
 
 
 class _PieceTokenizer:
@@ -139,4 +149,5 @@ class _PieceTokenizer:
         return [*pieces[: self._rules.max_length - 1], self._rules.eos_id]
 
     def knows(self, text: str) -> bool:
-        return any(token != self._backend.unk_id() for token in self._encode(printable(text))[:-1])
+        tokens = set(self._encode(printable(text))[:-1]) - {self._backend.unk_id()}
+        return any(has_word(self._backend.id_to_piece(token)) for token in tokens)

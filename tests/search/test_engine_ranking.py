@@ -373,6 +373,9 @@ def test_an_exact_name_is_never_buried(noisy: World) -> None:
     assert hit.path.endswith(b"my holiday.png")
     assert hit.level == Level.LIKELY
     assert hit.why[-1].how == "words" and hit.why[-1].is_exact
+    assert hit.by_words and hit.found_by == "by name"
+    (sure,) = ask(noisy, "my holiday", SearchOptions(top=1), ByScore(-2.0, -2.0)).hits
+    assert not sure.by_words and sure.found_by == "by name"  # its vector says as much
     assert names(ask(noisy, "my holiday").hits)[0] == "my holiday.png"
     assert len(ask(noisy, "my holiday").hits) == 61
     assert names(ask(noisy, "my holiday has:gps").hits) == []

@@ -17,6 +17,7 @@ from library.encoders.loading import (
     make_text_tower,
     open_image_encoder,
     open_text_encoder,
+    resolve_card,
     text_tower_is_ready,
 )
 from library.encoders.onnx_image import OnnxImageEncoder
@@ -165,6 +166,22 @@ def test_a_text_is_the_same_alone_and_in_any_batch(
     many = encoder.encode(TEXTS * 30)
     assert np.abs(many - np.tile(whole, (30, 1))).max() < 1e-5
     assert encoder.card == card
+
+
+@pytest.mark.parametrize("family", ["builtin", "siglip", "chinese_clip", "clip"])
+def test_a_text_without_a_known_word_is_told_apart(
+    card_of: Cards, text_tower: Folders, family: str
+) -> None:
+    if family == "builtin":
+        tower = open_text_encoder(resolve_card("builtin"))
+    else:
+        tower = open_text_encoder(card_of(family), text_tower(family))
+    for text in ("a dog", "dog 🐶", "(a dog)"):
+        assert tower.knows(text), text
+    for text in ("()", "- - -", "?? !", "…"):
+        assert not tower.knows(text), text
+    for text in ("🐶🐶", "🐶 🐶", "Привет", "(Привет) 🐶"):
+        assert tower.knows(text) is (family == "clip"), text  # which falls back to bytes
 
 
 def test_one_string_is_a_bug_of_the_caller(card_of: Cards, text_tower: Folders) -> None:
