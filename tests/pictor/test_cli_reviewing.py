@@ -33,10 +33,11 @@ from pictor.decisions_file import PairDecision, decision_of
 from search.duplicates.records import Group
 
 _CHILD = """
-import pickle, sys
+import pickle, signal, sys
 from pathlib import Path
 from library.library import Library
 from pictor.cli.reviewing import review
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in background
 library, groups, options = pickle.loads(Path(sys.argv[1]).read_bytes())
 try:
     with Library.open(library) as opened:
