@@ -59,3 +59,29 @@ def test_help_loads_nothing_heavy(arguments):
 def test_search_loads_neither_torch_nor_rich(library, form):
     loaded = loaded_by("search", "red", "--library", library, *form)
     assert loaded.isdisjoint({*HEAVY, "numpy.ma", "cv2", "pictor.report"} - {"PIL"})
+
+
+ENDS = """
+import atexit, sys, threading
+atexit.register(print, "at exit")
+if "--with-thread" in sys.argv:
+    sys.argv.remove("--with-thread")
+    threading.Timer(0.5, print, ["from a thread"]).start()
+from pictor.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("config", "show"), 0, ["at exit"]),
+        (("search", "red", "--no-such-option"), 2, ["at exit"]),
+        (("config", "show", "--with-thread"), 0, ["from a thread", "at exit"]),
+    ],
+)
+def test_the_process_ends_as_python_would_end_it(arguments, status, said):
+    command = [sys.executable, "-c", ENDS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == status
+    assert done.stdout.splitlines()[-len(said) :] == said
