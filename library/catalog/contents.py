@@ -125,8 +125,11 @@ def apply(
     fresh_hashes = {change.hash for change in fresh}
     for change in contents:
         if change.hash not in fresh_hashes:
+            values = _content_values(change)
+            if values["rating"] is None:
+                del values["rating"]  # the bytes are the same: one that is there was carried over
             where = CONTENT.c.id == known[change.hash]
-            connection.execute(update(CONTENT).where(where).values(**_content_values(change)))
+            connection.execute(update(CONTENT).where(where).values(**values))
     _write_items(connection, contents, known, fresh_hashes)
     _write_fingerprints(connection, contents, known)
     texts = {change.hash: change.captions for change in contents if change.captions}

@@ -533,9 +533,17 @@ def test_tags_keywords_and_rating_go_to_what_stays_and_come_back(home: World) ->
         rating = home.sql("SELECT rating FROM content WHERE id = ?", content)[0][0]
         return {label for (label,) in rows}, rating
 
+    def kept() -> int:
+        with home.open() as library:
+            return content_ids(library)["a.png"]
+
     before = known()
     assert before == ({"Family"}, None)
     assert not problems(applied(home, planned(home)))
+    assert known() == ({"Family", "places|Wien", "Holiday"}, 4)
+    home.sql("UPDATE content SET outcome = 'failed', reason = 'damaged' WHERE id = ?", kept())
+    home.sql("UPDATE file SET outcome = 'failed' WHERE content_id = ?", kept())
+    assert home.index(retry=True).indexed == 1  # decoded anew: what was carried stays
     assert known() == ({"Family", "places|Wien", "Holiday"}, 4)
     assert not problems(undone(home))
     assert known() == before
