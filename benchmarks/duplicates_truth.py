@@ -257,7 +257,7 @@ def burst_like(
     yield "window shifted, object changed", encoded(_shifted(image, other, seed))
 
 
-def _blob(width: int, height: int, seed: random.Random) -> Image.Image:
+def blob(width: int, height: int, seed: random.Random) -> Image.Image:
     """A soft-edged mask of an upright thing."""
     mask = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(mask)
@@ -291,7 +291,7 @@ def _cut_moved(image: Image.Image, seed: random.Random) -> Image.Image:
     width, height = image.width // 4, image.height // 2
     left = seed.randint(image.width // 8, image.width // 2)
     top = seed.randint(image.height // 8, image.height // 2)
-    mask = _blob(width, height, seed)
+    mask = blob(width, height, seed)
     cut = image.crop((left, top, left + width, top + height))
     hole = np.zeros((image.height, image.width), np.uint8)
     hole[top : top + height, left : left + width] = np.asarray(mask) > 20
@@ -305,7 +305,7 @@ def _cut_moved(image: Image.Image, seed: random.Random) -> Image.Image:
 def _object_placed(image: Image.Image, other: Image.Image, seed: random.Random) -> Image.Image:
     """A thing of another photo somewhere: who came in from one frame to the next."""
     width, height = image.width // 4, round(image.height * 0.55)
-    mask = _blob(width, height, seed)
+    mask = blob(width, height, seed)
     thing = other.resize(image.size).crop(
         (image.width // 3, image.height // 4, image.width // 3 + width, image.height // 4 + height)
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from indexer.comparing.agreeing import Agreement, agreement
 from indexer.comparing.aligning import Overlay, overlay
-from indexer.comparing.changes import Change, Part, change
+from indexer.comparing.changes import Change, change
 from indexer.comparing.pictures import Picture
 from indexer.comparing.surrounding import Around, around
 from library.pairs import Kind
@@ -18,30 +18,14 @@ from library.records import DoubleMatrix, JsonObject
 # Bounds: fitted with benchmarks/duplicates.py on its half `develop`; a few were changed after a
 # look at the other half. Figures and which: docs/duplicates.md, "Measured".
 _LEAST_SCORE = 0.78  # blur by 2 % of the side leaves 0.80; a step to the side at most 0.74
-_MOST_CHANGED = 0.03
+_MOST_CHANGED = 0.05
 _LEAST_REST = 0.955  # beside what was laid over; beside what moved it is often as much
-_THING = 0.006
-_THING_WIDTH = 0.012
-_GRAIN = 0.001  # changed pixels; windows of noise have none that differ much
-_MOST_GRAIN = 0.1
-_SPECKS = 0.01
-_SPECK_WIDTH = 0.008
-_TEXT_WIDTH = 0.0175
-_TEXT_COLOURS = 0.66
-_SMALL_TEXT = 0.018
-_SMALL_TEXT_COLOURS = 0.5  # compression mixes the colours of small letters
-_MOST_TEXT = 0.044
-_FINE_WIDTH = 0.0075
-_MOST_FINE_TEXT = 0.12
-_LEAST_LINE = 0.004
-_LINE_FILLED = 0.72  # of the box around a line of text
-_MOST_AROUND = 9.0  # changed windows to changed pixels: softer changes are no print
-_PLATE_COLOURS = 0.7
-_MOST_OTHER = 0.0125  # changed parts that are neither, beside one that is
+#: A part of this share of the picture that is rather no overlay is a thing.
+_THING, _IS_THING = 0.002, 0.5
+#: What is so surely laid over is; what else differs beside it must be next to nothing.
+_LAID_OVER = 0.7
+_MOST_OTHER = 0.004
 _OTHER_SHARE = 0.2
-_PLATE_FILLED = 0.92
-#: (spans at least, filled at least): the longer, the more may be missing where colours met.
-_BANDS = ((0.97, 0.75), (0.6, 0.88))
 _MOST_OVERLAID = 0.32
 #: Texture that must be there: flat pictures agree with each other and say nothing.
 _LEAST_TEXTURED = 0.03
@@ -119,37 +103,16 @@ def _kind(
 
 def _is_same(found: Agreement, changed: Change | None) -> bool:
     """Whether nothing differs, or only what was laid over."""
-    is_thing = changed is not None and changed.share > _THING and changed.thick > _THING_WIDTH
-    if found.changed <= _MOST_CHANGED and found.score >= _LEAST_SCORE and not is_thing:
+    parts = changed.parts if changed else ()
+    has_thing = any(one.share > _THING and one.laid_over < _IS_THING for one in parts)
+    if found.changed <= _MOST_CHANGED and found.score >= _LEAST_SCORE and not has_thing:
         return True
-    is_grain = changed is not None and changed.share <= _GRAIN
-    if is_grain and found.score >= _LEAST_SCORE and found.changed <= _MOST_GRAIN:
-        return True  # windows without texture where noise is all there is
     if changed is None or found.rest < _LEAST_REST:
         return False
-    if changed.share <= _SPECKS and changed.thick <= _SPECK_WIDTH:
-        return True
-    if found.changed > min(_MOST_OVERLAID, _MOST_AROUND * changed.share) or not changed.parts:
+    if found.changed > _MOST_OVERLAID:
         return False
-    good = (_is_text(one) or (_is_plate(one) and not changed.moved) for one in changed.parts)
-    laid_over = sum(one.share for one, is_good in zip(changed.parts, good, strict=True) if is_good)
-    other = changed.share - laid_over
+    other = changed.share - sum(one.share for one in parts if one.laid_over >= _LAID_OVER)
     return other <= min(_MOST_OTHER, _OTHER_SHARE * changed.share)
-
-
-def _is_text(part: Part) -> bool:
-    """Thin strokes of two colours; the thinner, the more of them."""
-    most = _MOST_FINE_TEXT if part.thick <= _FINE_WIDTH else _MOST_TEXT
-    least = _SMALL_TEXT_COLOURS if part.share <= _SMALL_TEXT else _TEXT_COLOURS
-    is_line = part.filled >= _LINE_FILLED or part.share < _LEAST_LINE
-    is_thin = part.thick <= _TEXT_WIDTH and part.share <= most
-    return is_line and is_thin and part.colours >= least
-
-
-def _is_plate(part: Part) -> bool:
-    """An upright box of two colours, or a band from side to side."""
-    least = min((filled for spans, filled in _BANDS if part.spans >= spans), default=_PLATE_FILLED)
-    return part.filled >= least and part.colours >= _PLATE_COLOURS
 
 
 def _shows_own(laid: Overlay, matrix: DoubleMatrix) -> bool:
