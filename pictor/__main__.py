@@ -56,7 +56,8 @@ def main() -> None:
     try:
         cli(prog_name="pictor")
     except OSError as error:  # help that cannot be printed, say to a full disk
-        sys.stderr.write(f"Error: {error.strerror}\n")
+        where = f" ({error.filename!r})" if error.filename else ""
+        sys.stderr.write(f"Error: {error.strerror}{where}\n")
         os._exit(1)  # Python's own exit would try to print once more
     except SystemExit as end:
         if isinstance(end.code, int):

@@ -39,6 +39,8 @@ _WAYS_OUT = {
     errno.ESTALE: "mount it again",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "close some programs",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.ELOOP: "one of its folders is a link to itself",
     errno.ENOMEM: "close some programs, or use fewer --workers",
 }
 

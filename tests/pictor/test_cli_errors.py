@@ -105,3 +105,10 @@ def test_an_error_repeats_little_of_what_was_given(run, library, arguments, monk
     result = run(*arguments)
     assert result.exit_code in (1, 2)
     assert "…" in result.stderr and len(result.stderr) < 700
+
+
+def test_a_name_that_is_too_long_is_one_sentence(run, tmp_path):
+    result = run("search", "red", "--library", tmp_path / ("x" * 300))
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1 and "File name too long ('" in result.stderr
+    assert result.stderr.endswith("use a shorter name\n")
