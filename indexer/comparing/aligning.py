@@ -13,6 +13,7 @@ from library.records import DoubleMatrix, PixelArray
 #: Longest side on which pixels are compared. Finer detail is what compression and noise change.
 FRAME_EDGE = 224
 _LEAST_FRAME_EDGE = 16
+_RIM = 0.008  # of the longest side
 _ORIENTATIONS = range(1, 9)
 # What each EXIF orientation does to the unit square: x' = m00 x + m01 y + m02, and y' alike.
 _TURNS = {
@@ -32,7 +33,7 @@ class Overlay(NamedTuple):
 
     Attributes:
         a, b: (h, w, 3) uint8 RGB.
-        inside: (h, w) bool, where both have pixels.
+        inside: (h, w) bool, where both have pixels, the frame's outermost ones left out.
         is_a_frame: whether the frame is that of picture a.
         covered: share of the frame's picture that the other one shows, 0 to 1.
         covered_other: share of the other picture that lies in the frame, 0 to 1.
@@ -75,6 +76,13 @@ def whole(a: Picture, b: Picture, orientation: int) -> DoubleMatrix:
     return np.asarray((pixels @ turn @ unit)[:2])
 
 
+def farthest(one: DoubleMatrix, other: DoubleMatrix, a: Picture) -> float:
+    """By how many pixels of the second picture two maps (2, 3) of a differ at most."""
+    height, width = a.grey.shape
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
+    return float(np.hypot(*(corners @ (one - other).T).T).max())
+
+
 def turn_of(matrix: DoubleMatrix) -> int:
     """The EXIF orientation (1 to 8) that a map of pixels, (2, 3), is nearest to."""
     linear = matrix[:, :2] / np.linalg.norm(matrix[:, :2])
@@ -108,10 +116,20 @@ def overlay(a: Picture, b: Picture, matrix: DoubleMatrix) -> Overlay | None:
     here = _resized(frame.pixels, size)
     there, inside = _warped(other.pixels, to_other, size)
     covered = float(inside.mean())
+    inside = _without_rim(inside)
     ratio = (size_a if is_a_frame else size_b) * scale**2 / (size_b if is_a_frame else size_a)
     pair = (here, there) if is_a_frame else (there, here)
     shown = min(1.0, covered * ratio)
     return Overlay(*pair, inside, is_a_frame, covered, shown, to_other)
+
+
+def _without_rim(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Not the outermost pixels: maps are off by half a pixel, and what borders on them shows."""
+    height, width = inside.shape
+    rim = round(_RIM * max(inside.shape))
+    middle = np.zeros_like(inside)
+    middle[rim : height - rim, rim : width - rim] = True
+    return inside & middle
 
 
 def inverted(matrix: DoubleMatrix) -> DoubleMatrix:

@@ -72,6 +72,8 @@ class Parts(NamedTuple):
 
 def change(laid: Overlay, found: Agreement) -> Change:
     """Look at the pixels in the changed windows."""
+    if not found.changed:
+        return Change(0.0, ())
     pixels = changed_pixels(laid, found)
     if not pixels.any():
         return Change(0.0, ())

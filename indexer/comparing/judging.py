@@ -44,7 +44,7 @@ _OWN_REST = 0.97
 _OWN_CHANGED = 0.004
 _MOST_SHEAR = 1.2  # degrees
 _CAST = 7.0  # mean grey levels
-_PATCH_PX = 21
+_PATCH_PX = 11  # of every second pixel
 _SOFT = 1.0  # pixels of the frame
 
 
@@ -93,25 +93,26 @@ def _kind(
         return Kind.DIFFERENT, None
     if found.score < _BURST_SCORE or found.changed > _BURST_CHANGED:
         return Kind.DIFFERENT, None
-    changed = change(laid, found) if found.changed > 0 else None
     if _shows_own(laid, matrix) or _shear(matrix) > _MOST_SHEAR:
         same = found.rest >= _OWN_REST and found.changed <= _OWN_CHANGED
-    else:
-        same = _is_same(found, changed)
+        return (Kind.NEAR if same else Kind.BURST), None
+    few = found.changed <= _MOST_CHANGED and found.score >= _LEAST_SCORE
+    some = found.changed <= _MOST_OVERLAID and found.rest >= _LEAST_REST
+    if not few and not some:
+        return Kind.BURST, None
+    changed = change(laid, found)
+    same = (few and not _has_thing(changed)) or (some and _is_laid_over(changed))
     return (Kind.NEAR if same else Kind.BURST), changed
 
 
-def _is_same(found: Agreement, changed: Change | None) -> bool:
-    """Whether nothing differs, or only what was laid over."""
-    parts = changed.parts if changed else ()
-    has_thing = any(one.share > _THING and one.laid_over < _IS_THING for one in parts)
-    if found.changed <= _MOST_CHANGED and found.score >= _LEAST_SCORE and not has_thing:
-        return True
-    if changed is None or found.rest < _LEAST_REST:
-        return False
-    if found.changed > _MOST_OVERLAID:
-        return False
-    other = changed.share - sum(one.share for one in parts if one.laid_over >= _LAID_OVER)
+def _has_thing(changed: Change) -> bool:
+    """Whether a part that shows is no overlay."""
+    return any(one.share > _THING and one.laid_over < _IS_THING for one in changed.parts)
+
+
+def _is_laid_over(changed: Change) -> bool:
+    """Whether what differs was laid over, but for next to nothing."""
+    other = changed.share - sum(p.share for p in changed.parts if p.laid_over >= _LAID_OVER)
     return other <= min(_MOST_OTHER, _OTHER_SHARE * changed.share)
 
 
@@ -180,7 +181,8 @@ def words(one: Judgement, a: Picture, b: Picture) -> list[str]:
     if laid.covered_other < _OWN:
         framed = one.around is not None and one.around.is_framed
         said.append("bordered" if framed else "cropped")
-    if one.changed is not None and one.changed.share > 0.002 and found.changed > 0.004:
+    shows = one.changed is None or one.changed.share > 0.002
+    if shows and found.changed > 0.004:
         said.append("overlaid" if one.kind is Kind.NEAR else "moved")
     if found.tone > _CAST or _cast(laid) > _CAST:
         said.append("recoloured")
@@ -218,10 +220,11 @@ def _cast(laid: Overlay) -> float:
     """
     import cv2
 
-    weights = cv2.blur(laid.inside.astype(np.float32), (_PATCH_PX, _PATCH_PX))
+    inside, a, b = laid.inside[::2, ::2], laid.a[::2, ::2], laid.b[::2, ::2]
+    weights = cv2.blur(inside.astype(np.float32), (_PATCH_PX, _PATCH_PX))
     if not (weights > 0.999).any():
         return 0.0
-    pair = (laid.a.astype(np.float32), laid.b.astype(np.float32))
+    pair = (a.astype(np.float32), b.astype(np.float32))
     first, second = (np.asarray(cv2.blur(one, (_PATCH_PX, _PATCH_PX))) for one in pair)
     off = (first - first.mean(axis=2, keepdims=True)) - (
         second - second.mean(axis=2, keepdims=True)

@@ -8,7 +8,7 @@ Either way the pixels of the common area decide, never a score alone.
 from __future__ import annotations
 
 from indexer.comparing import judging, kinds
-from indexer.comparing.aligning import orientations, refined, turn_of, whole
+from indexer.comparing.aligning import farthest, orientations, refined, turn_of, whole
 from indexer.comparing.facts import PairFacts, PairFinding, Side
 from indexer.comparing.features import fits
 from indexer.comparing.judging import Judgement, judge
@@ -23,6 +23,12 @@ _NO_FACTS = PairFacts()
 _WHOLE = 0.6
 #: Mean agreement from which a bettered map is worth its time.
 _PROMISING = 0.3
+#: Agreement of the rest where a map is right, beside at most so much that differs.
+_EXACT, _MOST_BESIDE = 0.97, 0.3
+#: Maps that differ by less, in pixels of the working copy, are one.
+_SAME_MAP_PX = 1.0
+#: Share of the inliers of the better map below which the mirrored one is chance.
+_FEW_INLIERS = 0.2
 
 
 def compare(a: Picture, b: Picture, facts: PairFacts = _NO_FACTS) -> PairFinding:
@@ -69,14 +75,24 @@ def _best(a: Picture, b: Picture) -> Judgement | None:
     score, orientation = orientations(a, b)[0]
     if score >= _WHOLE:
         best = judge(a, b, whole(a, b, orientation))
-        if best is not None and best.kind is Kind.NEAR:
+        if best is not None and (best.kind is Kind.NEAR or _is_exact(best)):
             return best
-    for fit in fits(a.features, a.grey.shape[1], b.features):
-        found = _bettered(judge(a, b, fit.matrix, fit.inliers), a, b)
-        best = max((one for one in (best, found) if one), key=lambda one: one.rank, default=None)
+    found = fits(a.features, a.grey.shape[1], b.features)
+    for fit in found:
+        if fit.inliers < _FEW_INLIERS * found[0].inliers:
+            break
+        if best is not None and farthest(fit.matrix, best.matrix, a) < _SAME_MAP_PX:
+            continue  # it says what was seen already
+        other = _bettered(judge(a, b, fit.matrix, fit.inliers), a, b)
+        best = max((one for one in (best, other) if one), key=lambda one: one.rank, default=None)
         if best is not None and best.kind is Kind.NEAR:
             break
     return best
+
+
+def _is_exact(found: Judgement) -> bool:
+    """Whether the pictures lie so well over each other that no other map can say more."""
+    return found.found.rest >= _EXACT and found.found.changed <= _MOST_BESIDE
 
 
 def _bettered(found: Judgement | None, a: Picture, b: Picture) -> Judgement | None:

@@ -19,7 +19,7 @@ from library.library import Library
 from library.pairs import PairRow
 
 #: Rises with every change of how pairs are found or judged: all contents are then compared anew.
-COMPARISON = 1
+COMPARISON = 2
 #: Pairs made ready at once, and pairs that one process takes at a time.
 SLICE, BATCH = 2048, 32
 UNREAD = "none of its files can be read now"

@@ -25,6 +25,7 @@ _ONE_COLOUR = 22.0
 _STEP = 32
 _SMALL_PRINT = 0.012
 _MOST_TRIES = 5
+_SAMPLED = 1000  # pixels; more say the same
 _MOST_AROUND = 0.5  # share of the pixels around a part that may have its colour
 _WIDEST = 95
 _RING_PX = 6
@@ -217,9 +218,10 @@ def _side(
 ) -> _Side:
     mine, inner = where
     colour = _commonest(over)[1]
+    two_colours = _two_colours(over, under, beside)
     return _Side(
-        two_colours=_two_colours(over, under, beside),
-        two_anywhere=_two_colours(over, under, over[:0]),
+        two_colours=two_colours,
+        two_anywhere=_two_colours(over, under, over[:0]) if len(beside) else two_colours,
         flat=_has_colour(over, colour),
         around=_has_colour(ring, colour),
         extreme=max(float(colour.min()), 255 - float(colour.max())) / 255,
@@ -285,6 +287,8 @@ def _two_colours(over: PixelArray, under: PixelArray, beside: PixelArray) -> flo
     the colour. The two are the commonest colour, and the commonest of what that leaves open. A
     colour that is all around is none of them: that is where a thing was, and no longer is.
     """
+    step = 1 + len(over) // _SAMPLED
+    over, under = over[::step], under[::step]
     top, base = over.astype(np.float32), under.astype(np.float32)
     open_ = np.ones(len(top), bool)
     candidates = open_.copy()
