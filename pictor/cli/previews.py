@@ -20,6 +20,7 @@ Size = tuple[int, int]  # (width, height), or (columns, rows)
 CELL_PX = (10, 20)
 _KITTY_CHUNK = 4096  # bytes of base64 in one escape code, by the protocol
 _SIXEL_COLOURS = 255
+_KONSOLE_KITTY = 220400  # the first release of Konsole that speaks it
 _SIXEL_TERMS = ("foot", "mlterm", "contour", "yaft", "sixel")
 _PLAIN_TERMS = ("", "dumb", "linux", "vt100", "vt220", "ansi")
 
@@ -41,6 +42,9 @@ def detect(environ: Mapping[str, str]) -> Protocol:
         return Protocol.NONE
     if environ.get("TMUX") or term.startswith(("screen", "tmux")):
         return Protocol.BLOCKS  # a multiplexer takes the other codes for itself
+    konsole = environ.get("KONSOLE_VERSION", "")
+    if konsole.isdecimal() and int(konsole) >= _KONSOLE_KITTY:
+        return Protocol.KITTY
     if environ.get("KITTY_WINDOW_ID") or "kitty" in term or "ghostty" in (term[6:], program):
         return Protocol.KITTY
     if program in ("iTerm.app", "WezTerm", "mintty") or environ.get("LC_TERMINAL") == "iTerm2":
