@@ -47,7 +47,8 @@ class PairRow(NamedTuple):
         evidence: what it rests on, for people and programs: numbers by name, such as
             "hash_distance" (bits of 64), "orientation" (EXIF value that turns low into high),
             "vector_score" (cosine), "area" (share of the smaller picture that matches, 0 to 1),
-            "seconds_apart", and "change", a list of words such as "resized" or "cropped".
+            "seconds_apart", "edited" ("a", the low one, or "b": it has a border or something laid
+            over it), and "change", a list of words such as "resized" or "cropped".
     """
 
     low: int

@@ -37,10 +37,12 @@ class Part(NamedTuple):
 
     Attributes:
         share: of the common area, 0 to 1.
+        is_on_a: it lies on picture a rather than on b.
         laid_over: how surely it lies over the picture as text, a plate or a logo does, 0 to 1.
     """
 
     share: float
+    is_on_a: bool
     laid_over: float
 
 
@@ -62,11 +64,13 @@ class Parts(NamedTuple):
     Attributes:
         masks: one for each, (h, w) bool.
         shares: of the common area, 0 to 1.
+        on_a: whether it lies on picture a rather than on b.
         traits: of each.
     """
 
     masks: list[Mask]
     shares: list[float]
+    on_a: list[bool]
     traits: list[Traits]
 
 
@@ -81,7 +85,7 @@ def change(laid: Overlay, found: Agreement) -> Change:
     sure = laid_over(parts.traits).tolist()
     return Change(
         share=float(pixels.sum()) / int(laid.inside.sum()),
-        parts=tuple(Part(*one) for one in zip(parts.shares, sure, strict=True)),
+        parts=tuple(Part(*one) for one in zip(parts.shares, parts.on_a, sure, strict=True)),
     )
 
 
@@ -110,7 +114,7 @@ def parts_of(laid: Overlay, found: Agreement, pixels: Mask) -> Parts:
     sizes = np.bincount(labels[pixels], minlength=count) / int(laid.inside.sum())
     moved = _moved(grey_of(laid.a), grey_of(laid.b), found.where & laid.inside)
     scene = Scene.of(laid, found, pixels, _depth(pixels), moved=moved)
-    parts = Parts([], [], [])
+    parts = Parts([], [], [], [])
     for label in np.argsort(-sizes, kind="stable")[:_MOST_PARTS]:
         share = float(sizes[label])
         if share < _LEAST_PART:
@@ -118,7 +122,9 @@ def parts_of(laid: Overlay, found: Agreement, pixels: Mask) -> Parts:
         whole = labels == label
         parts.masks.append(pixels & whole)
         parts.shares.append(share)
-        parts.traits.append(traits_of(scene, whole, share))
+        traits, is_on_a = traits_of(scene, whole, share)
+        parts.on_a.append(is_on_a)
+        parts.traits.append(traits)
     return parts
 
 

@@ -44,7 +44,15 @@ _OWN_REST = 0.97
 _OWN_CHANGED = 0.004
 _MOST_SHEAR = 1.2  # degrees
 _CAST = 7.0  # mean grey levels
+#: Pictures smaller than this, or with texture on less of them, are not the same in other colours.
+_SMALL_PX = 64
+_LEAST_DRAWN = 0.2
+_FEW_DETAILS = 20
+#: Of a drawing, most of which is one colour, the little that is drawn must agree.
+_MOST_GROUND, _CELL = 0.6, 8
+_MOST_CHANGED_DRAWING = 0.02
 _PATCH_PX = 11  # of every second pixel
+_STRETCHED = 1.03
 _SOFT = 1.0  # pixels of the frame
 
 
@@ -77,6 +85,8 @@ def judge(a: Picture, b: Picture, matrix: DoubleMatrix, inliers: int = 0) -> Jud
     area = laid.covered * (1 - found.changed)
     kind, changed = _kind(laid, found, matrix, area, min(a.spread, b.spread))
     outside = None
+    if kind is Kind.NEAR and _is_recoloured(laid, found) and _says_little(laid, found, a, b):
+        kind = Kind.DIFFERENT
     if kind is Kind.NEAR and laid.covered_other < _OWN:
         outside = around(laid, a, b)
         kind = Kind.RELATED if outside.is_collage else kind
@@ -98,11 +108,34 @@ def _kind(
         return (Kind.NEAR if same else Kind.BURST), None
     few = found.changed <= _MOST_CHANGED and found.score >= _LEAST_SCORE
     some = found.changed <= _MOST_OVERLAID and found.rest >= _LEAST_REST
+    if (few or some) and _is_drawing(laid):
+        few &= found.changed_texture <= _MOST_CHANGED_DRAWING and laid.covered_other >= _OWN
+        some = False
     if not few and not some:
         return Kind.BURST, None
     changed = change(laid, found)
     same = (few and not _has_thing(changed)) or (some and _is_laid_over(changed))
     return (Kind.NEAR if same else Kind.BURST), changed
+
+
+def _is_drawing(laid: Overlay) -> bool:
+    """Whether most of a picture is one colour: a shape, a page of text, a diagram."""
+    for one in (laid.a[laid.inside], laid.b[laid.inside]):
+        cells = (one // _CELL).astype(np.int64) @ np.array([1024, 32, 1])
+        if np.bincount(cells).max() > _MOST_GROUND * len(cells):
+            return True
+    return False
+
+
+def _says_little(laid: Overlay, found: Agreement, a: Picture, b: Picture) -> bool:
+    """Whether so little is drawn that other colours make another picture of it: icons, shapes."""
+    if max(laid.inside.shape) < _SMALL_PX or found.textured < _LEAST_DRAWN:
+        return True
+    return min(len(a.features.points), len(b.features.points)) < _FEW_DETAILS
+
+
+def _is_recoloured(laid: Overlay, found: Agreement) -> bool:
+    return found.tone > _CAST or _cast(laid) > _CAST
 
 
 def _has_thing(changed: Change) -> bool:
@@ -171,7 +204,22 @@ def evidence_of(one: Judgement) -> JsonObject:
     }
     if one.inliers:
         evidence["inliers"] = one.inliers
+    if edited := _edited(one):
+        evidence["edited"] = edited
     return evidence
+
+
+def _edited(one: Judgement) -> str:
+    """Which of a duplicate's two pictures, "a" or "b", has a border or something laid over it."""
+    if one.kind is not Kind.NEAR:
+        return ""
+    on = set()
+    if one.around is not None and one.around.is_framed:
+        on.add("b" if one.laid.is_a_frame else "a")
+    for part in one.changed.parts if one.changed else ():
+        if part.share > _THING:
+            on.add("a" if part.is_on_a else "b")
+    return on.pop() if len(on) == 1 else ""
 
 
 def words(one: Judgement, a: Picture, b: Picture) -> list[str]:
@@ -184,7 +232,7 @@ def words(one: Judgement, a: Picture, b: Picture) -> list[str]:
     shows = one.changed is None or one.changed.share > 0.002
     if shows and found.changed > 0.004:
         said.append("overlaid" if one.kind is Kind.NEAR else "moved")
-    if found.tone > _CAST or _cast(laid) > _CAST:
+    if _is_recoloured(laid, found):
         said.append("recoloured")
     if abs(found.sharpness) > _SOFT:
         said.append("softened")
@@ -203,7 +251,9 @@ def _geometry(one: Judgement, a: Picture, b: Picture) -> list[str]:
     elif quarter:
         said.append("turned")
     full = scale * _enlargement(a) / _enlargement(b)
-    if abs(math.log(full)) > 0.02 or stretch > 1.03:
+    if stretch > _STRETCHED:
+        said.append("stretched")
+    elif abs(math.log(full)) > 0.02:
         said.append("resized")
     return said
 

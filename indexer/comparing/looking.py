@@ -36,7 +36,8 @@ def compare(a: Picture, b: Picture, facts: PairFacts = _NO_FACTS) -> PairFinding
 
     `evidence` holds what was measured, as far as it was: "hash_distance", "orientation" (EXIF value
     that turns a into b), "vector_score", "seconds_apart", "area" (share of the smaller picture that
-    matches), "agreement" (mean likeness of what matches, 0 to 1), "inliers", and "change", words.
+    matches), "agreement" (mean likeness of what matches, 0 to 1), "inliers", "edited" ("a" or "b",
+    the one with a border or something laid over it), and "change", words.
     """
     evidence = kinds.scores_of(facts)
     if a.pixel_hash == b.pixel_hash:

@@ -133,8 +133,8 @@ class _Side(NamedTuple):
     texture: float
 
 
-def traits_of(scene: Scene, whole: Mask, share: float) -> Traits:
-    """The traits of one part.
+def traits_of(scene: Scene, whole: Mask, share: float) -> tuple[Traits, bool]:
+    """The traits of one part, and whether it lies over picture a rather than b.
 
     Args:
         scene: the pair.
@@ -152,7 +152,9 @@ def traits_of(scene: Scene, whole: Mask, share: float) -> Traits:
         slice(max(0, left - _RING_PX), left + wide + _RING_PX),
     )
     mine, depth = (scene.pixels & whole)[box], scene.depth[box]
-    over, under = _sides(scene, box, mine, share)
+    a, b = _sides(scene, box, mine, share)
+    is_on_a = a.two_colours >= b.two_colours
+    over, under = (a, b) if is_on_a else (b, a)
     letters, uneven = _strokes(mine)
     at_borders = (
         left <= _BORDER_PX,
@@ -160,7 +162,7 @@ def traits_of(scene: Scene, whole: Mask, share: float) -> Traits:
         left + wide >= width - _BORDER_PX,
         top + high >= height - _BORDER_PX,
     )
-    return Traits(
+    traits = Traits(
         share=math.log(share),
         changed=math.log(max(1e-4, scene.found.changed)),
         two_colours=over.two_colours,
@@ -192,10 +194,11 @@ def traits_of(scene: Scene, whole: Mask, share: float) -> Traits:
         moved=float(scene.moved),
         borders=float(sum(at_borders)),
     )
+    return traits, is_on_a
 
 
 def _sides(scene: Scene, box: tuple[slice, slice], mine: Mask, share: float) -> tuple[_Side, _Side]:
-    """Both pictures in a part, first the one with fewer colours."""
+    """Both pictures in a part."""
     ring = _ring(mine, scene.pixels[box]) & scene.laid.inside[box]
     inner = scene.depth[box] * max(scene.pixels.shape) > _EDGE_PX
     a, b = scene.laid.a[box], scene.laid.b[box]
@@ -205,7 +208,7 @@ def _sides(scene: Scene, box: tuple[slice, slice], mine: Mask, share: float) -> 
         _side(one[mine], other[mine], one[ring], one[beside], steep[box], (mine, inner))
         for one, other, steep in ((a, b, scene.steep[0]), (b, a, scene.steep[1]))
     )
-    return (first, second) if first.two_colours >= second.two_colours else (second, first)
+    return first, second
 
 
 def _side(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ def apply(
         base = _base(library, options)
         if base is not None:
             _refuse_inside_roots(library, base)
+            _refuse_unwritable(base)
         applier = _Applier(library, options, base)
         with new_log(library, **applier.header(len(steps))) as log:
             yield from applier.run(log, steps, observer)
@@ -296,6 +298,18 @@ def _refuse_inside_roots(library: Library, base: bytes) -> None:
                 f"{display(base)!r} lies in the indexed folder {display(root.location)!r}, where "
                 "the next pictor index would find the files again; name a folder outside"
             )
+
+
+def _refuse_unwritable(base: bytes) -> None:
+    """Raise if nothing can be moved there, before each file is refused for that."""
+    try:
+        os.makedirs(base, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            pass
+    except OSError as error:
+        raise PlanError(
+            f"nothing can be moved to {display(base)!r}: {error.strerror}; name another folder"
+        ) from error
 
 
 def _below(base: bytes, path: bytes) -> bytes:

@@ -141,16 +141,17 @@ def _undo_step(log: Log, number: int, intent: JsonObject) -> str:
     except OSError as error:
         return f"it cannot be put back: {error.strerror}"
     if not is_link:
-        _remove_empty_folders(path_of(intent, "target"), path)
+        _remove_empty_folders(path_of(intent, "target"), path, os.fsencode(log.path.stem))
     return ""
 
 
-def _remove_empty_folders(target: bytes, path: bytes) -> None:
-    """Remove the folders that the move made, as far as they are empty."""
+def _remove_empty_folders(target: bytes, path: bytes, run: bytes) -> None:
+    """Remove the folders that the move made, with that of a run in a trash, if they are empty."""
     folder = os.path.dirname(target)
     base = target[: len(target) - len(path.lstrip(b"/"))].rstrip(b"/")
+    end = len(base) - (os.path.basename(base) == run)
     with contextlib.suppress(OSError):
-        while len(folder) > len(base):
+        while len(folder) > end:
             os.rmdir(folder)
             folder = os.path.dirname(folder)
 

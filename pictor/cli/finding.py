@@ -76,7 +76,11 @@ class GroupChoice:
         )
         if self._is_compared and set(self.kinds) != {Kind.BYTES.value}:
             with Reporter("comparing") as reporter, StopSignals(reporter.stop):
-                compared = library.compare(reporter)
+                try:
+                    compared = library.compare(reporter)
+                except KeyboardInterrupt:
+                    output.say("stopped early: the next pictor duplicates goes on from there")
+                    raise
             _say_compared(compared)
         return found
 

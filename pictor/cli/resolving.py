@@ -88,6 +88,8 @@ def apply(
     """
     if sum((trash is not None, move is not None, hardlink)) > 1:
         raise click.UsageError("name one of --trash, --move and --hardlink")
+    if "" in (trash, move):
+        raise click.UsageError("--trash and --move need a folder, and its name is empty")
     mode: Mode = "hardlink" if hardlink else "trash" if move is None else "move"
     verb = "linked" if hardlink else "moved"
     verb = verb if yes else f"would be {verb}"

@@ -131,6 +131,11 @@ def _pixels(one: Member) -> str:
     return f"{one.width} x {one.height}"
 
 
+def _is_edited(one: Member) -> bool:
+    """Whether its pixels or its name say so."""
+    return one.is_edited or _EDITED.search(_stem(one)) is not None
+
+
 def _facts_known(one: Member) -> int:
     """How much is known of a file beside its pixels."""
     known = (one.taken_at, one.camera, one.has_place or None, one.rating)
@@ -170,8 +175,8 @@ _RANKINGS = {
         "the raw file", lambda one: one.format not in RAW_FORMATS, lambda one: one.format
     ),
     "no-edit": _Ranking(
-        "the one whose name says no edit",
-        lambda one: _EDITED.search(_stem(one)) is not None,
+        "the one without edits",
+        _is_edited,
         lambda _: "",
     ),
     "metadata": _Ranking(

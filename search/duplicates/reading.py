@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Connection
@@ -30,6 +30,7 @@ from search.duplicates.rules import Rules, rules_of
 _PAGE = 200
 _RANK_OF_KIND = np.array([RANKS.get(kind, APART) for kind in KINDS], dtype=np.uint8)
 #: By content, the other contents it is linked with.
+_OTHER_SIDE = {"a": "b", "b": "a"}
 _Near = dict[int, dict[int, PairRow]]
 
 
@@ -197,7 +198,12 @@ class _Reader:
         near: _Near,
     ) -> Group | None:
         contents = [one for one in (cluster.centre, *cluster.others) if by_content.get(one)]
-        files = [member for one in contents for member in by_content[one]]
+        edited = _edited_contents(contents, near)
+        files = [
+            replace(member, is_edited=one in edited)
+            for one in contents
+            for member in by_content[one]
+        ]
         reference = [one for one in files if self._is_reference(one)]
         if self._options.against is not None:
             files = [*reference, *(one for one in files if not self._is_reference(one))]
@@ -274,10 +280,20 @@ def _link(one: Member, other: Member, row: PairRow) -> Link:
 
 def _turned_round(evidence: JsonObject) -> JsonObject:
     """Evidence of a pair told from its other side: a quarter turn goes the other way."""
-    orientation = evidence.get("orientation")
-    if orientation not in (6, 8):
-        return evidence
-    return evidence | {"orientation": 14 - int(orientation)}
+    turned = dict(evidence)
+    if (orientation := evidence.get("orientation")) in (6, 8):
+        turned["orientation"] = 14 - int(orientation)
+    if (edited := evidence.get("edited")) in _OTHER_SIDE:
+        turned["edited"] = _OTHER_SIDE[edited]
+    return turned
+
+
+def _edited_contents(contents: Sequence[int], near: _Near) -> set[int]:
+    """Those that have a border or something laid over them, beside another one of them."""
+    ids = set(contents)
+    rows = [row for one in contents for other, row in near[one].items() if other in ids]
+    sides = [(row, row.evidence.get("edited")) for row in rows]
+    return {row.low if side == "a" else row.high for row, side in sides if side in _OTHER_SIDE}
 
 
 def _group_id(contents: Iterable[str]) -> str:

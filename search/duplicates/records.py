@@ -18,6 +18,7 @@ class Member:
         format: lower case, as the catalog has it ("jpeg"); keywords: of the file's metadata.
         tags: what people tagged it with. state: "present" or "unreachable".
         root_kind: only files of a "folder" or "file" can be moved or removed.
+        is_edited: it has a border or something laid over it, beside another one of its group.
     """
 
     file_id: int
@@ -38,6 +39,7 @@ class Member:
     state: str
     root_kind: str
     root: bytes
+    is_edited: bool = False
 
 
 @dataclass(frozen=True)
