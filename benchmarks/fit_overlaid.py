@@ -54,7 +54,7 @@ def main() -> None:
     """Make the examples, fit, say how good it is, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos_tar", type=Path, metavar="PHOTOS.tar")
-    parser.add_argument("--photos", type=int, default=1200)
+    parser.add_argument("--photos", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     jobs = [(options.photos_tar, number) for number in range(options.photos)]

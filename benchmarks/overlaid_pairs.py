@@ -92,17 +92,11 @@ class _Shown(NamedTuple):
 def examples(photo: int, image: Image.Image, other: Image.Image) -> Iterator[Example]:
     """Every changed part of every pair that can be made of one photo."""
     seed = random.Random(f"overlaid {photo}")
-    copies = [laid_over(image, seed) for _ in range(COPIES)]
-    moments = [another_moment(image, other, seed) for _ in range(NEIGHBOURS)]
-    # Turned all alike: people stand and letters run from left to right, but not in turned copies.
-    turn = seed.choice((None, *Image.Transpose))
-    image, *made = (
-        one if turn is None else one.transpose(turn) for one in (image, *copies, *moments)
-    )
     nothing = np.zeros((image.height, image.width), bool)
     shown = [_Shown(_picture(image), nothing, _scaling(image, _picture(image)))]
-    shown += [as_file(one, nothing, seed) for one in made[:COPIES]]
-    shown += [as_file(one, _differs(image, one), seed) for one in made[COPIES:]]
+    shown += [as_file(laid_over(image, seed), nothing, seed) for _ in range(COPIES)]
+    moments = [another_moment(image, other, seed) for _ in range(NEIGHBOURS)]
+    shown += [as_file(one, _differs(image, one), seed) for one in moments]
     for i, j in combinations(range(len(shown)), 2):
         if i <= COPIES:  # two neighbours may be the same moment or not: nobody knows
             yield from _parts(photo, shown[i], shown[j], seed)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from indexer.comparing.agreeing import Agreement, agreement
-from indexer.comparing.aligning import Overlay, overlay
+from indexer.comparing.aligning import Overlay, overlay, turn_of
 from indexer.comparing.changes import Change, change
 from indexer.comparing.pictures import Picture
 from indexer.comparing.surrounding import Around, around
@@ -26,6 +26,7 @@ _THING, _IS_THING = 0.002, 0.5
 _LAID_OVER = 0.7
 _MOST_OTHER = 0.004
 _OTHER_SHARE = 0.2
+_FIRST_QUARTER_TURN = 5  # of the EXIF orientations
 _MOST_OVERLAID = 0.32
 #: Texture that must be there: flat pictures agree with each other and say nothing.
 _LEAST_TEXTURED = 0.03
@@ -108,6 +109,8 @@ def _kind(
         return (Kind.NEAR if same else Kind.BURST), None
     few = found.changed <= _MOST_CHANGED and found.score >= _LEAST_SCORE
     some = found.changed <= _MOST_OVERLAID and found.rest >= _LEAST_REST
+    # Print runs from left to right and people stand: of a picture on its side neither can be told.
+    some &= turn_of(matrix) < _FIRST_QUARTER_TURN
     if (few or some) and _is_drawing(laid):
         few &= found.changed_texture <= _MOST_CHANGED_DRAWING and laid.covered_other >= _OWN
         some = False
