@@ -76,7 +76,7 @@ class SearchSettings:
 class DuplicateSettings:
     """Which of several copies is kept, as `search.duplicates.rules` reads it; one term an entry."""
 
-    prefer: tuple[str, ...] = ("resolution", "raw", "no-edit", "metadata", "oldest")
+    prefer: tuple[str, ...] = ("no-edit", "resolution", "raw", "metadata", "oldest")
     never: tuple[str, ...] = ()
 
 

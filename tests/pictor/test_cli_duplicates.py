@@ -147,6 +147,9 @@ def test_apply_as_json_and_as_hardlinks(run: Any, home: Path, photos: Path, tmp_
     assert back["done"] == "back" and (photos / "one.png").stat().st_nlink == 1
     both = run("duplicates", "apply", plan, "--hardlink", "--move", "x", "--library", home)
     assert both.exit_code == 2
+    for option in ("--trash", "--move"):
+        empty = run("duplicates", "apply", plan, "--yes", option, "", "--library", home)
+        assert empty.exit_code == 2 and "its name is empty" in empty.stderr
 
 
 def test_hard_links_are_not_counted_as_what_could_go(

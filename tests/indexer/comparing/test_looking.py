@@ -74,7 +74,7 @@ def moved(image: Image.Image) -> Image.Image:
 
 CHANGES: dict[str, tuple[Callable[[Image.Image], Image.Image], str]] = {
     "half the size": (lambda i: i.resize((160, 120)), "resized"),
-    "squeezed": (lambda i: i.resize((200, 200)), "resized"),
+    "squeezed": (lambda i: i.resize((200, 200)), "stretched"),
     "darker": (lambda i: i.point(lambda v: int(v * 0.5)), "recoloured"),
     "mirrored": (lambda i: i.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "mirrored"),
     "on its side": (lambda i: i.transpose(Image.Transpose.ROTATE_90), "turned"),
@@ -96,6 +96,51 @@ def test_a_changed_copy_is_near_and_says_what_was_done(
     assert word in found.evidence["change"]
     assert found.evidence["area"] > 0.7
     assert found.confidence > 0.7
+
+
+@pytest.mark.parametrize("change", [with_border, with_text])
+def test_the_edited_one_of_the_two_is_named(
+    change: Callable[[Image.Image], Image.Image], image: Image.Image, picture: Picture
+) -> None:
+    other = looked_at(change(image), "JPEG", quality=90)
+    assert compare(picture, other).evidence["edited"] == "b"
+    assert compare(other, picture).evidence["edited"] == "a"
+    plain = looked_at(image.resize((160, 120)), "JPEG", quality=90)
+    assert "edited" not in compare(picture, plain).evidence
+
+
+def drawing(shape: str, ink: str = "black", size: int = 200) -> Image.Image:
+    """Something small on a white page."""
+    image = Image.new("RGB", (size, size), "white")
+    draw = ImageDraw.Draw(image)
+    box = (size // 4, size // 4, 3 * size // 4, 3 * size // 4)
+    if shape == "arc":
+        draw.arc(box, 20, 300, fill=ink, width=max(3, size // 40))
+    elif shape == "disc":
+        draw.ellipse(box, outline=ink, width=max(3, size // 40))
+    else:
+        font = ImageFont.load_default(size // 8)
+        draw.text((size // 10, size // 2), shape, font=font, fill=ink)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (drawing("arc"), drawing("disc")),
+        (drawing("an apple"), drawing("a pear")),
+        (drawing("disc", size=32), drawing("disc", "orange", size=32)),
+    ],
+)
+def test_drawings_that_differ_in_little_are_no_copies(one: Image.Image, other: Image.Image) -> None:
+    assert compare(looked_at(one), looked_at(other)).kind not in (Kind.NEAR, Kind.PIXELS)
+
+
+@pytest.mark.parametrize("shape", ["arc", "disc", "an apple"])
+def test_a_recompressed_or_resized_drawing_is_near(shape: str) -> None:
+    plain = looked_at(drawing(shape))
+    assert compare(plain, looked_at(drawing(shape), "JPEG", quality=60)).kind is Kind.NEAR
+    assert compare(plain, looked_at(drawing(shape).resize((120, 120)))).kind is Kind.NEAR
 
 
 def test_the_order_of_the_two_does_not_change_the_kind(

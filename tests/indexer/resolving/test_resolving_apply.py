@@ -382,6 +382,28 @@ def test_undo_overwrites_nothing(home: World) -> None:
     assert not problems(undone(home)) and (home.root / "a2.png").stat().st_size > 3
 
 
+def test_a_trash_that_cannot_be_written_is_refused_before_any_file(home: World) -> None:
+    plan = planned(home)
+    before = state_of(home.root)
+    taken = home.folder / "a file"
+    taken.write_bytes(b"")
+    for folder in (taken, taken / "below"):
+        for mode in ("trash", "move"):
+            with pytest.raises(PlanError, match=r"nothing can be moved to .*: \w"):
+                applied(home, plan, folder=folder, mode=mode)
+    assert state_of(home.root) == before
+
+
+def test_undo_leaves_no_empty_folder_of_the_run(home: World) -> None:
+    plan = planned(home)
+    trash = home.folder / "trash"
+    trash.mkdir()
+    assert not problems(applied(home, plan, folder=trash))
+    assert any(trash.iterdir())
+    assert not problems(undone(home))
+    assert trash.is_dir() and not any(trash.iterdir())
+
+
 def test_undo_leaves_what_was_changed_in_the_trash(home: World) -> None:
     results = applied(home, planned(home))
     changed = next(one for one in results if one.step.path.endswith(b"/b.png"))

@@ -246,12 +246,15 @@ def test_evidence_is_told_from_the_keepers_side(world: World) -> None:
     with world.open() as library:
         ids = content_ids(library)
         low, high = sorted(("a.png", "b.png"), key=lambda name: ids[name])
-        link(library, low, high, Kind.NEAR, orientation=6, hash_distance=3)
-    for keep, expected in ((low, 6), (high, 8)):
+        link(library, low, high, Kind.NEAR, orientation=6, hash_distance=3, edited="a")
+    for keep, expected, edited in ((low, 6, "a"), (high, 8, "b")):
         (group,) = found(world, rules=parse_rules(f"prefer: path:{world.root}/{keep}"))
         (only,) = group.links
         assert only.a == group.keep.path
-        assert only.evidence == {"orientation": expected, "hash_distance": 3}
+        told = {"orientation": expected, "hash_distance": 3, "edited": edited}
+        assert only.evidence == told
+        assert [os.path.basename(m.path).decode() for m in group.members if m.is_edited] == [low]
+    assert os.path.basename(found(world)[0].keep.path).decode() == high
 
 
 def test_settings_are_the_rules_where_none_are_given(world: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from library.config import Settings
 from library.errors import RuleError
 from search.duplicates.keeping import choose, is_protected
 from search.duplicates.records import Member
@@ -131,6 +132,12 @@ def test_edits_are_told_by_their_names(name: str) -> None:
     rules = parse_rules("prefer: no-edit")
     plain = member("/z/editorial credit.jpg")
     assert choose([member(f"/a/{name}"), plain], rules).keep is plain
+
+
+def test_a_picture_with_a_border_is_an_edit_though_it_has_more_pixels() -> None:
+    plain, framed = member("/z/x.jpg"), member("/a/x.jpg", width=1400, is_edited=True)
+    choice = choose([framed, plain], rules_of(Settings().duplicates.prefer, ()))
+    assert choice.keep is plain and choice.reason == "keeps the one without edits"
 
 
 @pytest.mark.parametrize("name", ["x (1).jpg", "x copy.jpg", "x - Copy (2).jpg", "Kopie von x.jpg"])
