@@ -51,6 +51,7 @@ _LEAST_DRAWN = 0.2
 _FEW_DETAILS = 20
 #: Of a drawing, most of which is one colour, the little that is drawn must agree.
 _MOST_GROUND, _CELL = 0.6, 8
+_FEW_COLOURS, _DRAWN = 32, 0.97
 _MOST_CHANGED_DRAWING = 0.02
 _PATCH_PX = 11  # of every second pixel
 _STRETCHED = 1.03
@@ -122,10 +123,16 @@ def _kind(
 
 
 def _is_drawing(laid: Overlay) -> bool:
-    """Whether most of a picture is one colour: a shape, a page of text, a diagram."""
+    """Whether a picture is a shape, a page of text, a diagram: most of it one colour, few others.
+
+    A thing on a white ground, or at night, has many shades.
+    """
     for one in (laid.a[laid.inside], laid.b[laid.inside]):
         cells = (one // _CELL).astype(np.int64) @ np.array([1024, 32, 1])
-        if np.bincount(cells).max() > _MOST_GROUND * len(cells):
+        counts = np.sort(np.bincount(cells))[::-1]
+        if counts[0] > _MOST_GROUND * len(cells) and counts[:_FEW_COLOURS].sum() > _DRAWN * len(
+            cells
+        ):
             return True
     return False
 
