@@ -23,8 +23,8 @@ _LEAST_REST = 0.955  # beside what was laid over; beside what moved it is often 
 #: A part of this share of the picture that is rather no overlay is a thing.
 _THING, _IS_THING = 0.002, 0.5
 #: What is so surely laid over is; what else differs beside it must be next to nothing.
-_LAID_OVER = 0.7
-_MOST_OTHER = 0.004
+_LAID_OVER = 0.85
+_MOST_OTHER = 0.003
 _OTHER_SHARE = 0.2
 _FIRST_QUARTER_TURN = 5  # of the EXIF orientations
 _MOST_OVERLAID = 0.32
