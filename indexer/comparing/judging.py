@@ -129,10 +129,8 @@ def _is_drawing(laid: Overlay) -> bool:
     """
     for one in (laid.a[laid.inside], laid.b[laid.inside]):
         cells = (one // _CELL).astype(np.int64) @ np.array([1024, 32, 1])
-        counts = np.sort(np.bincount(cells))[::-1]
-        if counts[0] > _MOST_GROUND * len(cells) and counts[:_FEW_COLOURS].sum() > _DRAWN * len(
-            cells
-        ):
+        counts = np.sort(np.bincount(cells))[::-1] / len(cells)
+        if counts[0] > _MOST_GROUND and counts[:_FEW_COLOURS].sum() > _DRAWN:
             return True
     return False
 

@@ -156,12 +156,6 @@ def traits_of(scene: Scene, whole: Mask, share: float) -> tuple[Traits, bool]:
     is_on_a = a.two_colours >= b.two_colours
     over, under = (a, b) if is_on_a else (b, a)
     letters, uneven = _strokes(mine)
-    at_borders = (
-        left <= _BORDER_PX,
-        top <= _BORDER_PX,
-        left + wide >= width - _BORDER_PX,
-        top + high >= height - _BORDER_PX,
-    )
     traits = Traits(
         share=math.log(share),
         changed=math.log(max(1e-4, scene.found.changed)),
@@ -192,7 +186,7 @@ def traits_of(scene: Scene, whole: Mask, share: float) -> tuple[Traits, bool]:
         rest=scene.found.rest,
         score=scene.found.score,
         moved=float(scene.moved),
-        borders=float(sum(at_borders)),
+        borders=_borders((left, top, left + wide, top + high), (width, height)),
     )
     return traits, is_on_a
 
