@@ -191,6 +191,12 @@ def traits_of(scene: Scene, whole: Mask, share: float) -> tuple[Traits, bool]:
     return traits, is_on_a
 
 
+def _borders(box: tuple[int, int, int, int], size: tuple[int, int]) -> float:
+    """How many sides of a picture (width, height) a box (left, top, right, bottom) touches."""
+    near = (box[0], box[1], size[0] - box[2], size[1] - box[3])
+    return float(sum(distance <= _BORDER_PX for distance in near))
+
+
 def _sides(scene: Scene, box: tuple[slice, slice], mine: Mask, share: float) -> tuple[_Side, _Side]:
     """Both pictures in a part."""
     ring = _ring(mine, scene.pixels[box]) & scene.laid.inside[box]
