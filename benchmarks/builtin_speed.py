@@ -17,8 +17,8 @@ import numpy as np
 from index_throughput import open_encoder, vit_checkpoint
 from measure import arguments, report
 
-from library.encoders import loading
-from library.encoders.base import EncoderOptions, ImageEncoder
+from pictor.library.encoders import towers
+from pictor.library.encoders.base import EncoderOptions, ImageEncoder
 
 BATCH = 16
 TEXTS = ("a dog runs on the beach", "一只狗在沙滩上奔跑", "coffee", "two men in red shirts")
@@ -29,8 +29,8 @@ def main() -> None:
     options = arguments(__doc__, photos=96, rounds=5)
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
-        ours = loading.open_image_encoder(
-            loading.resolve_card("builtin"), EncoderOptions(), cache / "builtin"
+        ours = towers.open_image_encoder(
+            towers.resolve_card("builtin"), EncoderOptions(), cache / "builtin"
         )
         theirs = open_encoder(vit_checkpoint(cache / "vit", 32), cache / "cache", "auto")
         rates: list[list[float]] = [[], []]
@@ -66,7 +66,7 @@ def photos_a_second(encoder: ImageEncoder, count: int) -> float:
 def text_ms() -> float:
     """Median time of one text, tokenizer and tower, once they are loaded."""
     with tempfile.TemporaryDirectory() as folder:
-        encoder = loading.open_text_encoder(loading.resolve_card("builtin"), Path(folder))
+        encoder = towers.open_text_encoder(towers.resolve_card("builtin"), Path(folder))
         times = []
         for _ in range(50):
             for text in TEXTS:

@@ -13,20 +13,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.run import index
-from library.background import Bank, open_bank
-from library.config import Settings
-from library.library import Library
-from library.records import FloatMatrix, Scoring
-from search.evaluation import without
-from search.evaluation.absence import CAPTION, LANGUAGES, WORD, Questions, questions
-from search.evaluation.bench import Bench
-from search.evaluation.captions import CaptionSet, captions_in
-from search.evaluation.concepts import Concept, kin, load_concepts, mentions
-from search.evaluation.problems import Problems
-from search.evaluation.reading import read
-from search.evaluation.without import Pair
-from search.ranking.evidence import Usual
+from pictor.evaluation import concept_pairs
+from pictor.evaluation.absence import CAPTION, LANGUAGES, WORD, Questions, questions
+from pictor.evaluation.bench import Bench
+from pictor.evaluation.captions import CaptionSet, captions_in
+from pictor.evaluation.concept_pairs import Pair
+from pictor.evaluation.concepts import Concept, kin, load_concepts, mentions
+from pictor.evaluation.problems import Problems
+from pictor.evaluation.record_files import read
+from pictor.indexer.run import index
+from pictor.library.caption_bank import Bank, open_bank
+from pictor.library.config import Settings
+from pictor.library.library import Library
+from pictor.library.records import FloatMatrix, Scoring
+from pictor.search.ranking.evidence import Usual
 
 BoolMatrix = NDArray[np.bool_]
 CLIP_SCORING = Scoring("softmax", 100.0, 0.0)  # of every CLIP checkpoint by OpenAI
@@ -98,7 +98,7 @@ def encoder_world(name: str, photos: Path, captions: CaptionSet) -> World:
         rows = [
             i for i, one in enumerate(asked.asked) if (one.kind, one.language) == (WORD, language)
         ]
-        found_pairs = without.pairs(right[rows], kin(load_concepts()))
+        found_pairs = concept_pairs.pairs(right[rows], kin(load_concepts()))
         pairs += [Pair(rows[one.wanted], rows[one.unwanted]) for one in found_pairs]
     return _world(space.card.scoring, bank, vectors, texts, right, is_caption, pairs)
 
@@ -124,7 +124,7 @@ def clip_world(folder: Path, captions: CaptionSet) -> World:
     remain = ~shown[rare].any(axis=0)
     bank = Bank.of(tuple(names[::2]), texts[::2])
     is_caption, shown = np.zeros(len(asked), bool), shown[:, remain]
-    pairs = without.pairs(shown, kin(concepts))
+    pairs = concept_pairs.pairs(shown, kin(concepts))
     return _world(CLIP_SCORING, bank, photos[remain], texts[asked], shown, is_caption, pairs)
 
 

@@ -43,16 +43,16 @@ import duplicates_peers as peers
 from duplicates_truth import Transform, burst_like, transforms
 from measure import note, report
 
-from indexer.comparing.looking import compare, picture_of
-from indexer.comparing.passing import compare_all
-from indexer.run import index
-from library.catalog import pairs
-from library.catalog.schema import CONTENT
-from library.config import Settings
-from library.hashing import content_hash
-from library.images import load_rgb
-from library.library import Library
-from library.pairs import DUPLICATES
+from pictor.duplicates.comparison.look import compare, picture_of
+from pictor.duplicates.comparison.run import compare_all
+from pictor.indexer.run import index
+from pictor.library.catalog import pairs
+from pictor.library.catalog.schema import CONTENT
+from pictor.library.config import Settings
+from pictor.library.hashing import content_hash
+from pictor.library.images import load_rgb
+from pictor.library.library import Library
+from pictor.library.pairs import DUPLICATES
 
 REPO = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("PICTOR_TEST_DATA", REPO.parent / "shared" / "data"))

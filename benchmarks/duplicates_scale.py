@@ -20,9 +20,9 @@ import numpy as np
 from measure import arguments, cost, note, report
 from numpy.typing import NDArray
 
-from indexer.comparing import hashes, nearest
-from indexer.comparing.candidates import Alike, Contents, alike_pairs
-from library.records import HalfMatrix, IdArray
+from pictor.duplicates.candidates import hash_neighbours, vector_neighbours
+from pictor.duplicates.candidates.candidate_pairs import Alike, Contents, alike_pairs
+from pictor.library.records import HalfMatrix, IdArray
 
 DIMENSION = 256
 BLOCK = 50_000
@@ -49,15 +49,15 @@ def main() -> None:
         **{f"{kind} %": 100 * share_found(found, *planted[kind]) for kind in KINDS},
         "pairs a content": len(found.low) / options.contents,
         "recall measured": found.recall,
-        "hash radius": hashes.RADIUS,
-        "cells probed": 0 if is_exact(options.contents) else nearest.PROBES,
+        "hash radius": hash_neighbours.RADIUS,
+        "cells probed": 0 if is_exact(options.contents) else vector_neighbours.PROBES,
     }
     report("duplicates_scale", [row], as_json=options.json)
 
 
 def is_exact(count: int) -> bool:
     """Whether vectors are held against each other without cells."""
-    return count * count * DIMENSION / 2 <= nearest.EXACT_WORK
+    return count * count * DIMENSION / 2 <= vector_neighbours.EXACT_WORK
 
 
 def drawn(count: int) -> tuple[Contents, dict[str, tuple[IdArray, IdArray]]]:
@@ -97,8 +97,10 @@ def unit_vectors(rng: np.random.Generator, count: int) -> HalfMatrix:
 def flips(rng: np.random.Generator, count: int) -> NDArray[np.uint64]:
     """Masks with 0 to `RADIUS` bits set at random places."""
     order = rng.permuted(np.broadcast_to(np.arange(64, dtype=np.uint64), (count, 64)), axis=1)
-    bits = np.uint64(1) << order[:, : hashes.RADIUS]
-    bits[np.arange(hashes.RADIUS) >= rng.integers(0, hashes.RADIUS + 1, (count, 1))] = 0
+    bits = np.uint64(1) << order[:, : hash_neighbours.RADIUS]
+    bits[
+        np.arange(hash_neighbours.RADIUS) >= rng.integers(0, hash_neighbours.RADIUS + 1, (count, 1))
+    ] = 0
     masks: NDArray[np.uint64] = np.bitwise_or.reduce(bits, axis=1)
     return masks
 

@@ -9,7 +9,7 @@ real vectors of Flickr8k photos and of class names: one half of the names is the
 half is asked. That run also writes the section of families that have no fit of their own.
 
 What is fitted are logistic functions of the evidence (search/ranking/evidence.py) on queries for
-what is there and for what is not (search/evaluation/absence.py): one for words, one for captions,
+what is there and for what is not (evaluation/absence.py): one for words, one for captions,
 and one that tells them apart; then their slope and offset, so that among the best hits of as many
 absent as present queries, p is the share of right ones.
 """
@@ -26,13 +26,13 @@ import numpy as np
 from cutoff_worlds import World, clip_world, encoder_world, read_captions
 from numpy.typing import NDArray
 
-from library.background import log_sum_exp
-from library.records import DoubleMatrix, DoubleVector
-from search.evaluation import without
-from search.evaluation.without import Pair
-from search.ranking.calibration import CUTOFF_FILE, LIKELY, POSSIBLE, from_section
-from search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
-from search.ranking.negation import away_from, explains
+from pictor.evaluation import concept_pairs
+from pictor.evaluation.concept_pairs import Pair
+from pictor.library.caption_bank import log_sum_exp
+from pictor.library.records import DoubleMatrix, DoubleVector
+from pictor.search.ranking.calibration import CUTOFF_FILE, LIKELY, POSSIBLE, from_section
+from pictor.search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
+from pictor.search.ranking.negation import away_from, explains
 
 OUT = Path(__file__).resolve().parent.parent / "configs" / CUTOFF_FILE
 Rows = NDArray[np.int64]
@@ -202,9 +202,9 @@ def _negation(whole: Whole, section: dict[str, object]) -> float:
             query, negated = world.queries[wanted], world.queries[unwanted]
             is_out = explains(query[None], negated[None], whole.images, whole.setting, calibration)
             towards = away_from(query[None], negated[None], whole.setting)[0]
-            order = without.left_out(towards, world.photos, is_out)
+            order = concept_pairs.left_out(towards, world.photos, is_out)
             is_right = world.right[wanted] & ~world.right[unwanted]
-            shares.append(without.precision(order, is_right))
+            shares.append(concept_pairs.precision(order, is_right))
         means.append(float(np.mean(shares)))
     return NEGATION_LEVELS[int(np.argmax(means))]
 

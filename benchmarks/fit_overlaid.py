@@ -24,9 +24,9 @@ from measure import note
 from overlaid_pairs import Example, examples
 from PIL import Image
 
-from indexer.comparing.overlaid import MOST_SPREAD, OVERLAID_FILE
-from indexer.comparing.traits import Traits
-from library.records import DoubleMatrix, DoubleVector
+from pictor.duplicates.comparison.overlay_detector.network import MOST_SPREAD, OVERLAID_FILE
+from pictor.duplicates.comparison.overlay_detector.traits import Traits
+from pictor.library.records import DoubleMatrix, DoubleVector
 
 OUT = Path(__file__).resolve().parent.parent / "configs" / OVERLAID_FILE
 HIDDEN, EPOCHS, BATCH = 24, 60, 256
@@ -36,7 +36,7 @@ FULL_SHARE = 0.01  # of the picture: parts as large or larger weigh alike, small
 HELD_OUT = 5
 BOUNDS = (0.5, 0.8, 0.9, 0.95)
 HEAD = """\
-# What tells an overlay from another moment: indexer/comparing/overlaid.py reads it, and
+# What tells an overlay from another moment: duplicates/comparison/overlay_detector reads it, and
 # benchmarks/fit_overlaid.py writes it, with the data that it was fitted on.
 """
 

@@ -19,11 +19,11 @@ import numpy as np
 from measure import note, report
 from PIL import Image, ImageEnhance
 
-from library.encoders import loading
-from library.encoders.base import ImageEncoder
-from library.images import Limits, decode
-from library.records import FloatMatrix
-from search.ranking import folding
+from pictor.library.encoders import towers
+from pictor.library.encoders.base import ImageEncoder
+from pictor.library.images import Limits, decode
+from pictor.library.records import FloatMatrix
+from pictor.search.ranking import folding
 
 LIMITS = Limits(max_pixels=100_000_000, frames=1)
 THRESHOLDS = (0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
@@ -42,7 +42,7 @@ def main() -> None:
     photos = sorted(options.folder.rglob("*.jp*g"))[: options.photos]
     if not photos:
         raise SystemExit(f"there is no JPEG below {str(options.folder)!r}")
-    encoder = loading.open_image_encoder(loading.resolve_card(options.encoder))
+    encoder = towers.open_image_encoder(towers.resolve_card(options.encoder))
     note(f"encoding {len(photos):,} photos and {len(COPIES)} copies of {options.copied:,}…")
     data = [path.read_bytes() for path in photos]
     vectors = encode(encoder, data)

@@ -87,7 +87,7 @@ def measure(
     folder: Path, size: str, checkpoint: Path, runtime: str, theirs: Cost
 ) -> dict[str, Any]:
     """One row: images a second and CPU seconds of the parts and the whole, beside theirs."""
-    from library.encoders.base import EncoderOptions
+    from pictor.library.encoders.base import EncoderOptions
 
     files = sorted((folder / size).iterdir())
     decode, pixels = decode_alone(files, checkpoint)
@@ -110,15 +110,15 @@ def measure(
 
 def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
     """Decode every file in the pool of the indexer, with nothing to encode."""
-    from indexer.pipeline import default_workers
-    from indexer.reader import ReaderPool
-    from indexer.sources.base import Locator
-    from indexer.worker import ReadTask, WorkerOptions
-    from library.encoders import loading
-    from library.images import Limits
-    from library.records import Decoded
+    from pictor.indexer.pipeline import default_workers
+    from pictor.indexer.reader import ReaderPool
+    from pictor.indexer.sources.base import Locator
+    from pictor.indexer.worker import ReadTask, WorkerOptions
+    from pictor.library.encoders import towers
+    from pictor.library.images import Limits
+    from pictor.library.records import Decoded
 
-    spec = loading.resolve_card(str(checkpoint)).spec
+    spec = towers.resolve_card(str(checkpoint)).spec
     assert spec is not None
     options = WorkerOptions((spec,), Limits(), 1 << 30, 30.0, 60.0)
     tasks = [
@@ -144,11 +144,11 @@ def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
 
 def open_encoder(checkpoint: Path, cache: Path, runtime: str) -> Any:
     """The image tower as the indexer opens it."""
-    from library.encoders import loading
-    from library.encoders.base import EncoderOptions
+    from pictor.library.encoders import towers
+    from pictor.library.encoders.base import EncoderOptions
 
-    card = loading.resolve_card(str(checkpoint))
-    return loading.open_image_encoder(card, EncoderOptions(runtime=runtime), cache)
+    card = towers.resolve_card(str(checkpoint))
+    return towers.open_image_encoder(card, EncoderOptions(runtime=runtime), cache)
 
 
 def encode_alone(pixels: list[Any], checkpoint: Path, cache: Path, runtime: str) -> Cost:
@@ -164,12 +164,12 @@ def encode_alone(pixels: list[Any], checkpoint: Path, cache: Path, runtime: str)
 
 def index_whole(folder: Path, size: str, checkpoint: Path, options: Any) -> Cost:
     """A run of the indexer, from the scan to the last commit and the index; encoders are open."""
-    from indexer.observer import Silent
-    from indexer.pipeline import Pipeline
-    from indexer.roots import resolve
-    from indexer.sources.base import ScanOptions
-    from indexer.spaces import opened
-    from library.library import Library
+    from pictor.indexer.pipeline import Pipeline
+    from pictor.indexer.roots import resolve
+    from pictor.indexer.sources.base import ScanOptions
+    from pictor.indexer.spaces import opened
+    from pictor.library.library import Library
+    from pictor.library.observer import Silent
 
     home = folder / f"library {checkpoint.name} {size} {options.runtime} {options.device}"
     with Library.create(home) as library, library.writer():
@@ -244,7 +244,7 @@ def gpu_rows(folder: Path, rounds: int, device: str = "cuda") -> Iterator[dict[s
     """
     import torch
 
-    from library.encoders.base import EncoderOptions
+    from pictor.library.encoders.base import EncoderOptions
 
     if device == "cuda" and not torch.cuda.is_available():
         note("no GPU here: --gpu measures nothing")
@@ -265,10 +265,10 @@ def gpu_rows(folder: Path, rounds: int, device: str = "cuda") -> Iterator[dict[s
 
 def gpu_encode_rate(checkpoint: Path, options: Any, rounds: int) -> float:
     """Images a second from uint8 pixels in memory to vectors in memory."""
-    from library.encoders import loading
+    from pictor.library.encoders import towers
 
-    card = loading.resolve_card(str(checkpoint))
-    encoder = loading.open_image_encoder(card, options)
+    card = towers.resolve_card(str(checkpoint))
+    encoder = towers.open_image_encoder(card, options)
     assert card.spec is not None
     shape = (card.spec.height, card.spec.width, 3)
     pixels = list(np.random.default_rng(2).integers(0, 256, (encoder.batch_size, *shape), np.uint8))

@@ -21,11 +21,11 @@ from duplicates_truth import blob, burst_like
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from indexer.comparing.agreeing import agreement
-from indexer.comparing.aligning import overlay
-from indexer.comparing.changes import changed_pixels, parts_of
-from indexer.comparing.pictures import WORK_EDGE, Picture
-from library.records import DoubleMatrix, PixelArray
+from pictor.duplicates.comparison.alignment import overlay
+from pictor.duplicates.comparison.overlay_detector.changed_parts import changed_pixels, parts_of
+from pictor.duplicates.comparison.picture import WORK_EDGE, Picture
+from pictor.duplicates.comparison.window_agreement import agreement
+from pictor.library.records import DoubleMatrix, PixelArray
 
 Mask = NDArray[np.bool_]
 Colour = tuple[int, int, int]

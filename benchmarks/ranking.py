@@ -21,12 +21,12 @@ import numpy as np
 from measure import arguments, note, report
 from synthetic import make_library
 
-from library import background
-from library.encoders import loading
-from library.library import Library
-from library.records import FloatMatrix, Metadata
-from search.engine import Engine
-from search.query import parse
+from pictor.library import caption_bank
+from pictor.library.encoders import towers
+from pictor.library.library import Library
+from pictor.library.records import FloatMatrix, Metadata
+from pictor.search.engine import Engine
+from pictor.search.query import parse
 
 SUBJECTS = ("a dog on the beach", "a red car", "两个孩子在雪地里玩", "a bowl of fruit")
 SHARE = 0.02  # of the library for each subject
@@ -53,7 +53,7 @@ def main() -> None:
         make_library(home, Path(folder) / "p", paths, on_disk=False, facts=facts, vectors=vectors)
         with Library.open(home) as library, library.writer():
             note("filling the background…")
-            background.fill(library, library.space(), lambda: False)
+            caption_bank.fill(library, library.space(), lambda: False)
         with Library.open(home) as library, Engine(library) as engine:
             rows = [measure(engine, name, text, options.rounds) for name, text in QUERIES]
     report("ranking", rows, as_json=options.json)
@@ -106,7 +106,7 @@ def drawn_facts(n: int) -> list[Metadata]:
 def drawn_vectors(n: int) -> FloatMatrix:
     """(n, d) unit rows: noise, and subjects around the vectors of their words."""
     rng = np.random.default_rng(20261122)
-    subjects = loading.open_text_encoder(loading.resolve_card("builtin")).encode(list(SUBJECTS))
+    subjects = towers.open_text_encoder(towers.resolve_card("builtin")).encode(list(SUBJECTS))
     rows = rng.standard_normal((n, subjects.shape[1]), dtype=np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     for subject, vector in enumerate(subjects):

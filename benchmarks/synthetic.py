@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from library import indexes
-from library.catalog import contents, files, spaces
-from library.catalog.rows import ContentChange, FileChange
-from library.config import Settings
-from library.encoders import loading
-from library.hashing import content_hash
-from library.library import Library
-from library.records import FloatMatrix, HalfMatrix, Metadata, Outcome
+from pictor.library import indexes
+from pictor.library.catalog import contents, files, spaces
+from pictor.library.catalog.rows import ContentChange, FileChange
+from pictor.library.config import Settings
+from pictor.library.encoders import towers
+from pictor.library.hashing import content_hash
+from pictor.library.library import Library
+from pictor.library.records import FloatMatrix, HalfMatrix, Metadata, Outcome
 
 BATCH = 2000
 _SAME = Metadata(format="JPEG", width=640, height=480)
@@ -40,7 +40,7 @@ def make_library(
     """
     rng = np.random.default_rng(20261121)
     with Library.create(folder, Settings()) as library, library.writer():
-        card = loading.resolve_card("builtin")
+        card = towers.resolve_card("builtin")
         with library.writing() as connection:
             space = spaces.add_space(connection, card, default=True)
             root_id = files.add_root(connection, "folder", bytes(root), "")

@@ -27,13 +27,13 @@ from typing import Any
 
 from measure import cost, note, report
 
-from indexer.run import index
-from indexer.tagging.labels import Label, LabelSet, language_of
-from indexer.tagging.passing import TagOptions, tag
-from library import background
-from library.catalog import files, tags
-from library.config import Settings
-from library.library import Library
+from pictor.indexer.run import index
+from pictor.library import caption_bank
+from pictor.library.catalog import files, tags
+from pictor.library.config import Settings
+from pictor.library.library import Library
+from pictor.tagging.labels import Label, LabelSet, language_of
+from pictor.tagging.run import TagOptions, tag
 
 MIB = 1 << 20
 BATCH = 20_000
@@ -171,7 +171,7 @@ def _make(folder: Path, count: int) -> None:
     paths = [b"%08d.jpg" % at for at in range(count)]
     make_library(folder, folder.parent / "photos", paths, on_disk=False, with_index=False)
     with Library.open(folder, Settings()) as library, library.writer():
-        background.fill(library, library.space(), lambda: False)
+        caption_bank.fill(library, library.space(), lambda: False)
 
 
 def passes(folder: Path, options: argparse.Namespace) -> dict[str, Any]:

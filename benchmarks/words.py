@@ -20,13 +20,13 @@ from measure import arguments, cost, medians, note, report
 from PIL import Image
 from sqlalchemy import inspect, text
 
-from library.catalog import contents, files, words
-from library.catalog.rows import ContentChange, FileChange
-from library.config import Settings
-from library.hashing import content_hash
-from library.library import Library
-from library.records import Caption, Metadata, Outcome
 from pictor import open_library
+from pictor.library.catalog import contents, files, words
+from pictor.library.catalog.rows import ContentChange, FileChange
+from pictor.library.config import Settings
+from pictor.library.hashing import content_hash
+from pictor.library.library import Library
+from pictor.library.records import Caption, Metadata, Outcome
 
 BATCH = 2000
 REPEATS = 9

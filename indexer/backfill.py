@@ -9,18 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from indexer.encode import DecodedFile
-from indexer.roots import display
-from indexer.sources import reopen
-from indexer.sources.base import FoundFile, Locator, RootKind, ScanOptions, Source
-from indexer.spaces import OpenSpaces
-from indexer.worker import ReadResult, ReadTask, Refusal
-from library.catalog import contents, files
-from library.catalog import spaces as catalog_spaces
-from library.catalog.rows import FilePlace, SpaceRow
-from library.errors import SourceError
-from library.library import Library
-from library.records import Decoded
+from pictor.indexer.encode import DecodedFile
+from pictor.indexer.roots import display
+from pictor.indexer.sources import reopen
+from pictor.indexer.sources.base import FoundFile, Locator, RootKind, ScanOptions, Source
+from pictor.indexer.spaces import OpenSpaces
+from pictor.indexer.worker import ReadResult, ReadTask, Refusal
+from pictor.library.catalog import contents, files
+from pictor.library.catalog import spaces as catalog_spaces
+from pictor.library.catalog.rows import FilePlace, SpaceRow
+from pictor.library.errors import SourceError
+from pictor.library.library import Library
+from pictor.library.records import Decoded
 
 PAGE = 500
 #: Roots whose files are found only by listing them again.

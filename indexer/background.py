@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from indexer.observer import Observer
-from indexer.spaces import OpenSpaces
-from library import background
-from library.errors import LibraryError, ModelError
-from library.library import Library
+from pictor.indexer.spaces import OpenSpaces
+from pictor.library import caption_bank
+from pictor.library.errors import LibraryError, ModelError
+from pictor.library.library import Library
+from pictor.library.observer import Observer
 
 
 def fill_background(library: Library, spaces: OpenSpaces, observer: Observer) -> None:
@@ -16,6 +16,6 @@ def fill_background(library: Library, spaces: OpenSpaces, observer: Observer) ->
     """
     for space in spaces.spaces:
         try:
-            background.fill(library, space.row, observer.should_stop)
+            caption_bank.fill(library, space.row, observer.should_stop)
         except (LibraryError, ModelError) as error:
             observer.notice(f"the background of {space.row.encoder} was not renewed: {error}")

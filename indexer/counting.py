@@ -6,11 +6,11 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from indexer.roots import Scope
-from indexer.sources.base import RootKind
-from library.catalog import files
-from library.errors import PictorError
-from library.library import Library
+from pictor.indexer.roots import Scope
+from pictor.indexer.sources.base import RootKind
+from pictor.library.catalog import files
+from pictor.library.errors import PictorError
+from pictor.library.library import Library
 
 #: Archives are listed whole before their first file is given, and compressed ones are unpacked for
 #: it: counting them apart would do that twice.

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from indexer.spaces import OpenSpace, OpenSpaces
-from library.catalog.rows import ContentChange
-from library.errors import ModelError, PictorError
-from library.records import (
+from pictor.indexer.spaces import OpenSpace, OpenSpaces
+from pictor.library.catalog.rows import ContentChange
+from pictor.library.errors import ModelError, PictorError
+from pictor.library.records import (
     Caption,
     Decoded,
     FloatMatrix,

@@ -13,13 +13,13 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from indexer.roots import check_reachable
-from indexer.scan import Pending, Scan, stored_ns
-from indexer.worker import ReadResult, Refusal
-from library.catalog import contents, files
-from library.catalog.rows import ContentChange, ContentState, FileChange, FilePlace
-from library.library import Library
-from library.records import Caption, Outcome, Reason, outcome_of
+from pictor.indexer.roots import check_reachable
+from pictor.indexer.scan import Pending, Scan, stored_ns
+from pictor.indexer.worker import ReadResult, Refusal
+from pictor.library.catalog import contents, files
+from pictor.library.catalog.rows import ContentChange, ContentState, FileChange, FilePlace
+from pictor.library.library import Library
+from pictor.library.records import Caption, Outcome, Reason, outcome_of
 
 #: Reasons that say something of the path at this moment, not of the content.
 OF_THE_PATH = frozenset(

@@ -14,26 +14,26 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from indexer import roots
-from indexer.backfill import Backfill
-from indexer.counting import FileCounter
-from indexer.encode import DecodedFile, encode
-from indexer.journal import Journal
-from indexer.observer import Observer, Progress
-from indexer.reader import ReaderPool
-from indexer.roots import Scope
-from indexer.scan import Scan
-from indexer.spaces import OpenSpaces
-from indexer.summary import Summary
-from indexer.worker import ReadResult, ReadTask, WorkerOptions
-from library import indexes
-from library.catalog import files
-from library.catalog import spaces as catalog_spaces
-from library.catalog.contents import content_state
-from library.errors import LibraryError
-from library.images import Limits
-from library.library import Library
-from library.records import TRANSIENT, Decoded, Outcome, Reason
+from pictor.indexer import roots
+from pictor.indexer.backfill import Backfill
+from pictor.indexer.counting import FileCounter
+from pictor.indexer.encode import DecodedFile, encode
+from pictor.indexer.journal import Journal
+from pictor.indexer.reader import ReaderPool
+from pictor.indexer.roots import Scope
+from pictor.indexer.scan import Scan
+from pictor.indexer.spaces import OpenSpaces
+from pictor.indexer.summary import Summary
+from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
+from pictor.library import indexes
+from pictor.library.catalog import files
+from pictor.library.catalog import spaces as catalog_spaces
+from pictor.library.catalog.contents import content_state
+from pictor.library.errors import LibraryError
+from pictor.library.images import Limits
+from pictor.library.library import Library
+from pictor.library.observer import Observer, Progress
+from pictor.library.records import TRANSIENT, Decoded, Outcome, Reason
 
 __all__ = ["Pipeline", "Summary", "default_workers"]
 

@@ -13,10 +13,10 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection
 
-from indexer.worker import ReadTask
+from pictor.indexer.worker import ReadTask
 
 #: The module whose `main(descriptor)` a process runs.
-WORKER_MODULE = "indexer.worker"
+WORKER_MODULE = "pictor.indexer.worker"
 #: How long a process that was killed is waited for: one that hangs in a dead network share stays.
 END_S = 2.0
 #: How long a process whose pipe broke is waited for, to learn how it ended.

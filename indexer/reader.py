@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import wait
 
-from indexer.processes import DecodingProcess
-from indexer.worker import READY, ReadResult, ReadTask, Refusal, WorkerOptions
-from library.errors import PictorError
-from library.records import Reason
+from pictor.indexer.processes import DecodingProcess
+from pictor.indexer.worker import READY, ReadResult, ReadTask, Refusal, WorkerOptions
+from pictor.library.errors import PictorError
+from pictor.library.records import Reason
 
 #: A worker that was just started has this long to import its decoders; then its task's clock
 #: starts.

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from indexer.sources import open_source, reopen, same_volume, volume_id
-from indexer.sources.base import RootKind, ScanOptions, Source
-from indexer.sources.choosing import Selector
-from library.catalog import files
-from library.catalog.rows import RootRow
-from library.errors import SourceError
-from library.library import Library
+from pictor.indexer.sources import open_source, reopen, same_volume, volume_id
+from pictor.indexer.sources.base import RootKind, ScanOptions, Source
+from pictor.indexer.sources.selection import Selector
+from pictor.library.catalog import files
+from pictor.library.catalog.rows import RootRow
+from pictor.library.errors import SourceError
+from pictor.library.library import Library
 
 #: Known paths looked up to tell a volume that came back under another number from another volume.
 VOLUME_SAMPLE = 100

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from indexer import roots
-from indexer.background import fill_background
-from indexer.observer import Observer, Remembering, Silent
-from indexer.pipeline import Pipeline, Summary
-from indexer.sources.base import ScanOptions
-from indexer.spaces import opened
-from library.catalog import files
-from library.library import Library
-from library.records import Outcome
-from library.towers import encoder_options
+from pictor.indexer import roots
+from pictor.indexer.background import fill_background
+from pictor.indexer.pipeline import Pipeline, Summary
+from pictor.indexer.sources.base import ScanOptions
+from pictor.indexer.spaces import opened
+from pictor.library.catalog import files
+from pictor.library.library import Library
+from pictor.library.observer import Observer, Remembering, Silent
+from pictor.library.records import Outcome
+from pictor.library.space_encoders import encoder_options
 
 
 def index(

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_
 
-from indexer.roots import Scope, display
-from indexer.sources.base import FoundFile, ScanProblem
-from indexer.worker import ReadTask
-from library.catalog import files
-from library.catalog.rows import FileChange, FileRow
-from library.catalog.schema import FILE
-from library.errors import SourceError
-from library.library import Library
-from library.records import TRANSIENT, Outcome, Reason, outcome_of
+from pictor.indexer.roots import Scope, display
+from pictor.indexer.sources.base import FoundFile, ScanProblem
+from pictor.indexer.worker import ReadTask
+from pictor.library.catalog import files
+from pictor.library.catalog.rows import FileChange, FileRow
+from pictor.library.catalog.schema import FILE
+from pictor.library.errors import SourceError
+from pictor.library.library import Library
+from pictor.library.records import TRANSIENT, Outcome, Reason, outcome_of
 
 #: Rows of the catalog read at once.
 PAGE = 5000

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from indexer.observer import Observer
-from library.catalog import spaces as catalog_spaces
-from library.catalog.rows import SpaceRow
-from library.encoders import loading
-from library.encoders.base import EncoderOptions, ImageEncoder
-from library.encoders.models.plan import Plan, size_text
-from library.errors import ModelError, ModelNotAvailable
-from library.library import Library
-from library.records import EncoderCard, ImageSpec
-from library.towers import ensure_text_tower
+from pictor.library.catalog import spaces as catalog_spaces
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.encoders import towers
+from pictor.library.encoders.base import EncoderOptions, ImageEncoder
+from pictor.library.encoders.models.plan import Plan, size_text
+from pictor.library.errors import ModelError, ModelNotAvailable
+from pictor.library.library import Library
+from pictor.library.observer import Observer
+from pictor.library.records import EncoderCard, ImageSpec
+from pictor.library.space_encoders import ensure_text_tower
 
 BUILTIN = "builtin"
 #: Seconds between two notices of how far a download is.
@@ -141,7 +141,7 @@ def opened(
 
 def _loader(library: Library, row: SpaceRow, options: EncoderOptions) -> Callable[[], ImageEncoder]:
     cache = library.cache_dir(row, "image")
-    return lambda: loading.open_image_encoder(row.card, options, cache)
+    return lambda: towers.open_image_encoder(row.card, options, cache)
 
 
 def _add_named(
@@ -162,12 +162,12 @@ def _add_named(
         return
     for i, name in enumerate(names or library.settings.encoder.names):
         try:
-            card = loading.resolve_card(name, options, watch=_Told(observer))
+            card = towers.resolve_card(name, options, watch=_Told(observer))
         except ModelNotAvailable as error:
             if names or held:
                 raise
             observer.notice(_stand_in(name, error))
-            card = loading.resolve_card(BUILTIN, options)
+            card = towers.resolve_card(BUILTIN, options)
         if card.fingerprint not in [row.fingerprint for row in library.spaces()]:
             _add(library, card, options)
         if names and i == 0 and not keep_default:

@@ -18,13 +18,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO
 
-from indexer.sources.base import Locator
-from indexer.sources.descriptors import opened_regular
-from indexer.sources.reading import read_bytes
-from library.errors import ImageError
-from library.hashing import Hasher, content_hash
-from library.images import HEAD_BYTES, Limits, captured_stderr, decode, fingerprint, sniff
-from library.records import Decoded, ImageSpec, Reason
+from pictor.indexer.sources.base import Locator
+from pictor.indexer.sources.descriptors import opened_regular
+from pictor.indexer.sources.file_bytes import read_bytes
+from pictor.library.errors import ImageError
+from pictor.library.hashing import Hasher, content_hash
+from pictor.library.images import HEAD_BYTES, Limits, captured_stderr, decode, fingerprint, sniff
+from pictor.library.records import Decoded, ImageSpec, Reason
 
 #: Hashing a file that is not held in memory: bytes a read.
 BLOCK_BYTES = 1 << 20

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from library.records import BoolVector, DoubleVector, FloatVector, IdArray
+from pictor.library.records import BoolVector, DoubleVector, FloatVector, IdArray
 
 
 def distinct(ids: IdArray) -> IdArray:

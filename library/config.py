@@ -20,7 +20,7 @@ from typing import Any, get_origin, get_type_hints
 
 import platformdirs
 
-from library.errors import ConfigError
+from pictor.library.errors import ConfigError
 
 PREFIX = "PICTOR_"
 SETTINGS_FILE = "settings.toml"
@@ -74,7 +74,7 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class DuplicateSettings:
-    """Which of several copies is kept, as `search.duplicates.rules` reads it; one term an entry."""
+    """Which of several copies is kept, as `pictor.duplicates.groups.keep_rules` reads it; one term an entry."""
 
     prefer: tuple[str, ...] = ("no-edit", "resolution", "raw", "metadata", "oldest")
     never: tuple[str, ...] = ()
@@ -195,10 +195,8 @@ def models_dir(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def presets_dir() -> Path:
-    """The folder of TOML presets: inside the installed package, or `configs/` of a checkout."""
-    here = Path(__file__).resolve().parent
-    installed = here / "presets"
-    return installed if installed.is_dir() else here.parent / "configs"
+    """The folder of TOML presets: `configs/` of the repository, `pictor/configs` installed."""
+    return Path(__file__).parent.parent / "configs"
 
 
 def _with_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import re
 
-from library.records import Reason
+from pictor.library.records import Reason
 
 #: Characters of what somebody gave that a message repeats.
 _MOST_QUOTED = 200

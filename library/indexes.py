@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection
 
-from library import towers
-from library.catalog import spaces as catalog_spaces
-from library.catalog.rows import SpaceRow
-from library.config import presets_dir
-from library.errors import LibraryCorrupt, LibraryError
-from library.library import Library
-from library.records import FloatMatrix, IdArray
-from library.vectors.base import FLAT_MAX, VectorIndex
-from library.vectors.cache import CacheInfo, IndexCache, IndexKind, Stamp, Unusable
-from library.vectors.exact import ExactIndex
+from pictor.library import space_encoders
+from pictor.library.catalog import spaces as catalog_spaces
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.config import presets_dir
+from pictor.library.errors import LibraryCorrupt, LibraryError
+from pictor.library.library import Library
+from pictor.library.records import FloatMatrix, IdArray
+from pictor.library.vectors.base import FLAT_MAX, VectorIndex
+from pictor.library.vectors.cache import CacheInfo, IndexCache, IndexKind, Stamp, Unusable
+from pictor.library.vectors.exact import ExactIndex
 
 
 @dataclass
@@ -160,7 +160,7 @@ def tuning_queries(library: Library, space: SpaceRow) -> FloatMatrix | None:
     if not space.card.has_text:
         return None
     text = (presets_dir() / "tuning_queries.toml").read_text(encoding="utf-8")
-    return towers.open_text(library, space).encode(tomllib.loads(text)["queries"])
+    return space_encoders.open_text(library, space).encode(tomllib.loads(text)["queries"])
 
 
 def _in_memory(library: Library, space: SpaceRow) -> OpenIndex:

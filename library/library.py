@@ -21,14 +21,14 @@ from typing import NoReturn
 
 from sqlalchemy import Connection, insert, inspect, select, text
 
-from library.catalog import spaces as catalog_spaces
-from library.catalog import words
-from library.catalog.connect import WRITES, open_engine, translated
-from library.catalog.files import now
-from library.catalog.rows import SpaceRow
-from library.catalog.schema import META, SCHEMA_REVISION
-from library.config import SETTINGS_FILE, Settings, load_settings
-from library.errors import (
+from pictor.library.catalog import spaces as catalog_spaces
+from pictor.library.catalog import words
+from pictor.library.catalog.connect import WRITES, open_engine, translated
+from pictor.library.catalog.files import now
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.catalog.schema import META, SCHEMA_REVISION
+from pictor.library.config import SETTINGS_FILE, Settings, load_settings
+from pictor.library.errors import (
     LibraryCorrupt,
     LibraryError,
     LibraryNotFound,
@@ -37,7 +37,7 @@ from library.errors import (
     quoted,
     shortened,
 )
-from library.lock import write_lock
+from pictor.library.lock import write_lock
 
 CATALOG_FILE = "catalog.sqlite"
 _LOCK_FILE = "write.lock"
@@ -245,7 +245,7 @@ class Library:
         )
 
     def _upgrade(self) -> None:
-        from library.catalog.migrate import upgrade
+        from pictor.library.catalog.migrate import upgrade
 
         with self.writing() as connection:
             upgrade(connection)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from library.errors import LibraryError, LibraryLocked
+from pictor.library.errors import LibraryError, LibraryLocked
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from library.records import JsonObject
+from pictor.library.records import JsonObject
 
 
 class Kind(StrEnum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from library import indexes
-from library.catalog import files, spaces
-from library.catalog.rows import SpaceRow, full_path
-from library.library import Library
+from pictor.library import indexes
+from pictor.library.catalog import files, spaces
+from pictor.library.catalog.rows import SpaceRow, full_path
+from pictor.library.library import Library
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection, text
 
-from library import indexes
-from library.catalog import files, spaces
-from library.catalog.rows import SpaceRow
-from library.encoders import loading
-from library.errors import LibraryError
-from library.library import Library
+from pictor.library import indexes
+from pictor.library.catalog import files, spaces
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.encoders import towers
+from pictor.library.errors import LibraryError
+from pictor.library.library import Library
 
 #: How far the norm of a stored vector may be from 1: float16 rounding moves it by less than 5e-4.
 NORM_TOLERANCE = 2e-3
@@ -110,7 +110,7 @@ def _index(library: Library, space: SpaceRow) -> list[str]:
 def _caches(library: Library, space: SpaceRow) -> list[str]:
     problems = _index(library, space)
     folder = library.cache_dir(space, "text")
-    if space.card.has_text and not loading.text_tower_is_ready(space.card, folder):
+    if space.card.has_text and not towers.text_tower_is_ready(space.card, folder):
         problems.append(
             f"the text tower of {space.encoder} is missing or damaged; run: pictor index"
         )

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from library.errors import PictorError
-    from library.records import Hit
     from pictor.api import OpenLibrary, open_library
-    from pictor.classifying import Classification, classify
-    from pictor.embedding import embed
-    from pictor.evaluating import Evaluation, evaluate
+    from pictor.evaluation.run import Evaluation, evaluate
+    from pictor.indexer.embedding import embed
+    from pictor.library.errors import PictorError
+    from pictor.library.records import Hit
+    from pictor.tagging.classification import Classification, classify
 
 __all__ = [
     "Classification",
@@ -29,14 +29,14 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Classification": "pictor.classifying",
-    "Evaluation": "pictor.evaluating",
-    "Hit": "library.records",
+    "Classification": "pictor.tagging.classification",
+    "Evaluation": "pictor.evaluation.run",
+    "Hit": "pictor.library.records",
     "OpenLibrary": "pictor.api",
-    "PictorError": "library.errors",
-    "classify": "pictor.classifying",
-    "embed": "pictor.embedding",
-    "evaluate": "pictor.evaluating",
+    "PictorError": "pictor.library.errors",
+    "classify": "pictor.tagging.classification",
+    "embed": "pictor.indexer.embedding",
+    "evaluate": "pictor.evaluation.run",
     "open_library": "pictor.api",
 }
 

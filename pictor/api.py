@@ -12,22 +12,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from library.config import Settings, default_library_dir
-from library.errors import LibraryNotFound, QueryError
-from library.records import Hit
-from pictor.duplicates import DuplicateVerbs
-from pictor.tagging import TagVerbs
+from pictor.duplicates.verbs import DuplicateVerbs
+from pictor.library.config import Settings, default_library_dir
+from pictor.library.errors import LibraryNotFound, QueryError
+from pictor.library.records import Hit
+from pictor.tagging.verbs import TagVerbs
 
 if TYPE_CHECKING:
-    from indexer.observer import Observer
-    from indexer.pipeline import Summary
-    from library.library import Library
-    from library.status import FileProblem, Status
-    from library.verify import Verdict
-    from search.engine import Engine
-    from search.options import SearchOptions
-    from search.plan import Ranking
-    from search.query import Query
+    from pictor.indexer.pipeline import Summary
+    from pictor.library.library import Library
+    from pictor.library.observer import Observer
+    from pictor.library.status import FileProblem, Status
+    from pictor.library.verify import Verdict
+    from pictor.search.engine import Engine
+    from pictor.search.options import SearchOptions
+    from pictor.search.plan import Ranking
+    from pictor.search.query import Query
 
 BUILTIN = "builtin"
 PathLike = str | bytes | os.PathLike[str]
@@ -100,7 +100,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
             LibraryLocked: another process writes this library.
             ModelError: a named encoder cannot be had.
         """
-        from indexer.run import index
+        from pictor.indexer.run import index
 
         self._forget_engine()
         named = [_expanded(root) for root in roots]
@@ -138,7 +138,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         options: SearchOptions | None = None,
     ) -> Ranking:
         """As `search`, with the plan: how the query was understood and answered."""
-        from search.query import combined
+        from pictor.search.query import combined
 
         asked = [_as_query(query) for query in queries]
         return self._rank(combined(asked), _wished(options, top, encoder))
@@ -155,7 +155,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
 
         Near-identical ones are shown each by itself, unless `options` say otherwise.
         """
-        from search.options import SearchOptions
+        from pictor.search.options import SearchOptions
 
         options = _wished(options or SearchOptions(is_folded=False), top, encoder)
         return list(self.rank_similar(image, options=options).hits)
@@ -167,8 +167,8 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         options: SearchOptions | None = None,
     ) -> Ranking:
         """As `similar`, with the plan; other queries add filters and negative parts."""
-        from search.query import Query, combined
-        from search.query import image as picture
+        from pictor.search.query import Query, combined
+        from pictor.search.query import image as picture
 
         asked = Query((picture(_expanded(image)),))
         wished = replace(_wished(options, None, None), without_itself=True)
@@ -186,19 +186,19 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
 
     def status(self) -> Status:
         """What the library holds."""
-        from library.status import status
+        from pictor.library.status import status
 
         return status(self._open())
 
     def errors(self) -> list[FileProblem]:
         """Files that were skipped or failed, with the reason."""
-        from library.status import problems
+        from pictor.library.status import problems
 
         return problems(self._open())
 
     def verify(self) -> Verdict:
         """Whether everything stored agrees with itself."""
-        from library.verify import verify
+        from pictor.library.verify import verify
 
         return verify(self._open())
 
@@ -208,7 +208,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         Returns:
             (files, contents) forgotten. Nothing on disk outside the library is touched.
         """
-        from library.purging import purge
+        from pictor.library.purge import purge
 
         self._forget_engine()
         return purge(self._open(), [_expanded(root) for root in roots])
@@ -227,7 +227,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         return named
 
     def _rank(self, query: Query, options: SearchOptions) -> Ranking:
-        from search.engine import Engine
+        from pictor.search.engine import Engine
 
         library = self._open()
         if library.settings.network.offline:
@@ -243,7 +243,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
             self._engine = None
 
     def _open(self, *, create: bool = False) -> Library:
-        from library.library import Library
+        from pictor.library.library import Library
 
         if self._is_closed:
             raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
@@ -259,7 +259,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
 
 def _as_query(query: object) -> Query:
     """The query that a text or a record is."""
-    from search.query import Query, parse
+    from pictor.search.query import Query, parse
 
     if isinstance(query, str):
         return parse(query)
@@ -271,7 +271,7 @@ def _as_query(query: object) -> Query:
 
 def _wished(options: SearchOptions | None, top: int | None, encoder: str | None) -> SearchOptions:
     """The options with what was named beside them."""
-    from search.options import SearchOptions
+    from pictor.search.options import SearchOptions
 
     options = options or SearchOptions()
     return replace(
@@ -283,7 +283,7 @@ def _wished(options: SearchOptions | None, top: int | None, encoder: str | None)
 
 def _refuse_links(query: Query) -> None:
     """Raise if a part of a query would have to be fetched."""
-    from search.query import PicturePart
+    from pictor.search.query import PicturePart
 
     for part in query.parts:
         if isinstance(part, PicturePart) and part.is_link:

@@ -6,7 +6,7 @@ such a text.
 
 from __future__ import annotations
 
-from library.catalog.filters import (
+from pictor.library.catalog.filters import (
     After,
     All,
     Any,
@@ -29,9 +29,9 @@ from library.catalog.filters import (
     Tagged,
     Taken,
 )
-from search.options import SearchOptions
-from search.plan import Plan, Ranking
-from search.query import PicturePart, Query, WordsPart, combined, image, parse, words
+from pictor.search.options import SearchOptions
+from pictor.search.plan import Plan, Ranking
+from pictor.search.query import PicturePart, Query, WordsPart, combined, image, parse, words
 
 __all__ = [
     "After",

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from library.arrays import is_among
-from library.catalog import selecting, spaces, words
-from library.catalog.rows import WordHit
-from library.library import Library
-from library.records import FloatVector, IdArray
-from search.encoding import Asked
-from search.neighbours import FIRST, Run, Selector
-from search.plan import Trace
-from search.ranking.fusion import reciprocal_rank
+from pictor.library.arrays import is_among
+from pictor.library.catalog import filter_conditions, spaces, words
+from pictor.library.catalog.rows import WordHit
+from pictor.library.library import Library
+from pictor.library.records import FloatVector, IdArray
+from pictor.search.encoding import Asked
+from pictor.search.neighbours import FIRST, Run, Selector
+from pictor.search.plan import Trace
+from pictor.search.ranking.fusion import reciprocal_rank
 
 #: How much each ranking counts. The space that knows the query's language best counts most; words
 #: are written about few pictures, and half of them may be missing.
@@ -84,7 +84,7 @@ def _find(library: Library, text: str, trace: Trace) -> dict[WordHit, list[int]]
     with trace.time("words"), library.reading() as connection:
         hits = words.find(connection, text, MAX_WORD_HITS)
         trace.words = len(hits)
-        items = selecting.items_of(connection, [hit.content_id for hit in hits])
+        items = filter_conditions.items_of(connection, [hit.content_id for hit in hits])
     return {hit: items[hit.content_id] for hit in hits}
 
 

@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from library.records import FloatVector, Level
-from search.candidates import Written
-from search.encoding import Asked
-from search.neighbours import Run
-from search.options import Minimum
-from search.plan import Trace
-from search.ranking.judging import Judge
+from pictor.library.records import FloatVector, Level
+from pictor.search.candidates import Written
+from pictor.search.encoding import Asked
+from pictor.search.neighbours import Run
+from pictor.search.options import Minimum
+from pictor.search.plan import Trace
+from pictor.search.ranking.judge import Judge
 
 #: Candidates judged together at first, then twice as many each time, up to the most.
 SLICE, MOST = 96, 512
 #: So many in a row must be too weak to end the search. Among 1,000 photos (Flickr8k test, 260
 #: queries in English and Chinese) at most 20 weak ones stood before one that was not.
 STOP_AFTER = 250
-#: Words that were all found, in whatever field, score at least this much (`library.catalog.words`).
+#: Words that were all found, in whatever field, score at least this much (`pictor.library.catalog.words`).
 ALL_WORDS = 0.7
 
 _ORDER = {Level.WEAK: 0, Level.POSSIBLE: 1, Level.LIKELY: 2}

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from library import towers
-from library.catalog import contents, spaces
-from library.catalog.rows import SpaceRow
-from library.encoders.base import TextEncoder
-from library.errors import ImageError, QueryError
-from library.hashing import content_hash
-from library.library import Library
-from library.records import FloatMatrix, FloatVector
-from search.pictures import read
-from search.query import Part, PicturePart, Query, WordsPart
+from pictor.library import space_encoders
+from pictor.library.catalog import contents, spaces
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.encoders.base import TextEncoder
+from pictor.library.errors import ImageError, QueryError
+from pictor.library.hashing import content_hash
+from pictor.library.library import Library
+from pictor.library.records import FloatMatrix, FloatVector
+from pictor.search.pictures import read
+from pictor.search.query import Part, PicturePart, Query, WordsPart
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class QueryEncoder:
 
     def _text(self, space: SpaceRow) -> TextEncoder:
         if space.id not in self._texts:
-            self._texts[space.id] = towers.open_text(self._library, space)
+            self._texts[space.id] = space_encoders.open_text(self._library, space)
         return self._texts[space.id]
 
     def _image(self, part: PicturePart, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
@@ -108,14 +108,17 @@ class QueryEncoder:
         return found[item].astype(np.float32)[None] if item in found else None
 
     def _encoded(self, data: bytes, part: PicturePart, space: SpaceRow) -> FloatMatrix:
-        from library.images import Limits, decode  # Pillow takes 0.1 s, and words need none of it
+        from pictor.library.images import (  # Pillow takes 0.1 s, and words need none of it
+            Limits,
+            decode,
+        )
 
         spec = space.card.spec
         if spec is None:
             raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
         limits = Limits(max_pixels=self._library.settings.index.max_pixels, frames=1)
         decoded = decode(data, [spec], limits, name_hint=part.location)
-        tower = towers.open_image(self._library, space)
+        tower = space_encoders.open_image(self._library, space)
         try:
             return tower.encode([decoded.frames[0].pixels[0]])
         finally:

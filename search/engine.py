@@ -11,25 +11,25 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 
-from library import indexes
-from library.catalog.rows import SpaceRow
-from library.indexes import OpenIndex
-from library.library import Library
-from library.vectors.base import VectorIndex
-from search import pages
-from search.candidates import NOTHING_WRITTEN, Written, ranked
-from search.cutoff import Candidate, sure_enough
-from search.encoding import Asked, Pictures, QueryEncoder
-from search.entries import Entry, EntryReader, Negation
-from search.hits import hits_of
-from search.negating import led_away, negation_of
-from search.neighbours import Selector, neighbours
-from search.options import SearchOptions
-from search.plan import Plan, Ranking, Trace
-from search.query import Query, WordsPart
-from search.ranking.folding import near_identical
-from search.ranking.judging import Judge
-from search.routing import route
+from pictor.library import indexes
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.indexes import OpenIndex
+from pictor.library.library import Library
+from pictor.library.vectors.base import VectorIndex
+from pictor.search import pages
+from pictor.search.candidates import NOTHING_WRITTEN, Written, ranked
+from pictor.search.cutoff import Candidate, sure_enough
+from pictor.search.encoding import Asked, Pictures, QueryEncoder
+from pictor.search.entries import Entry, EntryReader, Negation
+from pictor.search.hits import hits_of
+from pictor.search.negative_parts import led_away, negation_of
+from pictor.search.neighbours import Selector, neighbours
+from pictor.search.options import SearchOptions
+from pictor.search.plan import Plan, Ranking, Trace
+from pictor.search.query import Query, WordsPart
+from pictor.search.ranking.folding import near_identical
+from pictor.search.ranking.judge import Judge
+from pictor.search.routes import route
 
 #: Entries sorted by date where there are no levels.
 UNJUDGED_POOL = 200

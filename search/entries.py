@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from sqlalchemy import Connection
 
-from library.catalog import contents, files, filters, spaces
-from library.catalog.filters import Filter
-from library.catalog.rows import FilePlace, ItemRow
-from library.library import Library
-from library.records import BoolVector, FloatMatrix, FloatVector, IdArray
-from search.cutoff import Candidate
-from search.encoding import Asked
-from search.plan import Trace
+from pictor.library.catalog import contents, files, filters, spaces
+from pictor.library.catalog.filters import Filter
+from pictor.library.catalog.rows import FilePlace, ItemRow
+from pictor.library.library import Library
+from pictor.library.records import BoolVector, FloatMatrix, FloatVector, IdArray
+from pictor.search.cutoff import Candidate
+from pictor.search.encoding import Asked
+from pictor.search.plan import Trace
 
 SLICE = 48  # candidates read at once: a page of the usual size and some that fold
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from library.catalog import filters
-from library.catalog.filters import Filter
-from library.errors import quoted
+from pictor.library.catalog import filters
+from pictor.library.catalog.filters import Filter
+from pictor.library.errors import quoted
 
 #: Where `near:` names no radius.
 DEFAULT_RADIUS_KM = 10.0

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from library.catalog import spaces
-from library.library import Library
-from library.records import Hit, Match
-from search.candidates import Written
-from search.encoding import Asked
-from search.entries import Entry
-from search.query import Query
+from pictor.library.catalog import spaces
+from pictor.library.library import Library
+from pictor.library.records import Hit, Match
+from pictor.search.candidates import Written
+from pictor.search.encoding import Asked
+from pictor.search.entries import Entry
+from pictor.search.query import Query
 
 
 def hits_of(

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from library.arrays import is_among
-from library.catalog import selecting
-from library.catalog.filters import Filter
-from library.library import Library
-from library.records import FloatMatrix, FloatVector, IdArray
-from library.vectors.base import VectorIndex
-from search.plan import Trace
+from pictor.library.arrays import is_among
+from pictor.library.catalog import filter_conditions
+from pictor.library.catalog.filters import Filter
+from pictor.library.library import Library
+from pictor.library.records import FloatMatrix, FloatVector, IdArray
+from pictor.library.vectors.base import VectorIndex
+from pictor.search.plan import Trace
 
 #: Neighbours asked for at once; more, four times as many each time, once those are used up. Finding
 #: 1,000 of 100,000 takes 6 % longer than finding 10.
@@ -72,7 +72,7 @@ class Selector:
         if self._wanted is None:
             return None
         with self._trace.time("filter"), self._library.reading() as connection:
-            ids = selecting.item_ids(connection, self._wanted)
+            ids = filter_conditions.item_ids(connection, self._wanted)
         self._trace.passing = len(ids)
         return ids
 
@@ -83,19 +83,19 @@ class Selector:
         if "allowed" in self.__dict__ and self.allowed is not None:
             return ids[is_among(ids, self.allowed)]
         with self._trace.time("filter"), self._library.reading() as connection:
-            return selecting.items_among(connection, self._wanted, ids)
+            return filter_conditions.items_among(connection, self._wanted, ids)
 
     def share(self) -> float:
         """About which share of all items passes, 0 to 1; 1 where all do."""
         if self._wanted is None:
             return 1.0
         with self._trace.time("filter"), self._library.reading() as connection:
-            return selecting.share(connection, self._wanted)
+            return filter_conditions.share(connection, self._wanted)
 
     def newest_first(self) -> IdArray:
         """Every item that passes, by the time it was taken."""
         with self._trace.time("filter"), self._library.reading() as connection:
-            ids = np.array(selecting.newest_first(connection, self._wanted), np.int64)
+            ids = np.array(filter_conditions.newest_first(connection, self._wanted), np.int64)
         self._trace.passing = None if self._wanted is None else len(ids)
         return ids
 

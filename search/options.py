@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from library.errors import QueryError
+from pictor.library.errors import QueryError
 
 Minimum = Literal["likely", "possible", "any"]
 Order = Literal["best", "newest", "oldest"]

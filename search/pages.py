@@ -11,12 +11,12 @@ from itertools import islice
 
 import numpy as np
 
-from library.records import FloatVector
-from search.entries import Entry
-from search.options import Order
-from search.plan import Trace
-from search.ranking.diversity import diversify
-from search.ranking.folding import fold
+from pictor.library.records import FloatVector
+from pictor.search.entries import Entry
+from pictor.search.options import Order
+from pictor.search.plan import Trace
+from pictor.search.ranking.diversity import diversify
+from pictor.search.ranking.folding import fold
 
 #: An entry folds into one of so many before it: near-identical ones rank close together.
 WINDOW = 256

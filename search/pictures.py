@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from library.config import IndexSettings
-from library.errors import ImageError
-from library.records import Reason
-from search.query import PicturePart
+from pictor.library.config import IndexSettings
+from pictor.library.errors import ImageError
+from pictor.library.records import Reason
+from pictor.search.query import PicturePart
 
 MIB = 1 << 20
 
@@ -20,7 +20,7 @@ def read(part: PicturePart, settings: IndexSettings) -> bytes:
     """
     limit = settings.max_file_mib * MIB
     if part.is_link:
-        from library.fetching import fetch  # httpx takes 0.1 s to import
+        from pictor.library.downloads import fetch  # httpx takes 0.1 s to import
 
         return fetch(part.location, limit, settings.fetch_timeout_s)
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from library.records import Hit
+from pictor.library.records import Hit
 
 
 @dataclass

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from library.catalog import members
-from library.library import Library
-from library.pairs import Kind
 from pictor import open_library
-from search.duplicates.records import Group, Link, Member
+from pictor.duplicates.groups.records import Group, Link, Member
+from pictor.library.catalog import members
+from pictor.library.library import Library
+from pictor.library.pairs import Kind
 
 #: A script, markup, both quotes, an ampersand, a line end, a mark that reorders text, no UTF-8.
 HOSTILE = "<script>alert(1)<∕script><img src=x onerror=alert(2)>\"'&\n\u202e".encode() + b"\xff.jpg"
@@ -54,7 +54,7 @@ class Alike:
 
     def stored(self) -> dict[tuple[bytes, bytes], str]:
         """What the catalog says was decided, by pair of hashes."""
-        from library.catalog.decisions import decisions
+        from pictor.library.catalog.decisions import decisions
 
         with self.open() as library, library.reading() as connection:
             return {(row.low, row.high): row.verdict.value for row in decisions(connection)}

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from library.catalog import pairs
-from library.library import Library
-from library.pairs import Kind, PairRow
+from pictor.library.catalog import pairs
+from pictor.library.library import Library
+from pictor.library.pairs import Kind, PairRow
 
 #: Of the comparison that wrote them; any.
 VERSION = 1
@@ -19,7 +19,7 @@ def content_ids(library: Library) -> dict[str, int]:
     """The content of each file, by its name."""
     from sqlalchemy import select
 
-    from library.catalog.schema import FILE
+    from pictor.library.catalog.schema import FILE
 
     with library.reading() as connection:
         rows = connection.execute(select(FILE.c.path, FILE.c.content_id))

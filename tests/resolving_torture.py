@@ -30,8 +30,8 @@ if __name__ == "__main__":  # `tests/library` would be taken for the package `li
 from blake3 import blake3
 from PIL import Image
 
-from library.errors import PictorError, PlanError
 from pictor import open_library
+from pictor.library.errors import PictorError, PlanError
 
 _INDEX = (
     "import sys; from pictor import open_library\n"

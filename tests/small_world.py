@@ -19,20 +19,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import indexer.pipeline
-import indexer.worker
-from indexer.observer import Silent
-from indexer.pipeline import Summary
-from indexer.run import index
-from indexer.worker import ReadResult, ReadTask, WorkerOptions
-from library.config import Settings
-from library.encoders.onnx_image import OnnxImageEncoder
-from library.library import Library
-from library.records import Decoded, Hit
-from library.verify import Verdict, verify
-from search import query
-from search.engine import Engine
-from search.options import SearchOptions
+import pictor.indexer.pipeline
+import pictor.indexer.worker
+from pictor.indexer.pipeline import Summary
+from pictor.indexer.run import index
+from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
+from pictor.library.config import Settings
+from pictor.library.encoders.onnx_image import OnnxImageEncoder
+from pictor.library.library import Library
+from pictor.library.observer import Silent
+from pictor.library.records import Decoded, Hit
+from pictor.library.verify import Verdict, verify
+from pictor.search import query
+from pictor.search.engine import Engine
+from pictor.search.options import SearchOptions
 
 
 class InlinePool:
@@ -53,7 +53,7 @@ class InlinePool:
     def run(self, tasks: Iterable[ReadTask]) -> Iterator[ReadResult | None]:
         yield None
         for task in tasks:
-            yield indexer.worker.read(task, self._options, self._wanted)
+            yield pictor.indexer.worker.read(task, self._options, self._wanted)
 
 
 class StopAfter(Silent):
@@ -92,7 +92,7 @@ class World:
         self.decoded = 0
         self.encoded = 0
         self._count_work()
-        monkeypatch.setattr(indexer.pipeline, "ReaderPool", InlinePool)
+        monkeypatch.setattr(pictor.indexer.pipeline, "ReaderPool", InlinePool)
 
     # --- pictures
 
@@ -171,12 +171,12 @@ class World:
 
     def use_processes(self) -> None:
         """Read files in worker processes, as a real run does."""
-        from indexer.reader import ReaderPool
+        from pictor.indexer.reader import ReaderPool
 
-        self.monkeypatch.setattr(indexer.pipeline, "ReaderPool", ReaderPool)
+        self.monkeypatch.setattr(pictor.indexer.pipeline, "ReaderPool", ReaderPool)
 
     def _count_work(self) -> None:
-        decode, encode = indexer.worker.decode, OnnxImageEncoder.encode
+        decode, encode = pictor.indexer.worker.decode, OnnxImageEncoder.encode
 
         def counted_decode(*args: Any, **options: Any) -> Decoded:
             self.decoded += 1
@@ -186,7 +186,7 @@ class World:
             self.encoded += len(pixels) if encoder.card.id == "builtin" else 0
             return encode(encoder, pixels)
 
-        self.monkeypatch.setattr(indexer.worker, "decode", counted_decode)
+        self.monkeypatch.setattr(pictor.indexer.worker, "decode", counted_decode)
         self.monkeypatch.setattr(OnnxImageEncoder, "encode", counted_encode)
 
 

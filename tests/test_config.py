@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from library.config import Settings, load_settings, names, presets_dir
-from library.errors import ConfigError
+from pictor.library.config import Settings, load_settings, names, presets_dir
+from pictor.library.errors import ConfigError
 
 
 def test_default_toml_states_every_default() -> None:

@@ -7,28 +7,41 @@ from collections.abc import Iterator
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
-MAY_IMPORT = {
-    "pictor": {"search", "indexer", "library"},
-    "search": {"library"},
-    "indexer": {"library"},
-    "library": set[str](),
-}
+#: The rooms at the top of the repository, ground floor first: a room imports those of floors below
+#: its own, and no other room of its own floor.
+HOUSE = (
+    ("library",),
+    ("search", "indexer"),
+    ("tagging", "evaluation"),
+    ("duplicates",),
+    ("pictor",),
+)
+ROOMS = {room: floor for floor, rooms in enumerate(HOUSE) for room in rooms}
 #: Inside `library`, from the top down: a module imports those of its own floor or below.
 FLOORS = (
-    ("status", "verify", "purging", "indexes", "background", "towers"),
+    ("status", "verify", "purge", "indexes", "caption_bank", "space_encoders"),
     ("library",),
     ("encoders", "vectors", "catalog", "images"),
-    ("lock", "fetching"),
+    ("lock", "downloads", "html_files"),
     ("config",),
-    ("arrays", "errors", "pairs"),
+    ("arrays", "errors", "pairs", "names", "observer"),
     ("records", "hashing"),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")
 
 
 def modules(package: str) -> Iterator[tuple[Path, ast.Module]]:
+    """The files of one room; the links in `pictor/` lead to other rooms and are not followed."""
     for path in sorted((REPO / package).rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+        if not any(parent.is_symlink() for parent in path.parents):
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name_of(path: Path) -> str:
+    """As `pictor.search.engine`, whatever floor it stands on."""
+    parts = path.relative_to(REPO).with_suffix("").parts
+    full = parts if parts[0] == "pictor" else ("pictor", *parts)
+    return ".".join(full).removesuffix(".__init__")
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -40,15 +53,69 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def test_wings_import_downwards_only() -> None:
+def room_of(name: str) -> str:
+    """The room a dotted name belongs to; "" where it is none of ours."""
+    parts = name.split(".")
+    if parts[0] != "pictor":
+        return parts[0] if parts[0] in ROOMS else ""
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else "pictor"
+
+
+def test_rooms_import_downwards_only() -> None:
     wrong = [
         f"{path.relative_to(REPO)} imports {name}"
-        for package, allowed in MAY_IMPORT.items()
-        for path, tree in modules(package)
+        for room, floor in ROOMS.items()
+        for path, tree in modules(room)
         for name in imported(tree)
-        if (head := name.split(".")[0]) in MAY_IMPORT and head != package and head not in allowed
+        if (other := room_of(name)) and other != room and ROOMS[other] >= floor
     ]
     assert wrong == []
+
+
+def test_rooms_are_imported_by_their_one_name() -> None:
+    """`search` alone may be anybody's: ours is `pictor.search`."""
+    wrong = [
+        f"{path.relative_to(REPO)} imports {name}"
+        for room in (*ROOMS, "tests", "benchmarks", "training")
+        for path, tree in modules(room)
+        for name in imported(tree)
+        if name.split(".")[0] in ROOMS and name.split(".")[0] != "pictor"
+    ]
+    assert wrong == []
+
+
+def test_each_room_is_linked_into_the_package() -> None:
+    for room in (*ROOMS, "configs"):
+        link = REPO / "pictor" / room
+        if room != "pictor":
+            assert link.is_symlink() and link.readlink() == Path("..", room), room
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    trees = {name_of(path): tree for room in ROOMS for path, tree in modules(room)}
+    graph = {
+        name: {
+            other
+            for one in imported(tree)
+            for other in (one, one.rpartition(".")[0])
+            if other in trees and other != name
+        }
+        for name, tree in trees.items()
+    }
+    # A package gives out what its rooms hold, and they do not know it by that name.
+    packages = {name_of(p) for room in ROOMS for p, _ in modules(room) if p.name == "__init__.py"}
+    settled: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, f"circle: {' -> '.join((*above, name))}"
+        if name in settled:
+            return
+        for other in sorted(graph[name] - packages):
+            visit(other, (*above, name))
+        settled.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
 
 
 def floor_of(room: str) -> int:
@@ -65,13 +132,13 @@ def test_library_rooms_import_downwards_only() -> None:
             continue
         for name in imported(tree):
             parts = name.split(".")
-            if parts[0] != "library" or len(parts) < 2 or parts[1] == room:
+            if parts[:2] != ["pictor", "library"] or len(parts) < 3 or parts[2] == room:
                 continue
             rooms = {r for floor in FLOORS for r in floor}
-            if parts[1] not in rooms:
+            if parts[2] not in rooms:
                 continue
-            too_high = floor_of(parts[1]) < floor_of(room)
-            sibling = room in SIBLINGS_APART and parts[1] in SIBLINGS_APART
+            too_high = floor_of(parts[2]) < floor_of(room)
+            sibling = room in SIBLINGS_APART and parts[2] in SIBLINGS_APART
             if too_high or sibling:
                 wrong.append(f"{path.relative_to(REPO)} imports {name}")
     assert wrong == []

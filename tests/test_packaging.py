@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parent.parent
-PACKAGES = {"pictor", "search", "indexer", "library"}
+ROOMS = ("duplicates", "evaluation", "indexer", "library", "search", "tagging")
 INSTALLED = """
-import library, pictor
+import pictor
 from pathlib import Path
-assert Path(library.__file__).is_relative_to(Path({target!r})), library.__file__
-from library.config import load_settings, presets_dir
+assert Path(pictor.__file__).is_relative_to(Path({target!r})), pictor.__file__
+from pictor.library.config import load_settings, presets_dir
 assert presets_dir().is_relative_to(Path({target!r})), presets_dir()
-from library.encoders.cards import list_cards
+from pictor.library.encoders.cards import list_cards
 assert len(list_cards()) >= 13
-from library.encoders.loading import open_text_encoder, resolve_card
+from pictor.library.encoders.towers import open_text_encoder, resolve_card
 vectors = open_text_encoder(resolve_card("builtin")).encode(["a dog", "一只狗"])
 from pictor import open_library
 with open_library({home!r}) as found:
@@ -35,8 +35,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source") / "pictor"
     keep_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
     source.mkdir()
-    for name in (*PACKAGES, "configs"):
-        shutil.copytree(REPO / name, source / name, ignore=keep_out)
+    for name in ("pictor", *ROOMS, "configs"):
+        shutil.copytree(REPO / name, source / name, symlinks=True, ignore=keep_out)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPO / name, source / name)
     out = tmp_path_factory.mktemp("dist")
@@ -49,17 +49,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_our_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
-    assert {name for name in top if not name.endswith(".dist-info")} == PACKAGES
+    assert {name for name in top if not name.endswith(".dist-info")} == {"pictor"}
     for needed in (
-        "library/presets/default.toml",
-        "library/presets/encoders/clip-vit-base-patch32.toml",
-        "library/presets/labels/everyday.toml",
-        "library/encoders/builtin/image.onnx",
-        "library/encoders/builtin/text.onnx",
-        "library/encoders/builtin/tokenizer.json",
-        "library/encoders/builtin/MODEL_CARD.md",
-        "library/catalog/migrations/env.py",
-        "library/catalog/migrations/versions/v0001_first_schema.py",
+        "pictor/configs/default.toml",
+        "pictor/configs/encoders/clip-vit-base-patch32.toml",
+        "pictor/configs/labels/everyday.toml",
+        "pictor/library/encoders/builtin/image.onnx",
+        "pictor/library/encoders/builtin/text.onnx",
+        "pictor/library/encoders/builtin/tokenizer.json",
+        "pictor/library/encoders/builtin/MODEL_CARD.md",
+        "pictor/library/catalog/migrations/env.py",
+        "pictor/library/catalog/migrations/versions/v0001_first_schema.py",
         "pictor/py.typed",
     ):
         assert needed in names, needed

@@ -34,9 +34,9 @@ from PIL import Image
 if __name__ == "__main__":  # `tests/library` would be taken for the package `library`
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from library import indexes
-from library.library import Library
-from library.verify import verify
+from pictor.library import indexes
+from pictor.library.library import Library
+from pictor.library.verify import verify
 
 #: What a killed run is: indexing, as the command does it, with batches that commit often.
 RUNNER = (

@@ -1,6 +1,6 @@
 """Roots of every kind: folders, files, lists, archives and shards, behind one interface."""
 
-from indexer.sources.base import (
+from pictor.indexer.sources.base import (
     FoundFile,
     Locator,
     RootKind,
@@ -8,9 +8,9 @@ from indexer.sources.base import (
     ScanProblem,
     Source,
 )
-from indexer.sources.opening import open_source, reopen
-from indexer.sources.reading import read_bytes
-from indexer.sources.volumes import same_volume, volume_id
+from pictor.indexer.sources.file_bytes import read_bytes
+from pictor.indexer.sources.locations import open_source, reopen
+from pictor.indexer.sources.volumes import same_volume, volume_id
 
 __all__ = [
     "FoundFile",

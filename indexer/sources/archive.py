@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from indexer.sources.base import (
+from pictor.indexer.sources.base import (
     FoundFile,
     Locator,
     RootKind,
@@ -21,19 +21,14 @@ from indexer.sources.base import (
     quoted,
     why,
 )
-from indexer.sources.choosing import Selector
-from indexer.sources.descriptors import opened_regular
-from indexer.sources.pairing import pair_raws, sidecar_detail
-from indexer.sources.tarred import (
-    TarDamaged,
-    TarMember,
-    is_tar,
-    read_members,
-)
-from indexer.sources.unpacking import UnpackedCopy, open_stream
-from indexer.sources.zipped import ZipMember, find_directory, read_directory
-from library.errors import SourceError
-from library.records import Reason
+from pictor.indexer.sources.descriptors import opened_regular
+from pictor.indexer.sources.raw_pairs import pair_raws, sidecar_detail
+from pictor.indexer.sources.selection import Selector
+from pictor.indexer.sources.tar_compression import UnpackedCopy, open_stream
+from pictor.indexer.sources.tar_format import TarDamaged, TarMember, is_tar, read_members
+from pictor.indexer.sources.zip_format import ZipMember, find_directory, read_directory
+from pictor.library.errors import SourceError
+from pictor.library.records import Reason
 
 _ZIP_MAGICS = (b"PK\3\4", b"PK\5\6")
 _HEAD = 1024

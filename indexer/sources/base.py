@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from library.records import Caption, Reason
+from pictor.library.records import Caption, Reason
 
 
 class RootKind(StrEnum):

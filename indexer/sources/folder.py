@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from indexer.sources.base import (
+from pictor.indexer.sources.base import (
     FoundFile,
     Locator,
     RootKind,
@@ -22,17 +22,17 @@ from indexer.sources.base import (
     quoted,
     why,
 )
-from indexer.sources.choosing import (
+from pictor.indexer.sources.descriptors import LONGEST_PATH, FarEntry, far_entries, identity
+from pictor.indexer.sources.raw_pairs import pair_raws, sidecar_detail
+from pictor.indexer.sources.selection import (
     LIBRARY_MARKS,
     LIBRARY_NAMES,
     SYSTEM_NAMES,
     Selector,
     is_sidecar,
 )
-from indexer.sources.descriptors import LONGEST_PATH, FarEntry, far_entries, identity
-from indexer.sources.pairing import pair_raws, sidecar_detail
-from library.errors import SourceError
-from library.records import Reason
+from pictor.library.errors import SourceError
+from pictor.library.records import Reason
 
 _Entry = os.DirEntry[bytes] | FarEntry
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})

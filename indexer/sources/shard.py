@@ -10,14 +10,14 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from indexer.sources.archive import label_of, list_archive
-from indexer.sources.base import FoundFile, RootKind, ScanOptions, ScanProblem, quoted
-from indexer.sources.choosing import Selector
-from indexer.sources.reading import read_bytes
-from indexer.sources.tarred import Readable, TarDamaged, read_members
-from indexer.sources.unpacking import UnpackedCopy
-from library.errors import ImageError
-from library.records import Caption
+from pictor.indexer.sources.archive import label_of, list_archive
+from pictor.indexer.sources.base import FoundFile, RootKind, ScanOptions, ScanProblem, quoted
+from pictor.indexer.sources.file_bytes import read_bytes
+from pictor.indexer.sources.selection import Selector
+from pictor.indexer.sources.tar_compression import UnpackedCopy
+from pictor.indexer.sources.tar_format import Readable, TarDamaged, read_members
+from pictor.library.errors import ImageError
+from pictor.library.records import Caption
 
 _TEXT_ENDINGS = frozenset({b"txt", b"caption"})
 _CAPTION_ENDINGS = _TEXT_ENDINGS | {b"json"}

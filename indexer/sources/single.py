@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from indexer.sources.base import (
+from pictor.indexer.sources.base import (
     FoundFile,
     Locator,
     RootKind,
@@ -15,7 +15,7 @@ from indexer.sources.base import (
     quoted,
     why,
 )
-from library.errors import SourceError
+from pictor.library.errors import SourceError
 
 
 class FileSource:

@@ -11,8 +11,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from indexer.sources.base import quoted, why
-from library.errors import SourceError
+from pictor.indexer.sources.base import quoted, why
+from pictor.library.errors import SourceError
 
 _MOUNTS = "/proc/self/mountinfo"  # Linux; see proc_pid_mountinfo(5)
 _UUIDS = "/dev/disk/by-uuid"

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from library.errors import LibraryCorrupt, LibraryError, LibraryFull, LibraryLocked
+from pictor.library.errors import LibraryCorrupt, LibraryError, LibraryFull, LibraryLocked
 
 #: Execution option of connections that will write: they take the database's write lock when they
 #: begin, where they can wait for it. One that reads first and writes later cannot wait: SQLite

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from library.catalog import fingerprints, pairs, spaces
-from library.catalog.files import chunked, next_id
-from library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
-from library.catalog.schema import (
+from pictor.library.catalog import fingerprints, pairs, spaces
+from pictor.library.catalog.files import chunked, next_id
+from pictor.library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
+from pictor.library.catalog.schema import (
     BACKGROUND,
     CAPTION,
     CONTENT,
@@ -22,7 +22,7 @@ from library.catalog.schema import (
     TAG,
     VECTOR,
 )
-from library.records import Caption, HalfMatrix, Outcome
+from pictor.library.records import Caption, HalfMatrix, Outcome
 
 
 def content_state(connection: Connection, digest: bytes) -> ContentState | None:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select
 
-from library.catalog.files import chunked, now
-from library.catalog.schema import CONTENT, DECISION
-from library.errors import DecisionError
-from library.pairs import Verdict
+from pictor.library.catalog.files import chunked, now
+from pictor.library.catalog.schema import CONTENT, DECISION
+from pictor.library.errors import DecisionError
+from pictor.library.pairs import Verdict
 
 
 class DecisionRow(NamedTuple):

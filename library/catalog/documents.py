@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from library.catalog.schema import CAPTION, CONTENT, FILE, ROOT
-from library.catalog.tokens import BOUNDARY, albums, phrases, wholes
-from library.records import Outcome
+from pictor.library.catalog.schema import CAPTION, CONTENT, FILE, ROOT
+from pictor.library.catalog.tokens import BOUNDARY, albums, phrases, wholes
+from pictor.library.records import Outcome
 
 #: Tokens and bytes of a field that are kept, of the texts that come first. PostgreSQL numbers the
 #: positions of a row up to 16,383 only and takes 1 MiB of it; `word` has six fields.

@@ -19,9 +19,9 @@ from sqlalchemy import (
     update,
 )
 
-from library.catalog.rows import FilePlace, FileRow, RootRow
-from library.catalog.schema import CONTENT, FILE, ROOT, RUN
-from library.records import Outcome
+from pictor.library.catalog.rows import FilePlace, FileRow, RootRow
+from pictor.library.catalog.schema import CONTENT, FILE, ROOT, RUN
+from pictor.library.records import Outcome
 
 #: Rows a statement names at once; well under SQLite's limit of 32,766 variables.
 CHUNK = 500
@@ -265,7 +265,7 @@ def count_missing(connection: Connection) -> int:
 
 def indexed_contents_without_items(connection: Connection) -> int:
     """Contents that claim to be indexed but have no item; for `verify`."""
-    from library.catalog.schema import ITEM
+    from pictor.library.catalog.schema import ITEM
 
     has_item = select(ITEM.c.id).where(ITEM.c.content_id == CONTENT.c.id).exists()
     query = select(func.count()).select_from(CONTENT)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from library.catalog.files import chunked
-from library.catalog.rows import full_path
-from library.catalog.schema import CONTENT, FILE, FINGERPRINT, ITEM, ROOT, VECTOR
+from pictor.library.catalog.files import chunked
+from pictor.library.catalog.rows import full_path
+from pictor.library.catalog.schema import CONTENT, FILE, FINGERPRINT, ITEM, ROOT, VECTOR
 
 #: Rows read at once: 64 bytes of hashes each.
 BLOCK = 20_000

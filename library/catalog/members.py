@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from library.catalog.files import chunked
-from library.catalog.rows import full_path
-from library.catalog.schema import CONTENT, FILE, PAIR, ROOT, TAG, TAG_SET
-from library.catalog.tags import PERSON
-from library.pairs import Kind, PairRow
-from library.records import IdArray
+from pictor.library.catalog.files import chunked
+from pictor.library.catalog.rows import full_path
+from pictor.library.catalog.schema import CONTENT, FILE, PAIR, ROOT, TAG, TAG_SET
+from pictor.library.catalog.tags import PERSON
+from pictor.library.pairs import Kind, PairRow
+from pictor.library.records import IdArray
 
 #: Every kind, in the order that `EdgeArrays.kinds` counts them.
 KINDS = tuple(Kind)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 
-from library.catalog.files import chunked
-from library.catalog.schema import PAIR
-from library.pairs import Kind, PairRow
+from pictor.library.catalog.files import chunked
+from pictor.library.catalog.schema import PAIR
+from pictor.library.pairs import Kind, PairRow
 
 #: Rows read at once.
 BLOCK = 10_000

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
-from library.catalog.files import chunked, roots
-from library.catalog.rows import PhotoRow, RootRow
-from library.catalog.schema import FILE, ITEM
+from pictor.library.catalog.files import chunked, roots
+from pictor.library.catalog.rows import PhotoRow, RootRow
+from pictor.library.catalog.schema import FILE, ITEM
 
 
 def photos_at(connection: Connection, paths: Sequence[bytes]) -> dict[bytes, PhotoRow]:

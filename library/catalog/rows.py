@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from library.records import Caption, EncoderCard, HalfMatrix, Metadata, Outcome, Reason
+from pictor.library.records import Caption, EncoderCard, HalfMatrix, Metadata, Outcome, Reason
 
 
 class RootRow(NamedTuple):

@@ -8,11 +8,20 @@ from collections.abc import Iterator
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from library.catalog.files import next_id
-from library.catalog.rows import SpaceRow
-from library.catalog.schema import CONTENT, FILE, ITEM, META, REMOVED_VECTOR, ROOT, SPACE, VECTOR
-from library.errors import LibraryCorrupt
-from library.records import EncoderCard, HalfMatrix, IdArray
+from pictor.library.catalog.files import next_id
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.catalog.schema import (
+    CONTENT,
+    FILE,
+    ITEM,
+    META,
+    REMOVED_VECTOR,
+    ROOT,
+    SPACE,
+    VECTOR,
+)
+from pictor.library.errors import LibraryCorrupt
+from pictor.library.records import EncoderCard, HalfMatrix, IdArray
 
 #: Vectors read at once: 8,192 × 1,152 float16 is 19 MB.
 BLOCK = 8192

@@ -20,11 +20,11 @@ from sqlalchemy import (
     update,
 )
 
-from library.catalog.files import chunked, next_id, now
-from library.catalog.schema import BACKGROUND, CONTENT, FILE, ITEM, TAG, TAG_SET, VECTOR
-from library.catalog.spaces import LITTLE_FLOAT16
-from library.errors import LibraryCorrupt
-from library.records import HalfMatrix, IdArray, JsonObject
+from pictor.library.catalog.files import chunked, next_id, now
+from pictor.library.catalog.schema import BACKGROUND, CONTENT, FILE, ITEM, TAG, TAG_SET, VECTOR
+from pictor.library.catalog.spaces import LITTLE_FLOAT16
+from pictor.library.errors import LibraryCorrupt
+from pictor.library.records import HalfMatrix, IdArray, JsonObject
 
 #: The one set of tags that people gave, and its kind.
 PERSON = "person"

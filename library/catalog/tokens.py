@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from library.catalog.han import SIMPLIFIED
+from pictor.library.catalog.han import SIMPLIFIED
 
 #: Stands between two texts of one field, so that no phrase reaches from one into the next.
 BOUNDARY = "_"

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from library.catalog.documents import documents
-from library.catalog.files import CHUNK, chunked
-from library.catalog.fulltext import matching
-from library.catalog.rows import WordHit
-from library.catalog.schema import STALE_WORD, TAG, TAG_SET, WORD
-from library.catalog.tokens import albums, holds, phrases, terms, wholes
+from pictor.library.catalog.documents import documents
+from pictor.library.catalog.files import CHUNK, chunked
+from pictor.library.catalog.fulltext import matching
+from pictor.library.catalog.rows import WordHit
+from pictor.library.catalog.schema import STALE_WORD, TAG, TAG_SET, WORD
+from pictor.library.catalog.tokens import albums, holds, phrases, terms, wholes
 
 #: Words of a query that are looked for; the rest of a longer one is passed over.
 MAX_TERMS = 32

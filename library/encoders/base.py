@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from library.records import EncoderCard, FloatMatrix, PixelArray
+from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from library.records import EncoderCard, FloatMatrix, PixelArray
+from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
 
 
 def check_pixels(pixels: Sequence[PixelArray], card: EncoderCard) -> None:

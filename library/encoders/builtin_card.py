@@ -9,9 +9,9 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from library.encoders.text_rules import TOKENIZER_JSON, TextRules
-from library.errors import ModelError, ModelNotAvailable
-from library.records import EncoderCard, ImageSpec, JsonObject, Scoring
+from pictor.library.encoders.text_rules import TOKENIZER_JSON, TextRules
+from pictor.library.errors import ModelError, ModelNotAvailable
+from pictor.library.records import EncoderCard, ImageSpec, JsonObject, Scoring
 
 BUILTIN = "builtin"
 BUILTIN_FOLDER = Path(__file__).parent / "builtin"

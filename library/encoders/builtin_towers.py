@@ -14,13 +14,17 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from library.encoders import onnx_image, onnx_text, towers
-from library.encoders.builtin_card import BUILTIN_FOLDER, read_builtin_card, read_builtin_rules
-from library.encoders.onnx_image import OnnxImageEncoder
-from library.encoders.onnx_text import OnnxTextEncoder
-from library.encoders.text_rules import TOKENIZER_JSON
-from library.errors import LibraryFull, ModelNotAvailable
-from library.records import EncoderCard
+from pictor.library.encoders import onnx_image, onnx_text, tower_cache
+from pictor.library.encoders.builtin_card import (
+    BUILTIN_FOLDER,
+    read_builtin_card,
+    read_builtin_rules,
+)
+from pictor.library.encoders.onnx_image import OnnxImageEncoder
+from pictor.library.encoders.onnx_text import OnnxTextEncoder
+from pictor.library.encoders.text_rules import TOKENIZER_JSON
+from pictor.library.errors import LibraryFull, ModelNotAvailable
+from pictor.library.records import EncoderCard
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,10 +45,10 @@ def keep_image(card: EncoderCard, cache_dir: Path) -> None:
 
 
 def _keep(card: EncoderCard, folder: Path, copy: Callable[[Path], None]) -> None:
-    if not is_of_this_release(card) or towers.is_intact(folder, card):
+    if not is_of_this_release(card) or tower_cache.is_intact(folder, card):
         return
     try:
-        towers.publish(folder, card, copy)
+        tower_cache.publish(folder, card, copy)
     except LibraryFull as error:  # the copy is for a later release; today nothing needs it
         _LOG.warning("no copy of the built-in encoder was kept: %s", error)
 
@@ -62,7 +66,7 @@ def open_text(card: EncoderCard, folder: Path | None, threads: int) -> OnnxTextE
     """
     if is_of_this_release(card):
         return OnnxTextEncoder(card, BUILTIN_FOLDER, read_builtin_rules(), threads=threads)
-    if folder is not None and towers.is_intact(folder, card):
+    if folder is not None and tower_cache.is_intact(folder, card):
         return OnnxTextEncoder(card, folder, threads=threads)
     raise _gone(card)
 
@@ -77,7 +81,7 @@ def open_image(
     """
     if is_of_this_release(card):
         folder = BUILTIN_FOLDER
-    elif cache_dir is not None and towers.is_intact(image_folder(card, cache_dir), card):
+    elif cache_dir is not None and tower_cache.is_intact(image_folder(card, cache_dir), card):
         folder = image_folder(card, cache_dir)
     else:
         raise _gone(card)

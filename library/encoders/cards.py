@@ -13,21 +13,19 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import library
-from library.encoders.builtin_card import BUILTIN, read_builtin_card
-from library.encoders.families import FAMILIES
-from library.encoders.models.lockfile import is_hub_id
-from library.errors import ConfigError, ModelNotAvailable, quoted
-from library.records import EncoderCard, ImageSpec, JsonObject, Scoring
+from pictor.library.config import presets_dir
+from pictor.library.encoders.builtin_card import BUILTIN, read_builtin_card
+from pictor.library.encoders.families import FAMILIES
+from pictor.library.encoders.models.lockfile import is_hub_id
+from pictor.library.errors import ConfigError, ModelNotAvailable, quoted
+from pictor.library.records import EncoderCard, ImageSpec, JsonObject, Scoring
 
 _LOCAL_STARTS = ("/", "./", "../", "~")
 
 
 def card_folder() -> Path:
-    """Where the shipped cards are: inside an installed package, or in the checkout."""
-    package = Path(library.__file__).parent
-    installed = package / "presets" / "encoders"
-    return installed if installed.is_dir() else package.parent / "configs" / "encoders"
+    """Where the shipped cards are."""
+    return presets_dir() / "encoders"
 
 
 def list_cards() -> tuple[EncoderCard, ...]:

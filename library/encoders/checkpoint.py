@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from library.errors import ModelError, ModelNotAvailable, ModelUnsupported
-from library.records import JsonObject
+from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.records import JsonObject
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

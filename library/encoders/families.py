@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from library.errors import ModelUnsupported
-from library.records import JsonObject
+from pictor.library.errors import ModelUnsupported
+from pictor.library.records import JsonObject
 
 Padding = Literal["longest", "max_length"]
 Pooling = Literal["projection", "pooler", "cls", "mean"]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from library.encoders.checkpoint import INDEX, WEIGHTS, Checkpoint
-from library.encoders.models.listing import Unreachable, ways_out
-from library.encoders.models.lockfile import is_revision
-from library.encoders.models.places import Stored, find_locked, hub_folder, unfinished
-from library.encoders.models.plan import Watch
-from library.encoders.models.pull import pull
-from library.encoders.models.states import state_of
-from library.errors import ModelError, ModelNotAvailable
+from pictor.library.encoders.checkpoint import INDEX, WEIGHTS, Checkpoint
+from pictor.library.encoders.models.hub_listing import Unreachable, ways_out
+from pictor.library.encoders.models.lockfile import is_revision
+from pictor.library.encoders.models.places import Stored, find_locked, hub_folder, unfinished
+from pictor.library.encoders.models.plan import Watch
+from pictor.library.encoders.models.pull import pull
+from pictor.library.encoders.models.states import state_of
+from pictor.library.errors import ModelError, ModelNotAvailable
 
 
 def fetch(repo: str, revision: str, *, offline: bool, watch: Watch | None = None) -> Checkpoint:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from library.records import ImageSpec, PixelArray
+from pictor.library.records import ImageSpec, PixelArray
 
 
 def patchify(

@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from library.encoders import onnx_image, onnx_text
-from library.encoders.base import EncoderOptions
-from library.encoders.batches import stack
-from library.encoders.checkpoint import Checkpoint
-from library.encoders.onnx_session import open_session
-from library.encoders.onnx_text import OnnxTextEncoder
-from library.encoders.text_rules import open_tokenizer, pad
-from library.encoders.tokenizer_export import save_tokenizer
-from library.encoders.torch_image import TorchImageEncoder
-from library.encoders.torch_model import load_model, pooled_tensor, quiet_transformers
-from library.errors import ModelError, ModelUnsupported
-from library.records import EncoderCard
+from pictor.library.encoders import onnx_image, onnx_text
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.batches import stack
+from pictor.library.encoders.checkpoint import Checkpoint
+from pictor.library.encoders.onnx_session import open_session
+from pictor.library.encoders.onnx_text import OnnxTextEncoder
+from pictor.library.encoders.text_rules import open_tokenizer, pad
+from pictor.library.encoders.tokenizer_export import save_tokenizer
+from pictor.library.encoders.torch_image import TorchImageEncoder
+from pictor.library.encoders.torch_model import load_model, pooled_tensor, quiet_transformers
+from pictor.library.errors import ModelError, ModelUnsupported
+from pictor.library.records import EncoderCard
 
 TOLERANCE = 1e-4  # largest difference of a unit vector's component between torch and ONNX Runtime
 _INT8_COSINE = 0.99  # least agreement of a quantised tower; 0.9997 was measured on ViT-B/32

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from library.encoders.batches import check_pixels, mark_broken_rows, stack
-from library.encoders.onnx_session import open_session
-from library.records import EncoderCard, FloatMatrix, PixelArray
+from pictor.library.encoders.batches import check_pixels, mark_broken_rows, stack
+from pictor.library.encoders.onnx_session import open_session
+from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
 
 MODEL = "image.onnx"
 #: Images a run. Measured on 2 cores with ViT-B/32: 8 to 32 are equal within noise; 16 keeps memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from library.errors import ModelError, ModelNotAvailable
+from pictor.library.errors import ModelError, ModelNotAvailable
 
 
 def open_session(

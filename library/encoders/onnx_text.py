@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from library.encoders.onnx_session import open_session
-from library.encoders.text_rules import TextRules, has_word, open_tokenizer, pad
-from library.errors import ModelError
-from library.records import EncoderCard, FloatMatrix
+from pictor.library.encoders.onnx_session import open_session
+from pictor.library.encoders.text_rules import TextRules, has_word, open_tokenizer, pad
+from pictor.library.errors import ModelError
+from pictor.library.records import EncoderCard, FloatMatrix
 
 MODEL = "text.onnx"
 RULES = "text.json"

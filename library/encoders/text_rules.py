@@ -20,8 +20,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from library.encoders.families import Padding
-from library.records import JsonObject
+from pictor.library.encoders.families import Padding
+from pictor.library.records import JsonObject
 
 TokenArray = NDArray[np.int64]  # (n, length)
 

@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from library.encoders.checkpoint import Checkpoint
-from library.encoders.families import FAMILIES, Family, text_length
-from library.encoders.text_rules import SPIECE, TOKENIZER_JSON, TextRules
-from library.encoders.torch_model import quiet_transformers
-from library.errors import ModelError, ModelNotAvailable
-from library.records import EncoderCard
+from pictor.library.encoders.checkpoint import Checkpoint
+from pictor.library.encoders.families import FAMILIES, Family, text_length
+from pictor.library.encoders.text_rules import SPIECE, TOKENIZER_JSON, TextRules
+from pictor.library.encoders.torch_model import quiet_transformers
+from pictor.library.errors import ModelError, ModelNotAvailable
+from pictor.library.records import EncoderCard
 
 
 def save_tokenizer(checkpoint: Checkpoint, card: EncoderCard, folder: Path) -> TextRules:

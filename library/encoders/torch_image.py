@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from library.encoders import naflex
-from library.encoders.base import EncoderOptions
-from library.encoders.batches import check_pixels, mark_broken_rows, stack
-from library.encoders.checkpoint import Checkpoint
-from library.encoders.families import FAMILIES, native_image_size, prefix_tokens
-from library.encoders.torch_model import (
+from pictor.library.encoders import naflex
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.batches import check_pixels, mark_broken_rows, stack
+from pictor.library.encoders.checkpoint import Checkpoint
+from pictor.library.encoders.families import FAMILIES, native_image_size, prefix_tokens
+from pictor.library.encoders.torch_model import (
     check_attention,
     choose_device,
     choose_dtype,
     load_model,
     pooled_tensor,
 )
-from library.errors import ModelError
-from library.records import EncoderCard, FloatMatrix, PixelArray
+from pictor.library.errors import ModelError
+from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
 
 Tensor = Any  # torch.Tensor; torch is imported lazily and not typed in this project's checks
 

@@ -11,11 +11,11 @@ import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
-from library.encoders.base import Attention, Dtype
-from library.encoders.checkpoint import Checkpoint
-from library.encoders.families import FAMILIES
-from library.errors import ModelError, ModelUnsupported
-from library.records import EncoderCard
+from pictor.library.encoders.base import Attention, Dtype
+from pictor.library.encoders.checkpoint import Checkpoint
+from pictor.library.encoders.families import FAMILIES
+from pictor.library.errors import ModelError, ModelUnsupported
+from pictor.library.records import EncoderCard
 
 Module = Any  # torch.nn.Module; torch is not imported here, and not typed in this project's checks
 Device = Any  # torch.device

@@ -5,11 +5,11 @@ people; each raises `ImageError` and nothing else for a file that gives none. `s
 file is. HEIF, RAW and video decoders are imported when the first such file comes.
 """
 
-from library.images.decode import decode, load_rgb, thumbnail
-from library.images.limits import Limits
-from library.images.native import captured_stderr
-from library.images.prepare import prepare
-from library.images.sniff import HEAD_BYTES, MediaType, sniff
+from pictor.library.images.decode import decode, load_rgb, thumbnail
+from pictor.library.images.limits import Limits
+from pictor.library.images.native import captured_stderr
+from pictor.library.images.prepare import prepare
+from pictor.library.images.sniff import HEAD_BYTES, MediaType, sniff
 
 __all__ = [
     "HEAD_BYTES",

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from library.errors import ImageError
-from library.images.colour import to_srgb
-from library.images.limits import Limits, check_pixels
-from library.images.metadata import orientation_of
-from library.images.picture import Picture, displayed_size, even_times, upright
-from library.images.sniff import GIF, PNG, WEBP, MediaType
-from library.images.source import Source
-from library.images.stills import header_limit, opened
-from library.records import Reason
+from pictor.library.errors import ImageError
+from pictor.library.images.colour import to_srgb
+from pictor.library.images.limits import Limits, check_pixels
+from pictor.library.images.metadata import orientation_of
+from pictor.library.images.picture import Picture, displayed_size, even_times, upright
+from pictor.library.images.sniff import GIF, PNG, WEBP, MediaType
+from pictor.library.images.source import Source
+from pictor.library.images.stills import header_limit, opened
+from pictor.library.records import Reason
 
 _BROWSER_DELAY_S = 0.1  # what browsers make of a delay of 0 (and of 10 ms in a GIF)
 _GIF_SHORTEST_S = 0.011

@@ -13,21 +13,21 @@ from pathlib import Path
 
 from PIL import Image
 
-from library.errors import ImageError
-from library.images import fingerprint
-from library.images.animation import choose, frame_at, load_frames, timeline
-from library.images.faults import as_image_error, is_cut_off
-from library.images.limits import Limits, check_bytes
-from library.images.metadata import read_metadata
-from library.images.native import quiet_decoding
-from library.images.picture import Picture
-from library.images.prepare import prepare
-from library.images.raw import load_raw
-from library.images.sniff import GIF, PNG, WEBP
-from library.images.source import Source
-from library.images.stills import header_limit, load_still, opened
-from library.images.video import load_video
-from library.records import Decoded, Frame, ImageSpec, Metadata, PixelArray, Reason
+from pictor.library.errors import ImageError
+from pictor.library.images import fingerprint
+from pictor.library.images.animation import choose, frame_at, load_frames, timeline
+from pictor.library.images.faults import as_image_error, is_cut_off
+from pictor.library.images.limits import Limits, check_bytes
+from pictor.library.images.metadata import read_metadata
+from pictor.library.images.native import quiet_decoding
+from pictor.library.images.picture import Picture
+from pictor.library.images.prepare import prepare
+from pictor.library.images.raw import load_raw
+from pictor.library.images.sniff import GIF, PNG, WEBP
+from pictor.library.images.source import Source
+from pictor.library.images.stills import header_limit, load_still, opened
+from pictor.library.images.video import load_video
+from pictor.library.records import Decoded, Frame, ImageSpec, Metadata, PixelArray, Reason
 
 _DEFAULT_LIMITS = Limits()
 _THUMBNAIL_QUALITY = 85  # of JPEG; below, flat colours show blocks

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
+from pictor.library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
 
 _XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F  # UTF-16
 _RATING = 0x4746

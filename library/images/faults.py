@@ -11,10 +11,10 @@ import re
 
 from PIL import Image, UnidentifiedImageError
 
-from library.errors import ImageError
-from library.images.sniff import AVIF, BMP, GIF, HEIF, JPEG, JPEG2000, PNG, TIFF, VIDEO, WEBP
-from library.images.source import Source, read_failure
-from library.records import Reason
+from pictor.library.errors import ImageError
+from pictor.library.images.sniff import AVIF, BMP, GIF, HEIF, JPEG, JPEG2000, PNG, TIFF, VIDEO, WEBP
+from pictor.library.images.source import Source, read_failure
+from pictor.library.records import Reason
 
 _TRUNCATED = re.compile(
     r"truncat|premature|not enough|unexpected end|end of file|buffer is not large|too short"

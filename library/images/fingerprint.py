@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from library.images.picture import upright
+from pictor.library.images.picture import upright
 
 #: Rises when the same picture would get other hashes, so that stored ones are made anew.
 VERSION = 1

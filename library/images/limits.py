@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from library.errors import ImageError
-from library.records import Reason
+from pictor.library.errors import ImageError
+from pictor.library.records import Reason
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from itertools import chain
 from PIL import Image, IptcImagePlugin
 from PIL.ExifTags import Base
 
-from library.images.exif import Facts, exif_facts
-from library.images.text import MAX_TEXT_CHARS, clean, clean_keywords, parse_date
-from library.images.xmp import iptc_facts, xmp_facts
-from library.records import Metadata
+from pictor.library.images.exif import Facts, exif_facts
+from pictor.library.images.text import MAX_TEXT_CHARS, clean, clean_keywords, parse_date
+from pictor.library.images.xmp import iptc_facts, xmp_facts
+from pictor.library.records import Metadata
 
 _XMP_TAG = 700  # of TIFF
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from library.errors import ImageError
-from library.images.limits import check_pixels
-from library.records import Reason
+from pictor.library.errors import ImageError
+from pictor.library.images.limits import check_pixels
+from pictor.library.records import Reason
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _MAX_HEADER_BYTES = 4096

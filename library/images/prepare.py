@@ -11,7 +11,7 @@ from math import ceil
 import numpy as np
 from PIL import Image
 
-from library.records import ImageSpec, PixelArray, Resample
+from pictor.library.records import ImageSpec, PixelArray, Resample
 
 _FILTERS: dict[Resample, Image.Resampling] = {
     "nearest": Image.Resampling.NEAREST,

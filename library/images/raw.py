@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from library.errors import ImageError
-from library.images.exif import Facts, exif_facts
-from library.images.limits import Limits, check_bytes, check_memory, check_pixels
-from library.images.metadata import merge
-from library.images.picture import Picture, upright
-from library.images.source import Source
-from library.images.stills import load_still
-from library.records import Metadata, Reason
+from pictor.library.errors import ImageError
+from pictor.library.images.exif import Facts, exif_facts
+from pictor.library.images.limits import Limits, check_bytes, check_memory, check_pixels
+from pictor.library.images.metadata import merge
+from pictor.library.images.picture import Picture, upright
+from pictor.library.images.source import Source
+from pictor.library.images.stills import load_still
+from pictor.library.records import Metadata, Reason
 
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}  # of LibRaw's flip, as in EXIF
 _ASPECT_TOLERANCE = 0.05  # a preview cut to 16:9 does not show the whole picture

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from library.images.rawkind import raw_kind
+from pictor.library.images.rawkind import raw_kind
 
 Kind = Literal["image", "raw", "video", "archive"]
 

@@ -6,10 +6,10 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
-from library.errors import ImageError
-from library.images.rawkind import with_far_directory
-from library.images.sniff import HEAD_BYTES, MediaType, sniff
-from library.records import Reason
+from pictor.library.errors import ImageError
+from pictor.library.images.rawkind import with_far_directory
+from pictor.library.images.sniff import HEAD_BYTES, MediaType, sniff
+from pictor.library.records import Reason
 
 
 class Source:

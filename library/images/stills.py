@@ -8,16 +8,16 @@ from functools import lru_cache
 
 from PIL import Image
 
-from library.errors import ImageError
-from library.images.colour import to_srgb
-from library.images.faults import check_complete
-from library.images.limits import Limits, check_bytes, check_memory, check_pixels
-from library.images.metadata import orientation_of, read_metadata
-from library.images.pam import read_pam
-from library.images.picture import Picture, displayed_size, upright
-from library.images.sniff import HEIF, JPEG, PAM
-from library.images.source import Source
-from library.records import Metadata, Reason
+from pictor.library.errors import ImageError
+from pictor.library.images.colour import to_srgb
+from pictor.library.images.faults import check_complete
+from pictor.library.images.limits import Limits, check_bytes, check_memory, check_pixels
+from pictor.library.images.metadata import orientation_of, read_metadata
+from pictor.library.images.pam import read_pam
+from pictor.library.images.picture import Picture, displayed_size, upright
+from pictor.library.images.sniff import HEIF, JPEG, PAM
+from pictor.library.images.source import Source
+from pictor.library.records import Metadata, Reason
 
 
 @lru_cache(maxsize=1)

@@ -16,15 +16,15 @@ from typing import Any
 
 from PIL import Image
 
-from library.errors import ImageError
-from library.images.exif import Facts
-from library.images.faults import check_complete
-from library.images.limits import Limits, check_pixels
-from library.images.metadata import merge
-from library.images.picture import Picture, even_times
-from library.images.source import Source
-from library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
-from library.records import Metadata, Reason
+from pictor.library.errors import ImageError
+from pictor.library.images.exif import Facts
+from pictor.library.images.faults import check_complete
+from pictor.library.images.limits import Limits, check_pixels
+from pictor.library.images.metadata import merge
+from pictor.library.images.picture import Picture, even_times
+from pictor.library.images.source import Source
+from pictor.library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
+from pictor.library.records import Metadata, Reason
 
 _SEEK_AHEAD_S = 3.0  # nearer frames are reached by decoding on, which is cheaper than a seek
 _SLACK_S = 0.001  # time stamps are rounded

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from defusedxml import ElementTree
 
-from library.images.exif import Facts, stars
-from library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
+from pictor.library.images.exif import Facts, stars
+from pictor.library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from library.records import FloatMatrix, HalfMatrix, IdArray
+from pictor.library.records import FloatMatrix, HalfMatrix, IdArray
 
 # One flat query takes 4.4 ms at 100k x 512 and grows with n. IVF at 250k takes 1 ms for a picture
 # but several for a text (see `build`), at less than full recall and after training.

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from library.errors import LibraryFull, LibraryLocked
-from library.records import FloatMatrix, HalfMatrix, IdArray, JsonObject
-from library.vectors import files
-from library.vectors.exact import ExactIndex
-from library.vectors.layers import LayeredIndex
-from library.vectors.manifest import (
+from pictor.library.errors import LibraryFull, LibraryLocked
+from pictor.library.records import FloatMatrix, HalfMatrix, IdArray, JsonObject
+from pictor.library.vectors import files
+from pictor.library.vectors.exact import ExactIndex
+from pictor.library.vectors.layers import LayeredIndex
+from pictor.library.vectors.manifest import (
     DAMAGE,
     MANIFEST,
     CacheInfo,
@@ -35,7 +35,7 @@ from library.vectors.manifest import (
     owned,
     read_manifest,
 )
-from library.vectors.recall import measure_recall, sample_given, sample_stored
+from pictor.library.vectors.recall import measure_recall, sample_given, sample_stored
 
 __all__ = ["CacheInfo", "IndexCache", "IndexKind", "Opened", "Stamp", "Unusable"]
 
@@ -242,7 +242,9 @@ def _build_index(
 ) -> LayeredIndex:
     if kind == "exact":
         return ExactIndex.build(folder, blocks, total, dimension)
-    from library.vectors.faiss_index import FaissIndex  # lazily: importing faiss takes a while
+    from pictor.library.vectors.faiss_index import (
+        FaissIndex,  # lazily: importing faiss takes a while
+    )
 
     wanted = None if kind == "auto" else kind
     return FaissIndex.build(folder, blocks, total, dimension, wanted, queries)
@@ -251,7 +253,9 @@ def _build_index(
 def _open_index(folder: Path, index_type: str) -> LayeredIndex:
     if index_type == "exact":
         return ExactIndex.open(folder)
-    from library.vectors.faiss_index import FaissIndex  # lazily: importing faiss takes a while
+    from pictor.library.vectors.faiss_index import (
+        FaissIndex,  # lazily: importing faiss takes a while
+    )
 
     return FaissIndex.open(folder)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from library.records import FloatMatrix
-from library.vectors import files
-from library.vectors.base import Neighbours
-from library.vectors.layers import LayeredIndex, Selection, StoredRows
-from library.vectors.scan import scan
+from pictor.library.records import FloatMatrix
+from pictor.library.vectors import files
+from pictor.library.vectors.base import Neighbours
+from pictor.library.vectors.layers import LayeredIndex, Selection, StoredRows
+from pictor.library.vectors.scan import scan
 
 
 class ExactIndex(LayeredIndex):

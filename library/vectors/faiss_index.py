@@ -20,11 +20,11 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from library.records import FloatMatrix, HalfMatrix
-from library.vectors import files, recall
-from library.vectors.base import FLAT_MAX, Neighbours
-from library.vectors.layers import LayeredIndex, Selection, StoredRows
-from library.vectors.scan import Rows, empty_neighbours, pair_scores, scan, top_k
+from pictor.library.records import FloatMatrix, HalfMatrix
+from pictor.library.vectors import files, recall
+from pictor.library.vectors.base import FLAT_MAX, Neighbours
+from pictor.library.vectors.layers import LayeredIndex, Selection, StoredRows
+from pictor.library.vectors.scan import Rows, empty_neighbours, pair_scores, scan, top_k
 
 faiss: Any = importlib.import_module("faiss")  # its own type stubs contradict its wrappers
 

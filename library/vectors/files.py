@@ -19,8 +19,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from library.arrays import distinct
-from library.records import HalfMatrix, IdArray, JsonObject
+from pictor.library.arrays import distinct
+from pictor.library.records import HalfMatrix, IdArray, JsonObject
 
 IDS_FILE = "ids.npy"  # (n,) int64
 VECTORS_FILE = "vectors.npy"  # (n, d) float16, C order, row i belongs to id i

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from library.arrays import distinct, is_among
-from library.records import FloatMatrix, HalfMatrix, IdArray
-from library.vectors.base import Neighbours
-from library.vectors.files import check_rows
-from library.vectors.scan import RowMask, Rows, check_queries, merge, scan
+from pictor.library.arrays import distinct, is_among
+from pictor.library.records import FloatMatrix, HalfMatrix, IdArray
+from pictor.library.vectors.base import Neighbours
+from pictor.library.vectors.files import check_rows
+from pictor.library.vectors.scan import RowMask, Rows, check_queries, merge, scan
 
 SAVE_ROWS = 8192  # rows copied at a time when an index is written
 # With fewer wanted ids than 1/16 of the rows, looking each up beats testing every row.

@@ -12,7 +12,7 @@ import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from library.records import JsonObject
+from pictor.library.records import JsonObject
 
 MANIFEST = "current.json"
 # What reading a damaged file may raise; RuntimeError is what faiss raises.

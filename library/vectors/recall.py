@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from library.records import FloatMatrix, IdArray
-from library.vectors.base import Neighbours
-from library.vectors.layers import LayeredIndex, StoredRows
-from library.vectors.scan import scan
+from pictor.library.records import FloatMatrix, IdArray
+from pictor.library.vectors.base import Neighbours
+from pictor.library.vectors.layers import LayeredIndex, StoredRows
+from pictor.library.vectors.scan import scan
 
 RECALL_AT = 10  # the k of every recall here
 SAMPLE = 200  # queries of one measurement: recall then has a standard error of some 0.5 % at 0.98

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from library.records import FloatMatrix, HalfMatrix, IdArray
-from library.vectors.base import Neighbours
+from pictor.library.records import FloatMatrix, HalfMatrix, IdArray
+from pictor.library.vectors.base import Neighbours
 
 RowMask = NDArray[np.bool_]  # (n,), True where a row takes part
 Floats = NDArray[np.float32]

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from library.errors import PictorError
 from pictor.api import open_library
 from pictor.cli import indexing, output
 from pictor.cli.options import Target, Verb
-from pictor.names import shown
-from pictor.report import Section, write_page
-from search.duplicates.records import Group
-from search.options import SearchOptions
+from pictor.duplicates.groups.records import Group
+from pictor.hits_page import Section, write_page
+from pictor.library.errors import PictorError
+from pictor.library.names import shown
+from pictor.search.options import SearchOptions
 
 if TYPE_CHECKING:
     from PIL import Image

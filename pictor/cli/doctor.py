@@ -18,11 +18,11 @@ from pathlib import Path
 import click
 
 import pictor
-from library.config import models_dir
-from library.errors import LibraryNotFound, ModelError, PictorError
 from pictor.cli import output
 from pictor.cli.options import Target, Verb
-from pictor.names import safe_text
+from pictor.library.config import models_dir
+from pictor.library.errors import LibraryNotFound, ModelError, PictorError
+from pictor.library.names import safe_text
 
 #: What pictor stands on, in the order they are printed.
 _PACKAGES = (
@@ -212,7 +212,7 @@ def _onnxruntime() -> Check:
 def _device() -> Check:
     """What `--device auto` picks. Imports torch, which takes seconds."""
     try:
-        from library.encoders.torch_model import choose_device, choose_dtype
+        from pictor.library.encoders.torch_model import choose_device, choose_dtype
 
         device = choose_device("auto")
         name = str(choose_dtype("auto", device)).removeprefix("torch.")
@@ -242,7 +242,7 @@ def _hub() -> Iterator[Check]:
 
 
 def _builtin() -> Check:
-    from library.encoders.builtin_card import read_builtin_card
+    from pictor.library.encoders.builtin_card import read_builtin_card
 
     try:
         return Check("built-in encoder", f"revision {read_builtin_card().revision}")

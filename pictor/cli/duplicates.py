@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pictor.cli import finding, resolving
+from pictor.cli import duplicate_groups, duplicate_removal
 from pictor.cli.options import Verb, Verbs, common_options
 
 _FIND = "find"
@@ -72,11 +72,11 @@ def duplicates() -> None:
 
 
 for _verb in (
-    finding.find,
-    resolving.decide,
-    resolving.review,
-    resolving.plan,
-    resolving.apply,
-    resolving.undo,
+    duplicate_groups.find,
+    duplicate_removal.decide,
+    duplicate_removal.review,
+    duplicate_removal.plan,
+    duplicate_removal.apply,
+    duplicate_removal.undo,
 ):
     duplicates.add_command(_verb)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from library.records import Hit, JsonObject, Match
 from pictor.cli import output
-from pictor.names import path_fields, shown
+from pictor.library.names import path_fields, shown
+from pictor.library.records import Hit, JsonObject, Match
 
 
 def hit_json(hit: Hit) -> JsonObject:
@@ -54,7 +54,7 @@ def write_table(hits: Sequence[Hit]) -> None:
     """The table on a terminal; columns that say nothing of any hit are left out."""
     if not hits:
         return
-    from pictor.report import clock  # not needed by programs, whose query must start quickly
+    from pictor.hits_page import clock  # not needed by programs, whose query must start quickly
 
     has_levels = any(hit.level is not None for hit in hits)
     has_times = any(hit.time_s is not None for hit in hits)
@@ -102,7 +102,7 @@ def _place(hit: Hit) -> Any:
     from rich.style import Style
     from rich.text import Text
 
-    from pictor.report import file_link
+    from pictor.hits_page import file_link
 
     text = Text(shown(hit.path), style=Style(link=file_link(hit)))
     if hit.other_paths:

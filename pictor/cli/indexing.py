@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from library.encoders.base import Attention, Dtype, Runtime
 from pictor.api import OpenLibrary
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import number, say, write_json, write_line
 from pictor.cli.progress import Reporter
-from pictor.cli.stopping import INTERRUPTED, StopSignals
+from pictor.cli.signals import INTERRUPTED, StopSignals
+from pictor.library.encoders.base import Attention, Dtype, Runtime
 
 if TYPE_CHECKING:
-    from indexer.pipeline import Summary
+    from pictor.indexer.pipeline import Summary
 
 
 class BatchSize(click.ParamType[int]):

@@ -19,10 +19,10 @@ from typing import Any
 
 import click
 
-from library.errors import PictorError, shortened
 from pictor import __version__
 from pictor.cli.options import Verbs, common_options
-from pictor.names import safe_text, shown
+from pictor.library.errors import PictorError, shortened
+from pictor.library.names import safe_text, shown
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 READER_GONE = 141  # 128 + SIGPIPE, likewise
@@ -48,23 +48,23 @@ _WAYS_OUT = {
 #: The module below `pictor.cli` that has each verb; imported when the verb is named.
 _ROOMS = {
     "index": "indexing",
-    "search": "searching",
-    "similar": "searching",
-    "status": "managing",
-    "errors": "managing",
-    "verify": "managing",
-    "purge": "managing",
+    "search": "search",
+    "similar": "search",
+    "status": "library_verbs",
+    "errors": "library_verbs",
+    "verify": "library_verbs",
+    "purge": "library_verbs",
     "tag": "tagging",
     "tags": "tagging",
     "duplicates": "duplicates",
     "classify": "standalone",
     "embed": "standalone",
-    "eval": "evaluating",
-    "config": "managing",
+    "eval": "evaluation",
+    "config": "library_verbs",
     "models": "models",
     "doctor": "doctor",
     "demo": "demo",
-    "completion": "managing",
+    "completion": "library_verbs",
 }
 
 

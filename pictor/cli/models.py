@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from library.errors import LibraryNotFound, ModelError, PictorError
-from library.records import JsonObject
 from pictor.cli import output
-from pictor.cli.carrying import export_models, import_models, pull_models
-from pictor.cli.moving import MoveBar
+from pictor.cli.model_transfer import export_models, import_models, pull_models
 from pictor.cli.options import Target, Verbs
+from pictor.cli.transfer_progress import MoveBar
+from pictor.library.errors import LibraryNotFound, ModelError, PictorError
+from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from library.encoders.models.states import ModelState
-    from library.records import EncoderCard
+    from pictor.library.encoders.models.states import ModelState
+    from pictor.library.records import EncoderCard
 
 
 @click.group(cls=Verbs)
@@ -56,9 +56,9 @@ def models_list(as_json: bool) -> None:
 
 def _cards() -> list[tuple[EncoderCard, tuple[str, ...]]]:
     """The built-in encoder, those with a card, and what else was pulled or imported."""
-    from library.encoders.builtin_card import read_builtin_card
-    from library.encoders.cards import card_folder, read_card
-    from library.encoders.models.places import begun, locked
+    from pictor.library.encoders.builtin_card import read_builtin_card
+    from pictor.library.encoders.cards import card_folder, read_card
+    from pictor.library.encoders.models.places import begun, locked
 
     shipped = [read_card(path) for path in card_folder().glob("*.toml")]
     known = {card.id for card, _ in shipped}
@@ -72,9 +72,9 @@ def _cards() -> list[tuple[EncoderCard, tuple[str, ...]]]:
 
 def _other_card(repo: str) -> EncoderCard:
     """The card of a model that none was shipped for, as far as its checkpoint tells."""
-    from library.encoders.base import EncoderOptions
-    from library.encoders.loading import resolve_card
-    from library.records import EncoderCard
+    from pictor.library.encoders.base import EncoderOptions
+    from pictor.library.encoders.towers import resolve_card
+    from pictor.library.records import EncoderCard
 
     try:
         return resolve_card(repo, EncoderOptions(offline=True))
@@ -84,7 +84,7 @@ def _other_card(repo: str) -> EncoderCard:
 
 def model_json(card: EncoderCard, names: tuple[str, ...]) -> JsonObject:
     """A card as the JSON object that `models list --json` prints."""
-    from library.encoders.models.states import look
+    from pictor.library.encoders.models.states import look
 
     here = look(card.id)
     return {
@@ -164,9 +164,9 @@ def models_verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> 
 
 
 def _verified(names: tuple[str, ...]) -> list[ModelState]:
-    from library.encoders.builtin_card import BUILTIN
-    from library.encoders.models import states
-    from library.encoders.models.naming import model_named
+    from pictor.library.encoders.builtin_card import BUILTIN
+    from pictor.library.encoders.models import states
+    from pictor.library.encoders.models.names import model_named
 
     wanted = [model_named(name) for name in names] or [(BUILTIN, ""), ("", "")]
     found: list[ModelState] = []
@@ -213,8 +213,8 @@ def models_remove(target: Target, name: str, yes: bool, as_json: bool) -> None:
         pictor models remove openai/clip-vit-base-patch32
         pictor models remove openai/clip-vit-base-patch32 --yes
     """
-    from library.encoders.models.naming import model_named
-    from library.encoders.models.remove import remove
+    from pictor.library.encoders.models.names import model_named
+    from pictor.library.encoders.models.remove import remove
 
     repo, revision = model_named(name, can_be_builtin=False)
     needed = _needed_by(target, repo)

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from library.config import SETTINGS_FILE, Settings, default_library_dir, load_settings
 from pictor.api import OpenLibrary, open_library
 from pictor.cli.output import say
+from pictor.library.config import SETTINGS_FILE, Settings, default_library_dir, load_settings
 
 
 @dataclass
@@ -137,7 +137,7 @@ def _set_up_logging(*, is_verbose: bool) -> None:
     root = logging.getLogger()
     if not root.handlers:  # without one, Python prints warnings to stderr itself
         root.addHandler(logging.NullHandler())
-    downloads = logging.getLogger("library.encoders.models")
+    downloads = logging.getLogger("pictor.library.encoders.models")
     if not downloads.handlers:  # nothing is downloaded without saying so
         downloads.addHandler(_Said())
     # transformers and huggingface_hub bring handlers of their own, set up from these when imported

@@ -8,9 +8,9 @@ import time
 from types import TracebackType
 from typing import Any
 
-from indexer.observer import Progress
 from pictor.cli.output import number, say
-from pictor.names import safe_text
+from pictor.library.names import safe_text
+from pictor.library.observer import Progress
 
 #: Seconds between two changes of the bar: a run may report thousands of times a second.
 REDRAW_S = 0.1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from library.errors import ImageError
 from pictor.cli import previews
-from pictor.originals import Originals
-from search.duplicates.records import Group, Member
+from pictor.duplicates.groups.records import Group, Member
+from pictor.indexer.originals import Originals
+from pictor.library.errors import ImageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,8 +70,8 @@ class Sheets:
         return (wide, high) if high >= _LEAST_ROWS and wide >= 8 * pictures else None
 
     def _read(self, member: Member, edge_px: int) -> tuple[Image | None, str]:
-        from library.images import load_rgb
-        from pictor.names import safe_text
+        from pictor.library.images import load_rgb
+        from pictor.library.names import safe_text
 
         try:
             data = self._originals.read(member.path)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from indexer.observer import Progress
-from library.records import JsonObject
 from pictor.cli import output
 from pictor.cli.progress import Reporter
-from pictor.names import path_fields, safe_text, shown
+from pictor.library.names import path_fields, safe_text, shown
+from pictor.library.observer import Progress
+from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from indexer.resolving.records import StepResult
+    from pictor.duplicates.removal.records import StepResult
 
 
 class StepReporter(Reporter):

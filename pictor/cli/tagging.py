@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from library.records import JsonObject
 from pictor.cli import output
 from pictor.cli.options import Target, Verb, Verbs
 from pictor.cli.progress import Reporter
-from pictor.cli.stopping import StopSignals
-from pictor.names import path_fields, safe_text, shown
+from pictor.cli.signals import StopSignals
+from pictor.library.names import path_fields, safe_text, shown
+from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from indexer.sidecars.writing import SidecarChange, SidecarOptions
-    from indexer.tagging.passing import TagOptions, TagSummary
     from pictor.api import OpenLibrary
+    from pictor.tagging.run import TagOptions, TagSummary
+    from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions
 
 #: Lines of a dry run on a terminal; --json and pipes have all.
 MOST_SHOWN = 20
@@ -70,8 +70,8 @@ def tag(
         return
     if labels is None:
         raise click.UsageError("name a set with --labels, or use `tag add` or `tag remove`")
-    from indexer.sidecars.writing import SidecarOptions
-    from indexer.tagging.passing import TagOptions
+    from pictor.tagging.run import TagOptions
+    from pictor.tagging.sidecars.files import SidecarOptions
 
     wanted = TagOptions(
         encoder=options["space"],

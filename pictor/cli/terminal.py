@@ -11,7 +11,7 @@ import tty
 from collections import deque
 from types import TracebackType
 
-from library.errors import PictorError
+from pictor.library.errors import PictorError
 
 #: What a key gives that is no character; other such keys give "".
 _NAMED = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}

@@ -4,8 +4,8 @@
 only looked for, not read.
 """
 
-from search.query.parser import parse
-from search.query.records import (
+from pictor.search.query.parser import parse
+from pictor.search.query.records import (
     MAX_TEXT_CHARS,
     Part,
     PicturePart,

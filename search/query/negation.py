@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from search.query.negation_words import (
+from pictor.search.query.negation_words import (
     AFTER_NOT,
     ARTICLES,
     BEFORE_NOT,

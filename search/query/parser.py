@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from library.catalog.filters import All, Any, Filter, Not, both
-from library.errors import QueryError, QuerySyntaxError
-from search import filters
-from search.query import negation
-from search.query.negation_words import ENGLISH
-from search.query.records import (
+from pictor.library.catalog.filters import All, Any, Filter, Not, both
+from pictor.library.errors import QueryError, QuerySyntaxError
+from pictor.search import filters
+from pictor.search.query import negation
+from pictor.search.query.negation_words import ENGLISH
+from pictor.search.query.records import (
     LINKS,
     MAX_WEIGHT,
     PATH_STARTS,
@@ -35,7 +35,7 @@ from search.query.records import (
     image,
     readable,
 )
-from search.query.scanner import MINUS, QUOTES, WEIGHT, Scanner
+from pictor.search.query.scanner import MINUS, QUOTES, WEIGHT, Scanner
 
 MAX_DEPTH = 32  # of brackets; far below what Python's stack takes
 MAX_FILTERS = 100  # SQLite takes expressions of 1,000 levels

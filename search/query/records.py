@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from library.catalog.filters import Filter
-from library.errors import QueryError, quoted
+from pictor.library.catalog.filters import Filter
+from pictor.library.errors import QueryError, quoted
 
 #: Longer texts are refused: every text tower reads at most a few hundred tokens.
 MAX_TEXT_CHARS = 10_000
@@ -169,7 +169,7 @@ def _signed(text: str, part: Part) -> str:
 
 def combined(queries: Sequence[Query]) -> Query:
     """One query of the parts and filters of several, which must all hold."""
-    from library.catalog.filters import both
+    from pictor.library.catalog.filters import both
 
     parts = tuple(part for query in queries for part in query.parts)
     return Query(parts, both(*(query.filter for query in queries)))

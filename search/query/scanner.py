@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from library.errors import QuerySyntaxError
+from pictor.library.errors import QuerySyntaxError
 
 QUOTES = {'"': '"', "“": "”"}
 MINUS, PLUS = "-－", "+＋"

@@ -20,9 +20,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from library.config import presets_dir
-from library.records import DoubleMatrix, DoubleVector, FloatVector, JsonObject, Scoring
-from search.ranking.evidence import COLUMNS, Usual
+from pictor.library.config import presets_dir
+from pictor.library.records import DoubleMatrix, DoubleVector, FloatVector, JsonObject, Scoring
+from pictor.search.ranking.evidence import COLUMNS, Usual
 
 CUTOFF_FILE = "cutoff.toml"
 #: A hit is likely where it is right more often than not. Possible is chosen so that most searches

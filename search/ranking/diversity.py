@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from library.records import FloatMatrix, FloatVector
+from pictor.library.records import FloatMatrix, FloatVector
 
 
 def diversify(scores: FloatVector, vectors: FloatMatrix, weight: float, top: int) -> list[int]:

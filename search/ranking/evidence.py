@@ -33,9 +33,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from library.arrays import quantiles
-from library.background import Bank
-from library.records import DoubleMatrix, DoubleVector, FloatMatrix, FloatVector, Scoring
+from pictor.library.arrays import quantiles
+from pictor.library.caption_bank import Bank
+from pictor.library.records import DoubleMatrix, DoubleVector, FloatMatrix, FloatVector, Scoring
 
 #: Names of the columns that `evidence` gives, in order.
 COLUMNS = (

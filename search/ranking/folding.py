@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from library.records import BoolVector, FloatMatrix
+from pictor.library.records import BoolVector, FloatMatrix
 
 #: The least cosine of two pictures that look the same, by encoder family. Measured with
 #: benchmarks/folding.py: of 1,000 different photos the two nearest have 0.933 in the space of the

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from library.arrays import distinct
-from library.records import FloatVector, IdArray
+from pictor.library.arrays import distinct
+from pictor.library.records import FloatVector, IdArray
 
 #: The constant of the paper, where it was best between 10 and 1,000: the first rank counts 1/61 and
 #: the sixtieth about half as much.

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from library.arrays import quantiles
-from library.records import BoolVector, FloatMatrix, FloatVector
-from search.ranking.calibration import LIKELY, POSSIBLE, Calibration
-from search.ranking.evidence import Images, Setting, evidence, see
+from pictor.library.arrays import quantiles
+from pictor.library.records import BoolVector, FloatMatrix, FloatVector
+from pictor.search.ranking.calibration import LIKELY, POSSIBLE, Calibration
+from pictor.search.ranking.evidence import Images, Setting, evidence, see
 
 #: How much of what is negated is taken off, and how far each leans towards what it finds. Precision
 #: at 10 is flat around both: from 0.4 to 0.6, and from 0.1 to 0.3, on the data of the calibration.

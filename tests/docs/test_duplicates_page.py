@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from library.config import Settings
 from pictor import open_library
 from pictor.cli import output
 from pictor.cli.demo import collect
 from pictor.cli.main import cli
-from search.duplicates.rules import WORDS
+from pictor.duplicates.groups.keep_rules import WORDS
+from pictor.library.config import Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "duplicates.md"
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)

@@ -18,8 +18,8 @@ from PIL import Image
 from pictor import open_library
 from pictor.cli.demo import collect
 from pictor.cli.main import cli
-from search import filters
-from search.query import parse
+from pictor.search import filters
+from pictor.search.query import parse
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "search.md"
 ROW = re.compile(r"\| `(.+)` \| `(.+)` \|")

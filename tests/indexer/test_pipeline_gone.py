@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from small_world import World
 
-import indexer.roots
-from indexer.sources.base import FoundFile, ScanProblem
-from indexer.sources.folder import FolderSource
-from library.errors import SourceError
-from library.purging import purge
-from library.records import Reason
-from library.status import problems
+import pictor.indexer.roots
+from pictor.indexer.sources.base import FoundFile, ScanProblem
+from pictor.indexer.sources.folder import FolderSource
+from pictor.library.errors import SourceError
+from pictor.library.purge import purge
+from pictor.library.records import Reason
+from pictor.library.status import problems
 
 
 @pytest.fixture
@@ -72,15 +72,15 @@ def test_another_volume_at_the_place_of_a_root_is_unreachable(
 ) -> None:
     indexed.root.rename(indexed.folder / "away")
     stranger = indexed.draw("stranger.png")
-    real = indexer.roots.volume_id
+    real = pictor.indexer.roots.volume_id
     strange = os.fsencode(indexed.root)
 
     def volume_id(location: bytes) -> str:
         return "uuid=another" if location == strange else real(location)
 
-    monkeypatch.setattr(indexer.roots, "volume_id", volume_id)
+    monkeypatch.setattr(pictor.indexer.roots, "volume_id", volume_id)
     assert_unreachable(indexed)
-    monkeypatch.setattr(indexer.roots, "volume_id", real)
+    monkeypatch.setattr(pictor.indexer.roots, "volume_id", real)
     stranger.unlink()
     indexed.root.rmdir()
     (indexed.folder / "away").rename(indexed.root)
@@ -91,7 +91,7 @@ def test_a_volume_that_came_back_under_another_number_is_the_same(
     indexed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The known files are there, so it is no other volume, whatever the system calls it now."""
-    monkeypatch.setattr(indexer.roots, "volume_id", lambda _: "dev=ffff")
+    monkeypatch.setattr(pictor.indexer.roots, "volume_id", lambda _: "dev=ffff")
     assert_back(indexed)
 
 
@@ -100,7 +100,7 @@ def test_a_volume_with_the_same_uuid_is_the_same_though_all_files_are_new(
 ) -> None:
     where = os.fsencode(indexed.root)
     indexed.sql("UPDATE root SET volume = 'uuid=one;dev=1' WHERE location = ?", where)
-    monkeypatch.setattr(indexer.roots, "volume_id", lambda _: "uuid=one;dev=2")
+    monkeypatch.setattr(pictor.indexer.roots, "volume_id", lambda _: "uuid=one;dev=2")
     shutil.rmtree(indexed.root)
     indexed.draw("new.png")
     summary = indexed.index()
@@ -132,7 +132,7 @@ def test_sidecars_that_an_older_release_listed_are_missing_and_in_no_account(
 ) -> None:
     (indexed.root / "a.png.xmp").write_text("<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
     with monkeypatch.context() as older:
-        older.setattr("indexer.sources.folder.is_sidecar", lambda name: False)
+        older.setattr("pictor.indexer.sources.folder.is_sidecar", lambda name: False)
         assert indexed.index().skipped == 1
     summary = indexed.index()
     assert (summary.seen, summary.skipped, summary.missing) == (3, 0, 1)
@@ -247,9 +247,9 @@ def test_a_file_that_cannot_be_read_for_now_keeps_its_content(
     indexed: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the next purge would throw away its vectors because of one bad moment of a share."""
-    import indexer.worker
+    import pictor.indexer.worker
 
-    opened = indexer.worker.opened_regular
+    opened = pictor.indexer.worker.opened_regular
 
     def refusing(path: bytes) -> object:
         if path.endswith(b"a.png"):
@@ -257,12 +257,12 @@ def test_a_file_that_cannot_be_read_for_now_keeps_its_content(
         return opened(path)
 
     os.utime(indexed.root / "a.png", ns=(1, 1))
-    monkeypatch.setattr(indexer.worker, "opened_regular", refusing)
+    monkeypatch.setattr(pictor.indexer.worker, "opened_regular", refusing)
     assert indexed.index().failed == 1
     assert indexed.files()["a.png"] == ("failed", Reason.PERMISSION, False)
     with indexed.open() as library:
         assert purge(library) == (0, 0)
-    monkeypatch.setattr(indexer.worker, "opened_regular", opened)
+    monkeypatch.setattr(pictor.indexer.worker, "opened_regular", opened)
     summary = indexed.index()
     assert (summary.unchanged, summary.failed, indexed.decoded) == (3, 0, 0)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from small_world import World
 
-from indexer.pipeline import Summary
-from library.records import Reason
+from pictor.indexer.pipeline import Summary
+from pictor.library.records import Reason
 
 
 @pytest.fixture
@@ -167,18 +167,18 @@ def test_a_twin_whose_first_copy_fails_is_read_in_the_same_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second was told that its content is being read: it must not go down with the first."""
-    import indexer.worker
+    import pictor.indexer.worker
 
     world.draw("a.png", 1)
     world.draw("b.png", 1)
-    decode = indexer.worker.decode
+    decode = pictor.indexer.worker.decode
 
     def failing(data: bytes, specs: object, limits: object, name: bytes, **o: float) -> object:
         if name.endswith(b"a.png"):
             raise OSError(5, "Input/output error")
         return decode(data, specs, limits, name, **o)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(indexer.worker, "decode", failing)
+    monkeypatch.setattr(pictor.indexer.worker, "decode", failing)
     # the results of both are there before the first is taken, as with several processes
     import small_world
 
@@ -191,7 +191,7 @@ def test_a_twin_whose_first_copy_fails_is_read_in_the_same_run(
     summary = world.index()
     assert (summary.indexed, summary.failed) == (1, 1)
     assert world.files()["a.png"] == ("failed", Reason.IO_ERROR, False)
-    monkeypatch.setattr(indexer.worker, "decode", decode)
+    monkeypatch.setattr(pictor.indexer.worker, "decode", decode)
     world.forget_work()
     summary = world.index()
     assert (summary.indexed, summary.unchanged, world.decoded) == (1, 1, 0)

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from PIL import Image
 from small_world import World
 
-from library.encoders.onnx_image import OnnxImageEncoder
+from pictor.library.encoders.onnx_image import OnnxImageEncoder
 
 NAMES = ["a.png", "b.png", "c.png", "sub/a.png", "sub/d.png", "z.png"]
 CONTENTS = range(6)
@@ -113,7 +113,7 @@ class Folder(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_new)
     @rule()
     def purge(self) -> None:
-        from library.purging import purge
+        from pictor.library.purge import purge
 
         with self.world.open() as library:
             purge(library)

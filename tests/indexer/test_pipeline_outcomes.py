@@ -14,17 +14,17 @@ import pytest
 from PIL import Image
 from small_world import StopAfter, World
 
-import indexer.encode
-import indexer.pipeline
-import indexer.scan
-import indexer.worker
-from indexer.pipeline import Pipeline
-from indexer.sources.base import FoundFile, Locator
-from indexer.sources.folder import FolderSource
-from library.encoders.onnx_image import OnnxImageEncoder
-from library.errors import ImageError, ModelError
-from library.records import Reason
-from library.status import problems, status
+import pictor.indexer.encode
+import pictor.indexer.pipeline
+import pictor.indexer.scan
+import pictor.indexer.worker
+from pictor.indexer.pipeline import Pipeline
+from pictor.indexer.sources.base import FoundFile, Locator
+from pictor.indexer.sources.folder import FolderSource
+from pictor.library.encoders.onnx_image import OnnxImageEncoder
+from pictor.library.errors import ImageError, ModelError
+from pictor.library.records import Reason
+from pictor.library.status import problems, status
 
 
 def test_each_kind_of_outcome_is_counted_and_stored(world: World) -> None:
@@ -61,14 +61,14 @@ def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[bytes] = []
-    decode = indexer.worker.decode
+    decode = pictor.indexer.worker.decode
 
     def failing(data: bytes, specs: object, limits: object, name: bytes, **o: Any) -> Any:
         tried.append(os.path.basename(name))
         reason = Reason.IO_ERROR if b"disk" in tried[-1] else Reason.CORRUPT
         raise ImageError(reason, "it is as it is")
 
-    monkeypatch.setattr(indexer.worker, "decode", failing)
+    monkeypatch.setattr(pictor.indexer.worker, "decode", failing)
     world.draw("disk.png", 1)
     world.draw("file.png", 2)
     assert world.index().failed == 2
@@ -78,7 +78,7 @@ def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     tried.clear()
     assert world.index(retry=True).failed == 2
     assert sorted(tried) == [b"disk.png", b"file.png"]
-    monkeypatch.setattr(indexer.worker, "decode", decode)
+    monkeypatch.setattr(pictor.indexer.worker, "decode", decode)
     monkeypatch.setattr(Pipeline, "_commit_if_due", Pipeline._commit)  # between decode and encode
     assert world.index(retry=True).indexed == 2
     assert world.verify().ok
@@ -94,9 +94,9 @@ def test_copies_of_a_refused_content_are_not_decoded_again_also_not_on_a_retry(
         tried += 1
         raise ImageError(Reason.TIMEOUT, "it took a minute")
 
-    monkeypatch.setattr(indexer.worker, "decode", failing)
+    monkeypatch.setattr(pictor.indexer.worker, "decode", failing)
     monkeypatch.setattr(
-        indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
+        pictor.indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
     )  # the first is in the catalog, as refused, before the second is asked for
     for name in ("a.png", "b.png", "c.png"):
         world.draw(name, 1)
@@ -180,7 +180,7 @@ def test_an_encoder_that_fails_on_everything_is_blamed_and_the_files_are_not(
     def lost(*_: object) -> Any:
         raise RuntimeError("CUDA error: device lost")
 
-    for i in range(indexer.encode.MAX_FAILURES_IN_A_ROW + 2):
+    for i in range(pictor.indexer.encode.MAX_FAILURES_IN_A_ROW + 2):
         world.draw(f"{i}.png", i)
     monkeypatch.setattr(OnnxImageEncoder, "encode", lost)
     with pytest.raises(ModelError, match="'builtin' fails: CUDA error"):
@@ -192,13 +192,13 @@ def test_an_encoder_that_fails_on_everything_is_blamed_and_the_files_are_not(
 def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import indexer.processes
+    import pictor.indexer.processes
 
     modules = world.folder / "modules"
     modules.mkdir()
     (modules / "odd_decoder.py").write_text(
         "import os, time, indexer.worker\n"
-        "from indexer.worker import main\n"
+        "from pictor.indexer.worker import main\n"
         "decode = indexer.worker.decode\n"
         "def odd(data, specs, limits, name, **options):\n"
         "    name = os.path.basename(name)\n"
@@ -208,7 +208,7 @@ def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
         "indexer.worker.decode = odd\n"
     )
     monkeypatch.syspath_prepend(modules)
-    monkeypatch.setattr(indexer.processes, "WORKER_MODULE", "odd_decoder")
+    monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "odd_decoder")
     world.use_processes()
     world.set(index__time_limit_s=3.0, index__workers=2)
     for name in ("a", "b", "c", "crash", "hang"):
@@ -228,7 +228,7 @@ def test_text_that_no_database_takes_is_stored_readable(
     """A title or an error may hold lone surrogates and NULs; it must not take its batch with it."""
     from dataclasses import replace
 
-    decode = indexer.worker.decode
+    decode = pictor.indexer.worker.decode
 
     def odd(data: bytes, specs: Any, limits: Any, name: bytes, **o: Any) -> Any:
         if b"bad" in name:
@@ -237,7 +237,7 @@ def test_text_that_no_database_takes_is_stored_readable(
         metadata = replace(decoded.metadata, title="a\udcff\0b", keywords=("\ud800",))
         return replace(decoded, metadata=metadata, warnings=("\udcff",))
 
-    monkeypatch.setattr(indexer.worker, "decode", odd)
+    monkeypatch.setattr(pictor.indexer.worker, "decode", odd)
     for name in ("a.png", "bad.png", "c.png"):
         world.draw(name)
     summary = world.index()
@@ -325,7 +325,7 @@ def test_a_scan_of_many_unchanged_files_stays_in_constant_memory(
         "SELECT 10 + i, 1, CAST(printf('f/%07d.png', i) AS BLOB), 9, 9, 1, 'indexed', 1 FROM n",
         count,
     )
-    monkeypatch.setattr(indexer.scan, "PAGE", 1000)
+    monkeypatch.setattr(pictor.indexer.scan, "PAGE", 1000)
     real = FolderSource.scan
 
     def scan(self: FolderSource, prefix: bytes = b"") -> Iterator[Any]:
@@ -335,7 +335,7 @@ def test_a_scan_of_many_unchanged_files_stays_in_constant_memory(
             yield FoundFile(path, 9, 9, Locator("file", b"/nowhere/" + path))
 
     monkeypatch.setattr(FolderSource, "scan", scan)
-    monkeypatch.setattr("indexer.counting.FileCounter._run", lambda self: None)
+    monkeypatch.setattr("pictor.indexer.counting.FileCounter._run", lambda self: None)
     with world.open() as library:  # what is imported once is not the run's
         status(library)
     tracemalloc.start()

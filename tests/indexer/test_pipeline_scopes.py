@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from small_world import World
 
-import indexer.roots
-from indexer.pipeline import Pipeline
-from library.catalog.contents import captions_of
-from library.errors import SourceError
+import pictor.indexer.roots
+from pictor.indexer.pipeline import Pipeline
+from pictor.library.catalog.contents import captions_of
+from pictor.library.errors import SourceError
 
 
 def roots(world: World) -> list[tuple[str, str]]:
@@ -194,9 +194,9 @@ def test_more_files_than_sqlite_nests_expressions_are_named_at_once(
         os.link(first, world.root / f"{i}.png")
     fsyncs = 0
     names = [world.root / f"{i}.png" for i in range(1200)]
-    real = indexer.roots.volume_id
+    real = pictor.indexer.roots.volume_id
     volume = real(os.fsencode(first))
-    monkeypatch.setattr(indexer.roots, "volume_id", lambda _: volume)
+    monkeypatch.setattr(pictor.indexer.roots, "volume_id", lambda _: volume)
     summary = world.index(*names)
     assert (summary.seen, summary.indexed, summary.items, fsyncs) == (1200, 1200, 1, 0)
 
@@ -314,7 +314,7 @@ def test_any_name_is_indexed_found_and_printable(world: World, name: bytes) -> N
     (hit,) = world.search(Path(os.fsdecode(path)))
     assert hit.path == path
     assert hit.score > 0.999
-    indexer.roots.display(hit.path).encode("utf-8")
+    pictor.indexer.roots.display(hit.path).encode("utf-8")
     assert world.index(path).unchanged == 1
     assert world.index().unchanged == 1
 
@@ -324,7 +324,7 @@ def test_a_failure_under_an_odd_name_is_told(world: World) -> None:
     with open(path, "wb") as file:
         file.write(world.draw("a.png").read_bytes()[:50])
     assert world.index().failed == 1
-    from library.status import problems
+    from pictor.library.status import problems
 
     with world.open() as library:
         (problem,) = problems(library)

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 from small_world import StopAfter, World
 
-import indexer.worker
-from library.encoders import loading
-from library.encoders.base import EncoderOptions, ImageEncoder
-from library.encoders.torch_image import TorchImageEncoder
-from library.errors import ModelError, ModelNotAvailable, QueryError
-from library.records import EncoderCard
-from library.status import status
+import pictor.indexer.worker
+from pictor.library.encoders import towers
+from pictor.library.encoders.base import EncoderOptions, ImageEncoder
+from pictor.library.encoders.torch_image import TorchImageEncoder
+from pictor.library.errors import ModelError, ModelNotAvailable, QueryError
+from pictor.library.records import EncoderCard
+from pictor.library.status import status
 
 Checkpoint = Callable[[str], Path]
 
@@ -226,14 +226,14 @@ def test_a_space_whose_encoder_is_gone_stays_as_it_is_and_is_not_read_for(
     indexed: World, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(indexed, clip)
-    real = loading.open_image_encoder
+    real = towers.open_image_encoder
 
     def gone(card: EncoderCard, options: EncoderOptions, cache: Path) -> ImageEncoder:
         if card.id == clip:
             raise ModelNotAvailable("its files are not here")
         return real(card, options, cache)
 
-    monkeypatch.setattr(loading, "open_image_encoder", gone)
+    monkeypatch.setattr(towers, "open_image_encoder", gone)
     indexed.draw("new.png")
     indexed.index()
     assert spaces(indexed)["builtin"][0] == 7
@@ -241,7 +241,7 @@ def test_a_space_whose_encoder_is_gone_stays_as_it_is_and_is_not_read_for(
     indexed.forget_work()
     indexed.index()  # what that space lacks is not decoded again in each run
     assert (indexed.decoded, indexed.encoded) == (0, 0)
-    monkeypatch.setattr(loading, "open_image_encoder", real)
+    monkeypatch.setattr(towers, "open_image_encoder", real)
     indexed.index()
     assert spaces(indexed)[clip][0] == 7
 
@@ -252,7 +252,7 @@ def test_a_run_without_any_encoder_is_refused_and_writes_nothing(
     def gone(*_: object) -> ImageEncoder:
         raise ModelNotAvailable("its files are not here")
 
-    monkeypatch.setattr(loading, "open_image_encoder", gone)
+    monkeypatch.setattr(towers, "open_image_encoder", gone)
     assert indexed.index().unchanged == 6  # nothing to encode needs none
     indexed.draw("new.png")
     with pytest.raises(ModelError, match="no encoder of this library can be had"):
@@ -290,13 +290,13 @@ def test_a_decoder_is_asked_for_the_pixels_of_all_encoders_at_once(
     world: World, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    decode = indexer.worker.decode
+    decode = pictor.indexer.worker.decode
 
     def counted(data: bytes, specs: tuple[object, ...], *args: object, **o: object) -> object:
         asked.append(len(specs))
         return decode(data, specs, *args, **o)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(indexer.worker, "decode", counted)
+    monkeypatch.setattr(pictor.indexer.worker, "decode", counted)
     world.draw("a.png")
     add(world, "builtin", clip)
     assert asked == [2]

@@ -17,23 +17,23 @@ import psutil
 import pytest
 from PIL import Image
 
-import indexer.processes
-import indexer.reader
-from indexer.processes import DecodingProcess
-from indexer.reader import ReaderPool
-from indexer.sources.base import Locator
-from indexer.worker import ReadResult, ReadTask, Refusal, WorkerOptions
-from library.errors import PictorError
-from library.images import Limits
-from library.records import Decoded, ImageSpec, Reason
+import pictor.indexer.processes
+import pictor.indexer.reader
+from pictor.indexer.processes import DecodingProcess
+from pictor.indexer.reader import ReaderPool
+from pictor.indexer.sources.base import Locator
+from pictor.indexer.worker import ReadResult, ReadTask, Refusal, WorkerOptions
+from pictor.library.errors import PictorError
+from pictor.library.images import Limits
+from pictor.library.records import Decoded, ImageSpec, Reason
 
 #: A worker whose decoder misbehaves on files whose names say so.
 ODD_WORKER = """
     import os, time
-    import indexer.worker
-    from indexer.worker import main
+    import pictor.indexer.worker
+    from pictor.indexer.worker import main
 
-    decode = indexer.worker.decode
+    decode = pictor.indexer.worker.decode
 
     def odd(data, specs, limits, name, **options):
         name = os.path.basename(name)
@@ -50,7 +50,7 @@ ODD_WORKER = """
             raise MemoryError
         return decode(data, specs, limits, name, **options)
 
-    indexer.worker.decode = odd
+    pictor.indexer.worker.decode = odd
 """
 SPEC = ImageSpec(64, 64)
 
@@ -61,7 +61,7 @@ def odd_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "odd_worker.py").write_text(textwrap.dedent(ODD_WORKER))
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(indexer.processes, "WORKER_MODULE", "odd_worker")
+    monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "odd_worker")
 
 
 def pool(*, workers: int = 2, time_limit_s: float = 30, mib: float = 64, **o: Any) -> ReaderPool:
@@ -123,7 +123,7 @@ def test_one_bad_file_fails_alone_whatever_it_does(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("odd_workers")
 def test_many_files_that_crash_in_a_row_do_not_end_the_run(tmp_path: Path) -> None:
-    count = indexer.reader.MAX_DEATHS_IN_A_ROW + 2
+    count = pictor.indexer.reader.MAX_DEATHS_IN_A_ROW + 2
     names = [f"crash{i}" for i in range(count)] + ["good"]
     results = read_all(pool(workers=2), draw(tmp_path, names))
     assert reasons(results) == [Reason.CRASHED] * count + [None]
@@ -141,7 +141,7 @@ def test_a_hanging_file_ends_at_the_limit_and_the_others_go_on(tmp_path: Path) -
 def test_workers_that_cannot_start_end_the_run_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(indexer.processes, "WORKER_MODULE", "no_such_module_anywhere")
+    monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "no_such_module_anywhere")
     with pytest.raises(PictorError, match=r"did not start .*pictor doctor"):
         read_all(pool(), draw(tmp_path, ["a", "b"]))
 
@@ -154,7 +154,7 @@ def test_a_worker_killed_while_idle_costs_no_file(tmp_path: Path) -> None:
             yield task
             time.sleep(0.3)
             for child in psutil.Process().children():
-                if any("indexer.worker" in part for part in child.cmdline()):
+                if any("pictor.indexer.worker" in part for part in child.cmdline()):
                     child.kill()
 
     results = read_all(pool(workers=1), slowly())
@@ -178,14 +178,14 @@ def test_a_slow_consumer_bounds_what_is_decoded_ahead(tmp_path: Path) -> None:
         first = list(itertools.islice(results, 3))
         time.sleep(1.0)  # the pool would decode hundreds meanwhile
         assert reader._waiting_bytes <= (10 + 2) * one
-        assert handed_out <= 3 + 12 + indexer.reader.QUEUED_TASKS + 3
+        assert handed_out <= 3 + 12 + pictor.indexer.reader.QUEUED_TASKS + 3
         assert len(first) + sum(1 for _ in results) == 300
 
 
 def test_results_without_pixels_are_bounded_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexer.reader, "QUEUED_RESULTS", 5)
+    monkeypatch.setattr(pictor.indexer.reader, "QUEUED_RESULTS", 5)
     with pool(workers=1, wanted=lambda _: False) as reader:
         results = (r for r in reader.run(draw(tmp_path, [f"{i}" for i in range(50)])) if r)
         next(results)
@@ -221,13 +221,13 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, *, hangs: bool)
     script = f"""
         import sys
         sys.path.insert(0, {str(tmp_path)!r})
-        import indexer.processes
-        indexer.processes.WORKER_MODULE = "odd_worker"
-        from indexer.reader import ReaderPool
-        from indexer.sources.base import Locator
-        from indexer.worker import ReadTask, WorkerOptions
-        from library.images import Limits
-        from library.records import ImageSpec
+        import pictor.indexer.processes
+        pictor.indexer.processes.WORKER_MODULE = "odd_worker"
+        from pictor.indexer.reader import ReaderPool
+        from pictor.indexer.sources.base import Locator
+        from pictor.indexer.worker import ReadTask, WorkerOptions
+        from pictor.library.images import Limits
+        from pictor.library.records import ImageSpec
         import time
         options = WorkerOptions((ImageSpec(8, 8),), Limits(), 1 << 30, 1.0, 1.0)
         pool = ReaderPool(options, workers=1, time_limit_s=600, lookahead_bytes=1 << 20,
@@ -263,7 +263,7 @@ def test_ctrl_c_ends_no_worker_not_even_one_that_just_starts(
             self.process.send_signal(signal.SIGINT)
             started.append(self)
 
-    monkeypatch.setattr(indexer.reader, "DecodingProcess", Interrupted)
+    monkeypatch.setattr(pictor.indexer.reader, "DecodingProcess", Interrupted)
     results = read_all(pool(workers=1), draw(tmp_path, ["a", "b"]))
     assert reasons(results) == [None, None]
     assert len(started) == 1

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from small_world import StopAfter, World
 
-from library import background
-from library.background import Bank, captions, digest_of, fill, log_sum_exp, open_bank
-from library.catalog import background as catalog
-from library.catalog import spaces
-from library.config import presets_dir
-from library.records import Scoring
+from pictor.library import caption_bank
+from pictor.library.caption_bank import Bank, captions, digest_of, fill, log_sum_exp, open_bank
+from pictor.library.catalog import caption_bank as catalog
+from pictor.library.catalog import spaces
+from pictor.library.config import presets_dir
+from pictor.library.records import Scoring
 
 
 def never() -> bool:
@@ -54,7 +54,7 @@ def count_items_scored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(vectors))
         return log_sum_exp(vectors, bank, scoring)
 
-    monkeypatch.setattr(background, "log_sum_exp", counted)
+    monkeypatch.setattr(caption_bank, "log_sum_exp", counted)
     return counts
 
 
@@ -79,7 +79,7 @@ def test_the_bank_is_encoded_once_and_kept(indexed: World, monkeypatch: pytest.M
         def refuse(*_: object) -> None:
             raise AssertionError("the text tower was opened again")
 
-        monkeypatch.setattr(background.towers, "open_text", refuse)
+        monkeypatch.setattr(caption_bank.towers, "open_text", refuse)
         second = open_bank(library, library.space())
     assert np.array_equal(first.vectors, second.vectors)
     assert (first.near, first.same, first.digest) == (second.near, second.same, second.digest)
@@ -135,7 +135,7 @@ def test_another_bank_drops_and_renews_everything(
 ) -> None:
     before = values(indexed)
     other = captions()[:100]
-    monkeypatch.setattr(background, "captions", lambda: other)
+    monkeypatch.setattr(caption_bank, "captions", lambda: other)
     indexed.index()
     after = values(indexed)
     assert after.keys() == before.keys()
@@ -147,7 +147,7 @@ def test_a_stopped_pass_is_gone_on_with(world: World, monkeypatch: pytest.Monkey
     for i in range(5):
         world.draw(f"{i}.png", i)
     with monkeypatch.context() as patch:
-        patch.setattr("indexer.run.fill_background", lambda *_: None)
+        patch.setattr("pictor.indexer.run.fill_background", lambda *_: None)
         world.index()
     monkeypatch.setattr(catalog, "BLOCK", 2)
     with world.open() as library, library.writer():
@@ -171,7 +171,7 @@ def test_a_run_that_is_stopped_leaves_the_rest_to_the_next(world: World) -> None
 def test_a_new_vector_drops_the_old_background(indexed: World) -> None:
     item = indexed.sql("SELECT MIN(id) FROM item")[0][0]
     with indexed.open() as library, library.writer(), library.writing() as connection:
-        from library.catalog.contents import _write_vectors
+        from pictor.library.catalog.contents import _write_vectors
 
         vector = np.zeros(library.space().dimension, np.float16)
         vector[0] = 1
@@ -182,7 +182,7 @@ def test_a_new_vector_drops_the_old_background(indexed: World) -> None:
 
 
 def test_purged_items_take_their_background_with_them(indexed: World) -> None:
-    from library.purging import purge
+    from pictor.library.purge import purge
 
     (indexed.root / "0.png").unlink()
     indexed.index()
@@ -204,12 +204,12 @@ def test_spaces_of_images_only_have_none(indexed: World) -> None:
 def test_a_failure_is_a_notice_and_no_lost_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from library.errors import ModelError
+    from pictor.library.errors import ModelError
 
     def fail(*_: object) -> int:
         raise ModelError("the tower is gone")
 
-    monkeypatch.setattr(background, "fill", fail)
+    monkeypatch.setattr(caption_bank, "fill", fail)
     world.draw("a.png")
     summary = world.index()
     assert summary.indexed == 1

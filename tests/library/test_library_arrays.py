@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from library.arrays import distinct, is_among, quantiles
+from pictor.library.arrays import distinct, is_among, quantiles
 
 IDS = arrays(np.int64, st.integers(0, 40), elements=st.integers(0, 60))
 VALUES = arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6))

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from library.errors import LibraryError
-from library.library import Library
 from pictor import open_library
-from search.options import SearchOptions
+from pictor.library.errors import LibraryError
+from pictor.library.library import Library
+from pictor.search.options import SearchOptions
 
 
 @pytest.fixture
@@ -69,6 +69,6 @@ def test_a_catalog_whose_log_was_left_behind_is_not_read_without_it(tmp_path: Pa
     with Library.create(tmp_path / "library") as made:
         made.spaces()
     (tmp_path / "library" / "catalog.sqlite-wal").write_bytes(b"changes that are not folded back")
-    from library.library import _can_be_read_frozen
+    from pictor.library.library import _can_be_read_frozen
 
     assert not _can_be_read_frozen(tmp_path / "library")

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from small_world import World
 
-from library.config import Settings
-from library.errors import (
+from pictor import open_library
+from pictor.library.config import Settings
+from pictor.library.errors import (
     LibraryCorrupt,
     LibraryError,
     LibraryFull,
@@ -23,8 +24,7 @@ from library.errors import (
     LibraryNotFound,
     LibraryTooNew,
 )
-from library.library import Library
-from pictor import open_library
+from pictor.library.library import Library
 
 
 def test_opening_nothing_says_how_to_make_it(tmp_path: Path) -> None:
@@ -45,12 +45,12 @@ def test_a_library_whose_making_was_cut_short_is_made_again(world: World) -> Non
 
 
 def test_making_a_library_is_all_or_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    import library.library
+    import pictor.library.library
 
     def broken() -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(library.library, "now", broken)  # after the tables were made
+    monkeypatch.setattr(pictor.library.library, "now", broken)  # after the tables were made
     with pytest.raises(KeyboardInterrupt):
         Library.create(world.path)
     monkeypatch.undo()
@@ -144,7 +144,7 @@ def test_a_second_writer_is_refused_and_told_who_writes(world: World) -> None:
 def test_a_killed_writer_leaves_the_lock_free(world: World) -> None:
     Library.create(world.path).close()
     code = (
-        "import sys, time; from pathlib import Path; from library.library import Library\n"
+        "import sys, time; from pathlib import Path; from pictor.library.library import Library\n"
         "with Library.open(Path(sys.argv[1])).writer(): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -221,17 +221,17 @@ def limit_pages(library: Library, pages: int) -> None:
 def test_a_full_disk_keeps_what_was_committed_and_the_next_run_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indexer.run import index
+    from pictor.indexer.run import index
 
     for i in range(40):
         world.draw(f"{i:02}.png", i)
     world.set(encoder__batch_size=4)
     Library.create(world.path).close()
     (pages,) = world.sql("PRAGMA page_count")[0]
-    import indexer.pipeline
+    import pictor.indexer.pipeline
 
     monkeypatch.setattr(
-        indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
+        pictor.indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
     )  # so that something is committed before the disk is full
     with world.open() as library:
         limit_pages(library, pages + 4)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from small_world import World
 
-from indexer import pipeline
-from library import indexes
-from library.errors import LibraryFull
-from library.vectors.cache import IndexCache
-from search import query
-from search.engine import Engine
-from search.options import SearchOptions
+from pictor.indexer import pipeline
+from pictor.library import indexes
+from pictor.library.errors import LibraryFull
+from pictor.library.vectors.cache import IndexCache
+from pictor.search import query
+from pictor.search.engine import Engine
+from pictor.search.options import SearchOptions
 
 A_PICTURE = query.Query((query.words("a picture"),))
 ALL = SearchOptions(top=100, minimum="any", is_folded=False)
@@ -83,7 +83,7 @@ def test_a_search_sees_vectors_that_its_cache_lacks(indexed: World) -> None:
     (indexed.root / "0.png").unlink()
     indexed.index()
     with indexed.open() as library:
-        from library.purging import purge
+        from pictor.library.purge import purge
 
         purge(library)
     before = hits(indexed)
@@ -103,7 +103,7 @@ def test_an_open_engine_sees_what_another_process_commits(indexed: World) -> Non
         (indexed.root / "0.png").unlink()
         indexed.index()
         with indexed.open() as other:
-            from library.purging import purge
+            from pictor.library.purge import purge
 
             purge(other)
         found = engine.search(A_PICTURE, ALL).hits
@@ -191,7 +191,7 @@ def test_a_cache_that_cannot_be_written_is_a_notice_and_the_run_succeeds(
     """The fault is injected where the vectors' own tests inject it: at every write of a file."""
     import errno
 
-    from library.vectors import files
+    from pictor.library.vectors import files
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image, ImageDraw
 
-from library.config import Settings
 from pictor import open_library
 from pictor.cli.main import cli
+from pictor.library.config import Settings
 
 #: Names that a file system allows and that programs stumble over.
 ODD_NAMES = {

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.config import Settings
-from library.errors import LabelError, ModelUnsupported
 from pictor import classify
+from pictor.library.config import Settings
+from pictor.library.errors import LabelError, ModelUnsupported
 
 Folders = Callable[[str], Path]
 LABELS = ["a cat", "2 dogs in the snow", "红色方块", "a blue circle"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from library.errors import LibraryLocked
 from pictor import OpenLibrary
 from pictor.cli.main import cli
+from pictor.library.errors import LibraryLocked
 
 COMMAND = (sys.executable, "-m", "pictor")
 

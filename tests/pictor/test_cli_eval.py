@@ -15,8 +15,8 @@ from click.testing import Result
 from PIL import Image, ImageDraw
 
 import pictor
-from library.errors import EvaluationError
-from pictor.evaluating import Unwatched
+from pictor.evaluation.run import Unwatched
+from pictor.library.errors import EvaluationError
 
 Run = Callable[..., Result]
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 60), "blue": (30, 60, 200), "white": (250,) * 3}
@@ -96,9 +96,9 @@ def test_a_second_evaluation_encodes_nothing(
     run: Run, photos: Path, captions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (first,) = objects(run("eval", captions, "--images", photos, "--json"))
-    forbidden = "library.encoders.onnx_image.OnnxImageEncoder.encode"
+    forbidden = "pictor.library.encoders.onnx_image.OnnxImageEncoder.encode"
     monkeypatch.setattr(forbidden, lambda *_: pytest.fail("a photo was encoded again"))
-    texts = "library.encoders.onnx_text.OnnxTextEncoder.encode"
+    texts = "pictor.library.encoders.onnx_text.OnnxTextEncoder.encode"
     monkeypatch.setattr(texts, lambda *_: pytest.fail("a text was encoded again"))
     (second,) = objects(run("eval", captions, "--images", photos, "--json"))
     assert second["encoded"] == 0
@@ -191,7 +191,7 @@ def test_other_photos_of_a_library_are_no_candidates_through_its_index(
     photos: Path, captions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The library's own index holds six photos; ranks are among the four that are named."""
-    from library.vectors import cache
+    from pictor.library.vectors import cache
 
     (exact,) = pictor.evaluate(captions, photos, languages=["en"])
     monkeypatch.setattr(cache, "EXACT_MAX", 1)  # so that its own type is not the exact one
@@ -384,7 +384,7 @@ def test_figures_equal_those_of_the_training_code_on_real_photos(
     data_dir: Callable[[str], Path], tmp_path: Path
 ) -> None:
     training = pytest.importorskip("training.evaluate")
-    from library.encoders.builtin_card import BUILTIN_FOLDER
+    from pictor.library.encoders.builtin_card import BUILTIN_FOLDER
     from training.ranks import first_ranks, recall
 
     lines = data_dir("flickr8k/test.jsonl").read_text().splitlines()[:80]

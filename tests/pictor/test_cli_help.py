@@ -58,7 +58,7 @@ def test_help_loads_nothing_heavy(arguments):
 @pytest.mark.parametrize("form", [("--json",), ("-0",), ()])
 def test_search_loads_neither_torch_nor_rich(library, form):
     loaded = loaded_by("search", "red", "--library", library, *form)
-    assert loaded.isdisjoint({*HEAVY, "numpy.ma", "cv2", "pictor.report"} - {"PIL"})
+    assert loaded.isdisjoint({*HEAVY, "numpy.ma", "cv2", "pictor.hits_page"} - {"PIL"})
 
 
 ENDS = """

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from library.config import Settings
-from library.errors import QueryError
 from pictor import open_library
+from pictor.library.config import Settings
+from pictor.library.errors import QueryError
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255), "grey": (90, 90, 90)}
 ANY = ("--min", "any", "--no-fold", "--json")

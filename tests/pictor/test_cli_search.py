@@ -9,7 +9,7 @@ import pytest
 
 from pictor import Hit, open_library
 from pictor.cli.hits import hit_json
-from pictor.names import shown
+from pictor.library.names import shown
 from pictor.query import SearchOptions
 
 #: The pictures are drawn, and show nothing that has a name.

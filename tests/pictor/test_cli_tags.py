@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from library.images.xmp import xmp_facts
+from pictor.library.images.xmp import xmp_facts
 
 
 def test_a_set_is_applied_counted_and_gone_on_with(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from library.errors import DecisionError
-from library.pairs import Verdict
-from pictor.decisions_file import PairDecision, decision_of, read_decisions
+from pictor.duplicates.groups.decisions_file import PairDecision, decision_of, read_decisions
+from pictor.library.errors import DecisionError
+from pictor.library.pairs import Verdict
 
 LOW, HIGH, OTHER = (digit * 64 for digit in "1ef")
 

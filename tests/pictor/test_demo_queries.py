@@ -10,7 +10,7 @@ import pytest
 
 import pictor
 from pictor.api import OpenLibrary
-from search.options import SearchOptions
+from pictor.search.options import SearchOptions
 
 pytest.importorskip("skimage", reason="the demo's photos come with scikit-image")
 

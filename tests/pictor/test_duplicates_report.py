@@ -19,12 +19,12 @@ import pytest
 from alike_photos import HOSTILE, Alike, make, scene
 from PIL import Image, ImageEnhance
 
-from library.pairs import Kind, Verdict
 from pictor import PictorError
-from pictor.decisions_file import PairDecision, decision_of, read_decisions
-from pictor.duplicates_report import write_report
-from pictor.duplicates_report.overlaying import difference
-from search.duplicates.records import Group, Link
+from pictor.duplicates.groups.decisions_file import PairDecision, decision_of, read_decisions
+from pictor.duplicates.groups.records import Group, Link
+from pictor.duplicates.report import write_report
+from pictor.duplicates.report.difference import difference
+from pictor.library.pairs import Kind, Verdict
 
 CHROMIUM = Path(os.environ.get("PICTOR_TEST_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.config import Settings
-from library.errors import ModelUnsupported, PictorError
 from pictor import embed
-from pictor.vector_files import open_vector_file
+from pictor.indexer.vector_files import open_vector_file
+from pictor.library.config import Settings
+from pictor.library.errors import ModelUnsupported, PictorError
 
 Folders = Callable[[str], Path]
 CPU = Settings().with_values({"encoder.device": "cpu", "index.workers": 2}, "test")

@@ -4,7 +4,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pictor.names import path_fields, safe_text, shown
+from pictor.library.names import path_fields, safe_text, shown
 
 
 @given(st.binary())

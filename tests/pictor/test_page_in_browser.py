@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from pictor import open_library
-from pictor.report import Section, write_page
-from search.options import SearchOptions
+from pictor.hits_page import Section, write_page
+from pictor.search.options import SearchOptions
 
 CHROMIUM = Path(os.environ.get("PICTOR_TEST_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from library.records import Level, Match
 from pictor import Hit, PictorError, open_library
-from pictor.report import EDGE_PX, Section, clock, write_page
-from search.options import SearchOptions
+from pictor.hits_page import EDGE_PX, Section, clock, write_page
+from pictor.library.records import Level, Match
+from pictor.search.options import SearchOptions
 
 VOID = {"meta", "img"}
 

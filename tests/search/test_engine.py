@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from small_world import World
 
-from library.encoders import loading
-from library.errors import QueryError
-from search import query
-from search.engine import Engine
-from search.options import SearchOptions
+from pictor.library.encoders import towers
+from pictor.library.errors import QueryError
+from pictor.search import query
+from pictor.search.engine import Engine
+from pictor.search.options import SearchOptions
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255), "yellow": (255, 230, 0)}
 
@@ -39,10 +39,10 @@ def test_words_find_what_they_name(colours: World, name: str) -> None:
 
 def cosines(words: str) -> list[float]:
     """What the encoder itself says of each colour, without index and catalog."""
-    card = loading.resolve_card("builtin")
+    card = towers.resolve_card("builtin")
     assert card.spec is not None
-    text = loading.open_text_encoder(card).encode([words])[0]
-    tower = loading.open_image_encoder(card)
+    text = towers.open_text_encoder(card).encode([words])[0]
+    tower = towers.open_image_encoder(card)
     size = (card.spec.width, card.spec.height)
     cards = [np.asarray(Image.new("RGB", size, rgb)) for rgb in COLOURS.values()]
     return [float(cosine) for cosine in tower.encode(cards) @ text]
@@ -66,7 +66,7 @@ def test_a_picture_finds_itself_first_and_can_be_left_out(
     def no_tower(*_: object) -> None:
         raise AssertionError("a content that is in the library needs no tower")
 
-    monkeypatch.setattr(loading, "open_image_encoder", no_tower)
+    monkeypatch.setattr(towers, "open_image_encoder", no_tower)
     for asked in (path, colours.folder / "elsewhere.png"):
         hits = colours.search(asked)
         assert hits[0].path == os.fsencode(path)
@@ -108,7 +108,7 @@ def test_an_unknown_space_is_refused_with_those_there_are(colours: World) -> Non
 
 
 def test_an_empty_library_says_how_to_fill_it(world: World) -> None:
-    from library.library import Library
+    from pictor.library.library import Library
 
     refused = pytest.raises(QueryError, match="holds nothing yet: pictor index")
     with Library.create(world.path) as library, Engine(library) as engine, refused:

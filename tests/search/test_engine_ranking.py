@@ -14,17 +14,17 @@ import pytest
 from PIL import Image
 from small_world import World
 
-from library import towers
-from library.catalog import contents, spaces
-from library.catalog.rows import SpaceRow
-from library.errors import QueryError
-from library.records import BoolVector, FloatMatrix, FloatVector, Hit, IdArray, Level
-from search import candidates, engine, neighbours, pages
-from search.engine import Engine
-from search.options import SearchOptions
-from search.plan import Ranking
-from search.query import Query, WordsPart, image, parse, words
-from search.ranking.negation import TAKEN_OFF, away_from
+from pictor.library import space_encoders
+from pictor.library.catalog import contents, spaces
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.errors import QueryError
+from pictor.library.records import BoolVector, FloatMatrix, FloatVector, Hit, IdArray, Level
+from pictor.search import candidates, engine, neighbours, pages
+from pictor.search.engine import Engine
+from pictor.search.options import SearchOptions
+from pictor.search.plan import Ranking
+from pictor.search.query import Query, WordsPart, image, parse, words
+from pictor.search.ranking.negation import TAKEN_OFF, away_from
 
 COLOURS = {
     "red": (255, 0, 0),
@@ -244,9 +244,9 @@ def test_a_search_ends_after_enough_weak_candidates(
     noisy: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(neighbours, "FIRST", 5)
-    monkeypatch.setattr("search.cutoff.SLICE", 5)
-    monkeypatch.setattr("search.cutoff.STOP_AFTER", 10)
-    monkeypatch.setattr("search.cutoff.MOST", 5)
+    monkeypatch.setattr("pictor.search.cutoff.SLICE", 5)
+    monkeypatch.setattr("pictor.search.cutoff.STOP_AFTER", 10)
+    monkeypatch.setattr("pictor.search.cutoff.MOST", 5)
     judge = ByScore(2.0, 2.0)
     assert ask(noisy, "a picture", replace(ALL, minimum=None), judge).hits == ()
     assert len(judge.asked) == 10
@@ -438,7 +438,7 @@ def bilingual(dated: World) -> World:
             pairs = list(zip(ids.tolist(), vectors[:, ::-1], strict=True))
             contents._write_vectors(connection, space, pairs)
             spaces.set_state(connection, space, "ready")
-    opened: Callable[..., object] = towers.open_text
+    opened: Callable[..., object] = space_encoders.open_text
 
     def open_text(library: object, space: SpaceRow) -> object:
         if space.encoder != "chinese":
@@ -448,7 +448,7 @@ def bilingual(dated: World) -> World:
     def replace_encoder(space: SpaceRow) -> SpaceRow:
         return space._replace(card=replace(space.card, id="builtin"), encoder="builtin")
 
-    dated.monkeypatch.setattr(towers, "open_text", open_text)
+    dated.monkeypatch.setattr(space_encoders, "open_text", open_text)
     return dated
 
 

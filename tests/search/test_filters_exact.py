@@ -17,16 +17,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
-from library.catalog import filters, selecting
-from library.catalog.filters import All, Filter, Not
-from library.catalog.schema import CAPTION, CONTENT, FILE, ITEM, ROOT, RUN, STALE_WORD, TAG, TAG_SET
-from library.config import Settings
-from library.errors import QueryError
-from library.library import Library
-from library.records import FloatMatrix
-from library.vectors.exact import ExactIndex
-from search.neighbours import FIRST, LOOK_FIRST_ABOVE, RARE, Selector, neighbours
-from search.plan import Trace
+from pictor.library.catalog import filter_conditions as conditions
+from pictor.library.catalog import filters
+from pictor.library.catalog.filters import All, Filter, Not
+from pictor.library.catalog.schema import (
+    CAPTION,
+    CONTENT,
+    FILE,
+    ITEM,
+    ROOT,
+    RUN,
+    STALE_WORD,
+    TAG,
+    TAG_SET,
+)
+from pictor.library.config import Settings
+from pictor.library.errors import QueryError
+from pictor.library.library import Library
+from pictor.library.records import FloatMatrix
+from pictor.library.vectors.exact import ExactIndex
+from pictor.search.neighbours import FIRST, LOOK_FIRST_ABOVE, RARE, Selector, neighbours
+from pictor.search.plan import Trace
 
 D = 16
 CAMERAS = (None, "SONY ILCE-7M3", "Canon EOS R5", "100%_cam", "相机")
@@ -249,7 +260,7 @@ def _km(fact: dict[str, Any], latitude: float, longitude: float) -> float:
         )
         for a, b in ((fact["latitude"], fact["longitude"]), (latitude, longitude))
     )
-    return 2 * math.asin(min(1.0, float(np.linalg.norm(one - other)) / 2)) * selecting.EARTH_KM
+    return 2 * math.asin(min(1.0, float(np.linalg.norm(one - other)) / 2)) * conditions.EARTH_KM
 
 
 def _lies_in(path: bytes, fact: dict[str, Any]) -> bool:
@@ -336,10 +347,10 @@ def thousand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
 @given(wanted=TREES)
 def test_the_catalog_names_just_the_items_that_pass(thousand: Drawn, wanted: Filter) -> None:
     with thousand.library.reading() as connection:
-        found = selecting.item_ids(connection, wanted)
+        found = conditions.item_ids(connection, wanted)
         some = np.array([900, 3, 17, 500, 4], np.int64)
-        among = selecting.items_among(connection, wanted, some)
-        dated = selecting.newest_first(connection, wanted)
+        among = conditions.items_among(connection, wanted, some)
+        dated = conditions.newest_first(connection, wanted)
     expected = thousand.passing(wanted)
     assert found.tolist() == expected
     assert among.tolist() == [i for i in some.tolist() if i in set(expected)]
@@ -412,16 +423,16 @@ def test_values_reach_the_database_only_as_bound_parameters(thousand: Drawn) -> 
     ]
     with thousand.library.reading() as connection:
         for leaf in leaves:
-            condition = selecting.condition(connection, leaf)
+            condition = conditions.condition(connection, leaf)
             assert "DROP" not in str(condition.compile(connection.engine))
-            selecting.item_ids(connection, leaf)
-        assert len(selecting.item_ids(connection, filters.Has("date"))) > 0
+            conditions.item_ids(connection, leaf)
+        assert len(conditions.item_ids(connection, filters.Has("date"))) > 0
 
 
 def test_an_unknown_root_is_refused_with_those_there_are(thousand: Drawn) -> None:
     refused = pytest.raises(QueryError, match="no root 'none'; it has '/photos/mine', ")
     with thousand.library.reading() as connection, refused:
-        selecting.item_ids(connection, filters.InRoot(b"none"))
+        conditions.item_ids(connection, filters.InRoot(b"none"))
 
 
 @pytest.mark.parametrize(
@@ -442,7 +453,7 @@ def test_a_period_ends_with_its_last_second(
             fact["taken_at"] = taken_at
         store(library, facts[:4])
         with library.reading() as connection:
-            found = selecting.item_ids(connection, filters.Taken(first, last))
+            found = conditions.item_ids(connection, filters.Taken(first, last))
     assert found.tolist() == [1, 4]
 
 
@@ -468,6 +479,6 @@ def test_postgresql_names_the_same_items(postgresql_url: str, tmp_path: Path) ->
         ]
         with library.reading() as connection:
             for one in wanted:
-                assert selecting.item_ids(connection, one).tolist() == drawn.passing(one), one
-                dated = selecting.newest_first(connection, one)
+                assert conditions.item_ids(connection, one).tolist() == drawn.passing(one), one
+                dated = conditions.newest_first(connection, one)
                 assert sorted(dated) == drawn.passing(one)

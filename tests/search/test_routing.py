@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from library.catalog.rows import SpaceRow
-from library.encoders import loading
-from library.errors import QueryError
-from library.records import EncoderCard
-from search.routing import languages, route
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.encoders import towers
+from pictor.library.errors import QueryError
+from pictor.library.records import EncoderCard
+from pictor.search.routes import languages, route
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_real_cards_are_routed(tiny_checkpoint: Callable[[str], Path], world: An
 
 
 def test_the_built_in_encoder_knows_both_languages() -> None:
-    card = loading.resolve_card("builtin")
+    card = towers.resolve_card("builtin")
     row = SpaceRow(1, "builtin", card.fingerprint, card, card.dimension, "ready", True, 0)
     assert {"en", "zh"} <= set(card.languages)
     assert route("dog 狗", [row]) == route("狗", [row]) == [row]

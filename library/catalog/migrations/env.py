@@ -1,10 +1,10 @@
-"""Alembic's entry: runs the scripts on the connection that `library.catalog.migrate` hands over."""
+"""Alembic's entry: runs the scripts on the connection that `pictor.library.catalog.migrate` hands over."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from library.catalog.schema import METADATA
+from pictor.library.catalog.schema import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],

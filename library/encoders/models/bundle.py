@@ -21,9 +21,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from library import config
-from library.encoders.models.install import copy_checked, new_folder, put
-from library.encoders.models.lockfile import (
+from pictor.library import config
+from pictor.library.encoders.models.install import copy_checked, new_folder, put
+from pictor.library.encoders.models.lockfile import (
     FORMAT,
     MAX_LOCK_BYTES,
     FileFacts,
@@ -31,10 +31,10 @@ from library.encoders.models.lockfile import (
     check_same,
     digest,
 )
-from library.encoders.models.places import Stored, lock_folder, locked
-from library.encoders.models.plan import Plan, Unwatched, Watch
-from library.encoders.models.states import check_readable, facts_of, state_of
-from library.errors import ModelError
+from pictor.library.encoders.models.places import Stored, lock_folder, locked
+from pictor.library.encoders.models.plan import Plan, Unwatched, Watch
+from pictor.library.encoders.models.states import check_readable, facts_of, state_of
+from pictor.library.errors import ModelError
 
 HEAD = "pictor-models.json"
 _BLOCK = tarfile.BLOCKSIZE

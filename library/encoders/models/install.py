@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from library import config
-from library.encoders.checkpoint import open_folder
-from library.encoders.models.lockfile import (
+from pictor.library import config
+from pictor.library.encoders.checkpoint import open_folder
+from pictor.library.encoders.models.lockfile import (
     LOCK,
     FileFacts,
     ModelLock,
@@ -26,10 +26,10 @@ from library.encoders.models.lockfile import (
     read_lock,
     write_lock,
 )
-from library.encoders.models.places import Stored, lock_folder, locked
-from library.encoders.models.plan import Plan, Unwatched, Watch
-from library.encoders.models.states import check_readable, facts_of, file_sizes
-from library.errors import ModelError
+from pictor.library.encoders.models.places import Stored, lock_folder, locked
+from pictor.library.encoders.models.plan import Plan, Unwatched, Watch
+from pictor.library.encoders.models.states import check_readable, facts_of, file_sizes
+from pictor.library.errors import ModelError
 
 _STALE_S = 86_400  # a temporary folder older than a day was left by a kill
 _BLOCK_BYTES = 1 << 20

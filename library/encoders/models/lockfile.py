@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
-from library.errors import ModelError
-from library.records import JsonObject
+from pictor.library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
+from pictor.library.errors import ModelError
+from pictor.library.records import JsonObject
 
 LOCK = "pictor-model.json"
 FORMAT = 1

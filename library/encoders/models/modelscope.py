@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from library import config
-from library.encoders.checkpoint import INDEX, SMALL_FILES, WEIGHTS
-from library.encoders.models.install import install_folder
-from library.encoders.models.places import Stored
-from library.encoders.models.plan import Watch
-from library.errors import ModelNotAvailable
+from pictor.library import config
+from pictor.library.encoders.checkpoint import INDEX, SMALL_FILES, WEIGHTS
+from pictor.library.encoders.models.install import install_folder
+from pictor.library.encoders.models.places import Stored
+from pictor.library.encoders.models.plan import Watch
+from pictor.library.errors import ModelNotAvailable
 
 #: What the client is told to fetch; of this, `install_folder` copies what is needed.
 _PATTERNS = [*SMALL_FILES, WEIGHTS, INDEX, "model-*-of-*.safetensors"]

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from library import config
-from library.encoders.checkpoint import CONFIG
-from library.encoders.models.lockfile import (
+from pictor.library import config
+from pictor.library.encoders.checkpoint import CONFIG
+from pictor.library.encoders.models.lockfile import (
     LOCK,
     ModelLock,
     is_hub_id,
@@ -25,7 +25,7 @@ from library.encoders.models.lockfile import (
     is_revision,
     read_lock,
 )
-from library.errors import ModelError
+from pictor.library.errors import ModelError
 
 #: What huggingface_hub adds to the name of an unfinished file, so that each process has its own.
 _OTHERS = re.compile(r"\.[0-9a-f]{8}\.incomplete$")

@@ -13,14 +13,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from library import config
-from library.encoders.models.listing import Listing, list_model, refusal, unreachable
-from library.encoders.models.lockfile import FileFacts, ModelLock, check_same, digest, write_lock
-from library.encoders.models.places import Stored, hub_folder, lock_folder, locked, snapshot
-from library.encoders.models.plan import Logged, Plan, Watch
-from library.encoders.models.states import check_readable
-from library.encoders.models.transfer import RemoteFile, download
-from library.errors import ModelError
+from pictor.library import config
+from pictor.library.encoders.models.hub_listing import Listing, list_model, refusal, unreachable
+from pictor.library.encoders.models.lockfile import (
+    FileFacts,
+    ModelLock,
+    check_same,
+    digest,
+    write_lock,
+)
+from pictor.library.encoders.models.places import Stored, hub_folder, lock_folder, locked, snapshot
+from pictor.library.encoders.models.plan import Logged, Plan, Watch
+from pictor.library.encoders.models.states import check_readable
+from pictor.library.encoders.models.transfer import RemoteFile, download
+from pictor.library.errors import ModelError
 
 _SPARE_BYTES = 100_000_000  # left free on a disk that weights go to
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from library.encoders.models.places import Stored, hub_folder, lock_folder
-from library.encoders.models.states import stored
-from library.errors import ModelError, ModelNotAvailable
+from pictor.library.encoders.models.places import Stored, hub_folder, lock_folder
+from pictor.library.encoders.models.states import stored
+from pictor.library.errors import ModelError, ModelNotAvailable
 
 
 def remove(repo: str, revision: str = "", *, dry_run: bool = False) -> int:

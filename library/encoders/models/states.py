@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER, read_builtin_card
-from library.encoders.checkpoint import (
-    CONFIG,
-    check_weights,
-    read_json,
-)
-from library.encoders.models.lockfile import FileFacts, digest, needed
-from library.encoders.models.places import Stored, cached, locked, unfinished
-from library.errors import ModelError, ModelNotAvailable
+from pictor.library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER, read_builtin_card
+from pictor.library.encoders.checkpoint import CONFIG, check_weights, read_json
+from pictor.library.encoders.models.lockfile import FileFacts, digest, needed
+from pictor.library.encoders.models.places import Stored, cached, locked, unfinished
+from pictor.library.errors import ModelError, ModelNotAvailable
 
 State = Literal["full", "partial", "damaged", "absent"]
 #: Small enough to be read whole at each look; a tokenizer may take half a second.

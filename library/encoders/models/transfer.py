@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from library.encoders.models.lockfile import digest
-from library.encoders.models.states import git_digest
-from library.errors import ModelError
+from pictor.library.encoders.models.lockfile import digest
+from pictor.library.encoders.models.states import git_digest
+from pictor.library.errors import ModelError
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 5  # in a row, without one more byte

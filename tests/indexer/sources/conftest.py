@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.sources import FoundFile, ScanProblem, Source
+from pictor.indexer.sources import FoundFile, ScanProblem, Source
 
 Plant = Callable[[Iterable[bytes]], bytes]
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.sources import FoundFile, ScanOptions, ScanProblem, read_bytes
-from indexer.sources import unpacking as unpacking_module
-from indexer.sources.archive import ArchiveSource
-from indexer.sources.tarred import TarDamaged, read_members
-from library.errors import ImageError, SourceError
-from library.records import Reason
+from pictor.indexer.sources import FoundFile, ScanOptions, ScanProblem, read_bytes
+from pictor.indexer.sources import tar_compression as unpacking_module
+from pictor.indexer.sources.archive import ArchiveSource
+from pictor.indexer.sources.tar_format import TarDamaged, read_members
+from pictor.library.errors import ImageError, SourceError
+from pictor.library.records import Reason
 
 Paths = Callable[..., list[bytes]]
 LIMIT = 1 << 20

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.sources import ScanOptions
-from indexer.sources.choosing import Selector, is_hidden
-from indexer.sources.pairing import pair_raws
+from pictor.indexer.sources import ScanOptions
+from pictor.indexer.sources.raw_pairs import pair_raws
+from pictor.indexer.sources.selection import Selector, is_hidden
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import pytest
 
-from indexer.sources import Locator, read_bytes
-from library.errors import ImageError
-from library.records import Reason
+from pictor.indexer.sources import Locator, read_bytes
+from pictor.library.errors import ImageError
+from pictor.library.records import Reason
 
 BODY = b"picture" * 1000
 LIMIT = 10_000

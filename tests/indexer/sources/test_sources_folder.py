@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.sources import FoundFile, ScanOptions, ScanProblem, read_bytes
-from indexer.sources.folder import FolderSource
-from library.errors import SourceError
-from library.records import Reason
+from pictor.indexer.sources import FoundFile, ScanOptions, ScanProblem, read_bytes
+from pictor.indexer.sources.folder import FolderSource
+from pictor.library.errors import SourceError
+from pictor.library.records import Reason
 
 Plant = Callable[[Iterable[bytes]], bytes]
 Paths = Callable[..., list[bytes]]
@@ -306,7 +306,7 @@ def test_a_file_that_cannot_be_looked_at(
             for entry in entries:
                 yield Entry(entry, number) if entry.path.endswith(b"/a/" + entry.name) else entry
 
-    monkeypatch.setattr("indexer.sources.folder._scan_folder", broken)
+    monkeypatch.setattr("pictor.indexer.sources.folder._scan_folder", broken)
     found = list(FolderSource(root, ScanOptions()).scan())
     files = [(each.path, each.size_bytes) for each in found if isinstance(each, FoundFile)]
     problems = [each.prefix for each in found if isinstance(each, ScanProblem)]
@@ -329,7 +329,7 @@ def test_a_folder_listed_in_part_gives_its_part_and_a_problem(
         if path.endswith(b"/a"):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("indexer.sources.folder._scan_folder", broken)
+    monkeypatch.setattr("pictor.indexer.sources.folder._scan_folder", broken)
     found = list(FolderSource(root, ScanOptions()).scan())
     assert isinstance(found[0], ScanProblem)
     assert [each.path for each in found[1:] if isinstance(each, FoundFile)] == [

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer.sources import FoundFile, ScanOptions, read_bytes
-from indexer.sources import listing as listing_module
-from indexer.sources.listing import ListSource
-from library.errors import ImageError, SourceError
-from library.records import Reason
+from pictor.indexer.sources import FoundFile, ScanOptions, read_bytes
+from pictor.indexer.sources import path_list as listing_module
+from pictor.indexer.sources.path_list import ListSource
+from pictor.library.errors import ImageError, SourceError
+from pictor.library.records import Reason
 
 Plant = Callable[[Iterable[bytes]], bytes]
 Paths = Callable[..., list[bytes]]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.sources import (
+from pictor.indexer.sources import (
     FoundFile,
     RootKind,
     ScanOptions,
@@ -22,8 +22,8 @@ from indexer.sources import (
     same_volume,
     volume_id,
 )
-from indexer.sources import volumes as volumes_module
-from library.errors import SourceError
+from pictor.indexer.sources import volumes as volumes_module
+from pictor.library.errors import SourceError
 
 OPTIONS = ScanOptions()
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer.sources import Locator, read_bytes
-from library.errors import ImageError
-from library.records import Reason
+from pictor.indexer.sources import Locator, read_bytes
+from pictor.library.errors import ImageError
+from pictor.library.records import Reason
 
 
 def locate(path: Path) -> Locator:

@@ -11,9 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from indexer.sources import FoundFile, RootKind, ScanOptions, ScanProblem, open_source, read_bytes
-from indexer.sources.shard import ShardSource
-from library.records import Caption
+from pictor.indexer.sources import (
+    FoundFile,
+    RootKind,
+    ScanOptions,
+    ScanProblem,
+    open_source,
+    read_bytes,
+)
+from pictor.indexer.sources.shard import ShardSource
+from pictor.library.records import Caption
 
 Paths = Callable[..., list[bytes]]
 

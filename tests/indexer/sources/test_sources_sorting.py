@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.sources.sorting import sorted_unique, split_records
+from pictor.indexer.sources.external_sort import sorted_unique, split_records
 
 RECORDS = st.lists(st.binary(min_size=1, max_size=6).filter(lambda record: b"\0" not in record))
 

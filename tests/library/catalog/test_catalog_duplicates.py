@@ -9,13 +9,13 @@ from alembic import command
 from small_world import World
 from sqlalchemy import inspect
 
-from library.catalog import contents, fingerprints, pairs
-from library.catalog.migrate import alembic_config
-from library.catalog.rows import ContentChange, FileChange
-from library.config import Settings
-from library.library import Library
-from library.pairs import DUPLICATES, Kind, PairRow
-from library.records import Outcome
+from pictor.library.catalog import contents, fingerprints, pairs
+from pictor.library.catalog.migrate import alembic_config
+from pictor.library.catalog.rows import ContentChange, FileChange
+from pictor.library.config import Settings
+from pictor.library.library import Library
+from pictor.library.pairs import DUPLICATES, Kind, PairRow
+from pictor.library.records import Outcome
 
 HASHES = bytes(range(64))
 OTHERS = bytes(64)

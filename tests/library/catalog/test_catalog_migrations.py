@@ -10,9 +10,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-from library.catalog.connect import open_engine
-from library.catalog.migrate import alembic_config, upgrade
-from library.catalog.schema import METADATA, SCHEMA_REVISION
+from pictor.library.catalog.connect import open_engine
+from pictor.library.catalog.migrate import alembic_config, upgrade
+from pictor.library.catalog.schema import METADATA, SCHEMA_REVISION
 
 
 def test_the_newest_migration_is_the_revision_this_release_knows() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from library.catalog.photos import photos_at
+from pictor.library.catalog.photos import photos_at
 
 
 def test_photos_are_found_under_every_kind_of_root(world: Any) -> None:

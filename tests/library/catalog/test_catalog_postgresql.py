@@ -9,11 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from library.catalog import words
-from library.catalog.connect import open_engine
-from library.catalog.migrate import alembic_config, upgrade
-from library.catalog.schema import METADATA
-from library.purging import purge
+from pictor.library.catalog import words
+from pictor.library.catalog.connect import open_engine
+from pictor.library.catalog.migrate import alembic_config, upgrade
+from pictor.library.catalog.schema import METADATA
+from pictor.library.purge import purge
 
 
 def test_migrations_go_up_and_down(postgresql_url: str) -> None:

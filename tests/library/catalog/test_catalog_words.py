@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
-from library.catalog import contents, files, words
-from library.catalog.rows import ContentChange, FileChange, WordHit
-from library.catalog.schema import CONTENT, FILE, STALE_WORD, TAG, TAG_SET, WORD
-from library.config import Settings
-from library.hashing import content_hash
-from library.library import Library
-from library.purging import purge
-from library.records import Caption, Metadata, Outcome, Reason
+from pictor.library.catalog import contents, files, words
+from pictor.library.catalog.rows import ContentChange, FileChange, WordHit
+from pictor.library.catalog.schema import CONTENT, FILE, STALE_WORD, TAG, TAG_SET, WORD
+from pictor.library.config import Settings
+from pictor.library.hashing import content_hash
+from pictor.library.library import Library
+from pictor.library.purge import purge
+from pictor.library.records import Caption, Metadata, Outcome, Reason
 
 ROOT = b"/photos/My Album"
 
@@ -404,7 +404,7 @@ def test_rows_written_by_another_program_are_caught_up_with(world: Any) -> None:
 def test_an_older_library_gets_its_words_when_it_is_opened(world: Any) -> None:
     from alembic import command
 
-    from library.catalog.migrate import alembic_config
+    from pictor.library.catalog.migrate import alembic_config
 
     world.draw("harbour.png")
     world.index()

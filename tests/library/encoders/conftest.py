@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from library.encoders.loading import make_text_tower, resolve_card
-from library.records import EncoderCard
+from pictor.library.encoders.towers import make_text_tower, resolve_card
+from pictor.library.records import EncoderCard
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import library
-from library.encoders import builtin_card, builtin_towers
-from library.encoders.base import EncoderOptions
-from library.encoders.builtin_card import BUILTIN_FOLDER, read_builtin_card
-from library.encoders.loading import (
+import pictor
+from pictor.library.encoders import builtin_card, builtin_towers
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.builtin_card import BUILTIN_FOLDER, read_builtin_card
+from pictor.library.encoders.towers import (
     make_text_tower,
     open_image_encoder,
     open_text_encoder,
@@ -23,11 +23,11 @@ from library.encoders.loading import (
     resolve_card,
     text_tower_is_ready,
 )
-from library.errors import ModelError, ModelNotAvailable, ModelUnsupported
-from library.records import EncoderCard
+from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.records import EncoderCard
 
 FORBIDDEN = ("torch", "transformers", "huggingface_hub", "faiss", "onnx")
-ROOT = Path(library.__file__).parents[1]
+ROOT = Path(pictor.__file__).resolve().parents[1]
 
 needs_builtin = pytest.mark.skipif(
     not (BUILTIN_FOLDER / "image.onnx").is_file(), reason="the built-in encoder is not built yet"
@@ -50,7 +50,7 @@ def _loaded(program: str) -> list[str]:
 
 def test_importing_the_encoders_loads_nothing_heavy() -> None:
     names = ("loading", "cards", "hub", "checkpoint", "preprocessing", "torch_image", "onnx_export")
-    program = "\n".join(f"import library.encoders.{name}" for name in names)
+    program = "\n".join(f"import pictor.library.encoders.{name}" for name in names)
     assert _loaded(program + "\nfrom library.encoders.cards import list_cards; list_cards()") == []
 
 
@@ -62,8 +62,8 @@ def test_encoding_a_text_loads_nothing_heavy(
 ) -> None:
     program = f"""
 from pathlib import Path
-from library.records import EncoderCard, ImageSpec, Scoring
-from library.encoders.loading import open_text_encoder
+from pictor.library.records import EncoderCard, ImageSpec, Scoring
+from pictor.library.encoders.towers import open_text_encoder
 card = {card_of(family)!r}
 print(open_text_encoder(card, Path({str(text_tower(family))!r})).encode(["a cat"]).shape,
 file=__import__("sys").stderr)
@@ -75,7 +75,7 @@ file=__import__("sys").stderr)
 def test_the_built_in_encoder_loads_nothing_heavy() -> None:
     program = """
 import numpy as np
-from library.encoders.loading import open_image_encoder, open_text_encoder, resolve_card
+from pictor.library.encoders.towers import open_image_encoder, open_text_encoder, resolve_card
 card = resolve_card("builtin")
 pixels = np.zeros((card.spec.height, card.spec.width, 3), np.uint8)
 open_image_encoder(card).encode([pixels]), open_text_encoder(card).encode(["一只猫"])

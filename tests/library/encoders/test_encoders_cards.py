@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-import library
-from library.encoders.cards import card_folder, find_card, list_cards, read_card
-from library.encoders.families import FAMILIES
-from library.errors import ConfigError, ModelNotAvailable
-from library.records import EncoderCard
+from pictor.library.encoders.cards import card_folder, find_card, list_cards, read_card
+from pictor.library.encoders.families import FAMILIES
+from pictor.library.errors import ConfigError, ModelNotAvailable
+from pictor.library.records import EncoderCard
 
 
 def test_shipped_cards_are_listed_with_the_built_in_one_first() -> None:
@@ -86,12 +85,3 @@ def test_a_card_that_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"card\.toml"):
         read_card(path)
-
-
-def test_cards_are_found_in_an_installed_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    installed = tmp_path / "library" / "presets" / "encoders"
-    installed.mkdir(parents=True)
-    monkeypatch.setattr(library, "__file__", str(tmp_path / "library" / "__init__.py"))
-    assert card_folder() == installed

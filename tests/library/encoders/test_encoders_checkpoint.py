@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from library.encoders.checkpoint import open_folder
-from library.encoders.loading import open_image_encoder, resolve_card
-from library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.encoders.checkpoint import open_folder
+from pictor.library.encoders.towers import open_image_encoder, resolve_card
+from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 import pytest
 from local_hub import COMMIT, LocalHub
 
-from library.encoders import hub
-from library.encoders.base import EncoderOptions
-from library.encoders.loading import resolve_card
-from library.encoders.models import pull as pulling
-from library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.encoders import hub
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.models import pull as pulling
+from pictor.library.encoders.towers import resolve_card
+from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
 
 NEEDED = {
     "config.json",
@@ -145,7 +145,7 @@ def test_the_command_heeds_the_mirror_and_then_works_offline(
     local_hub: LocalHub, tmp_path: Path
 ) -> None:
     program = (
-        "from library.encoders.loading import resolve_card;"
+        "from pictor.library.encoders.towers import resolve_card;"
         "card = resolve_card('x/clip'); print(card.revision, card.family)"
     )
     environment = local_hub.environment(tmp_path)
@@ -153,7 +153,7 @@ def test_the_command_heeds_the_mirror_and_then_works_offline(
         done = subprocess.run(
             [sys.executable, "-c", program],
             env={**environment, **variables},
-            cwd=Path(hub.__file__).parents[2],
+            cwd=Path(hub.__file__).parents[3],
             capture_output=True,
             text=True,
             timeout=60,

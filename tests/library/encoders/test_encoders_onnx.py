@@ -11,21 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.encoders import onnx_export, towers
-from library.encoders.base import EncoderOptions
-from library.encoders.loading import (
+from pictor.library.encoders import onnx_export, tower_cache
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.onnx_image import OnnxImageEncoder
+from pictor.library.encoders.onnx_text import OnnxTextEncoder
+from pictor.library.encoders.torch_image import TorchImageEncoder
+from pictor.library.encoders.towers import (
     make_text_tower,
     open_image_encoder,
     open_text_encoder,
     resolve_card,
     text_tower_is_ready,
 )
-from library.encoders.onnx_image import OnnxImageEncoder
-from library.encoders.onnx_text import OnnxTextEncoder
-from library.encoders.torch_image import TorchImageEncoder
-from library.errors import LibraryFull, ModelError, ModelNotAvailable, ModelUnsupported
-from library.images.prepare import prepare
-from library.records import EncoderCard, PixelArray
+from pictor.library.errors import LibraryFull, ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.images.prepare import prepare
+from pictor.library.records import EncoderCard, PixelArray
 
 CPU = EncoderOptions(device="cpu")
 ONNX = EncoderOptions(device="cpu", runtime="onnx")
@@ -244,7 +244,7 @@ def test_a_whole_tower_is_not_made_again(
     folder = text_tower("clip")
     monkeypatch.delattr(onnx_export, "export_text")
     make_text_tower(card_of("clip"), folder=folder)
-    assert towers.is_intact(folder, card_of("clip"), deep=True)
+    assert tower_cache.is_intact(folder, card_of("clip"), deep=True)
 
 
 def test_a_card_that_was_stored_opens_the_tower(card_of: Cards, text_tower: Folders) -> None:
@@ -263,29 +263,31 @@ def test_a_large_file_is_sampled_and_on_demand_read_whole(card_of: Cards, cache:
     card = card_of("clip")
     folder = cache / "tower"
     content = np.random.default_rng(0).bytes(9_000_000)
-    towers.publish(folder, card, _writer("big", content))
-    assert towers.is_intact(folder, card) and towers.is_intact(folder, card, deep=True)
+    tower_cache.publish(folder, card, _writer("big", content))
+    assert tower_cache.is_intact(folder, card) and tower_cache.is_intact(folder, card, deep=True)
     raw = bytearray(content)
     raw[100_000] ^= 1  # between two sampled blocks
     (folder / "big").write_bytes(raw)
-    assert towers.is_intact(folder, card) and not towers.is_intact(folder, card, deep=True)
+    assert tower_cache.is_intact(folder, card) and not tower_cache.is_intact(
+        folder, card, deep=True
+    )
     raw[-1] ^= 1
     (folder / "big").write_bytes(raw)
-    assert not towers.is_intact(folder, card)
+    assert not tower_cache.is_intact(folder, card)
 
 
 def test_a_failed_export_leaves_the_old_tower(card_of: Cards, cache: Path) -> None:
     card, folder = card_of("clip"), cache / "tower"
-    towers.publish(folder, card, _writer("file", b"old"))
+    tower_cache.publish(folder, card, _writer("file", b"old"))
 
     def fail(new: Path) -> None:
         (new / "file").write_text("new")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(LibraryFull, match="is full; free space and run again"):
-        towers.publish(folder, card, fail)
+        tower_cache.publish(folder, card, fail)
     assert (folder / "file").read_text() == "old"
-    assert towers.is_intact(folder, card)
+    assert tower_cache.is_intact(folder, card)
     assert [path.name for path in cache.iterdir()] == ["tower"]
 
 
@@ -294,14 +296,14 @@ def test_what_a_killed_export_left_is_removed_after_a_day(card_of: Cards, cache:
     for path in (left, fresh):
         path.mkdir()
     os.utime(left, (0, 0))
-    towers.publish(cache / "tower", card_of("clip"), lambda new: None)
+    tower_cache.publish(cache / "tower", card_of("clip"), lambda new: None)
     assert not left.exists() and fresh.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_named(card_of: Cards, cache: Path) -> None:
     (cache / "file").write_text("not a folder")
     with pytest.raises(ModelError, match="cannot be written"):
-        towers.publish(cache / "file" / "tower", card_of("clip"), lambda new: None)
+        tower_cache.publish(cache / "file" / "tower", card_of("clip"), lambda new: None)
 
 
 def test_a_damaged_onnx_file_is_named(card_of: Cards, text_tower: Folders, cache: Path) -> None:
@@ -318,7 +320,7 @@ def test_a_damaged_onnx_file_is_named(card_of: Cards, text_tower: Folders, cache
 
 
 def test_a_checkpoint_without_a_tokenizer_is_refused(tiny_checkpoint: Folders, cache: Path) -> None:
-    from library.encoders.loading import resolve_card
+    from pictor.library.encoders.towers import resolve_card
 
     folder = _copy(tiny_checkpoint("clip"), cache / "clip")
     (folder / "tokenizer.json").unlink()

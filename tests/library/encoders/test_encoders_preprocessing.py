@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.encoders.naflex import patchify
-from library.encoders.preprocessing import read_image_spec
-from library.errors import ModelError, ModelNotAvailable, ModelUnsupported
-from library.images.prepare import prepare
-from library.records import ImageSpec
+from pictor.library.encoders.image_specs import read_image_spec
+from pictor.library.encoders.naflex import patchify
+from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.images.prepare import prepare
+from pictor.library.records import ImageSpec
 
 VARIANTS: list[tuple[str, str, dict[str, Any]]] = [
     ("CLIPImageProcessor", "clip", {}),

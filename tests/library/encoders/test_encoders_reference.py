@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.encoders.base import EncoderOptions
-from library.encoders.loading import (
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.towers import (
     open_image_encoder,
     open_text_encoder,
     open_unpooled_encoder,
     resolve_card,
 )
-from library.images.prepare import prepare
-from library.records import EncoderCard, FloatMatrix
+from pictor.library.images.prepare import prepare
+from pictor.library.records import EncoderCard, FloatMatrix
 
 TWO_TOWERS = ("clip", "siglip", "siglip2", "siglip2_naflex", "chinese_clip")
 IMAGE_ONLY = ("vit", "dinov2")
@@ -255,7 +255,7 @@ def test_an_old_clip_config_pools_the_highest_token(
     import torch
     from transformers import AutoTokenizer, CLIPModel
 
-    from library.encoders.loading import make_text_tower
+    from pictor.library.encoders.towers import make_text_tower
 
     folder = shutil.copytree(tiny_checkpoint("clip"), tmp_path / "clip")
     config = json.loads((folder / "config.json").read_text())

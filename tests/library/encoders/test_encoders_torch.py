@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.encoders.base import EncoderOptions
-from library.encoders.loading import open_image_encoder, resolve_card
-from library.encoders.torch_image import TorchImageEncoder
-from library.errors import ModelError, ModelUnsupported
-from library.images.prepare import prepare
-from library.records import EncoderCard, PixelArray
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.torch_image import TorchImageEncoder
+from pictor.library.encoders.towers import open_image_encoder, resolve_card
+from pictor.library.errors import ModelError, ModelUnsupported
+from pictor.library.images.prepare import prepare
+from pictor.library.records import EncoderCard, PixelArray
 
 CPU = EncoderOptions(device="cpu", runtime="torch")
 Cards = Callable[[str], EncoderCard]

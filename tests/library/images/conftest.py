@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from library.records import ImageSpec
+from pictor.library.records import ImageSpec
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.errors import ImageError
-from library.images import Limits, decode, load_rgb, thumbnail
-from library.records import ImageSpec, Reason
+from pictor.library.errors import ImageError
+from pictor.library.images import Limits, decode, load_rgb, thumbnail
+from pictor.library.records import ImageSpec, Reason
 
 SPEC = ImageSpec(8, 8, resample="nearest")
 COLOURS = [(20 * i, 255 - 20 * i, 90) for i in range(12)]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from library.errors import ImageError
-from library.images import Limits, decode, load_rgb, thumbnail
-from library.records import ImageSpec, Reason
+from pictor.library.errors import ImageError
+from pictor.library.images import Limits, decode, load_rgb, thumbnail
+from pictor.library.records import ImageSpec, Reason
 
 
 def pixels_of(data: bytes, spec: ImageSpec, **options: object) -> np.ndarray:
@@ -344,8 +344,8 @@ def test_a_large_picture_is_reduced_in_strips_like_a_whole_one(
     spec = ImageSpec(40, 40)
     whole = pixels_of(data, spec)
     full = load_rgb(data)[0]
-    monkeypatch.setattr("library.images.colour._WHOLE_PIXELS", 1000)
-    monkeypatch.setattr("library.images.colour._STRIP_PIXELS", 5000)
+    monkeypatch.setattr("pictor.library.images.colour._WHOLE_PIXELS", 1000)
+    monkeypatch.setattr("pictor.library.images.colour._STRIP_PIXELS", 5000)
     assert distance(pixels_of(data, spec), whole) < 2
     assert load_rgb(data, min_edge=100)[0].size == (167, 111)
     assert np.array_equal(np.asarray(load_rgb(data)[0]), np.asarray(full))
@@ -493,7 +493,7 @@ def test_running_out_of_memory_is_said(encoded, scene, monkeypatch):
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("library.images.stills.to_srgb", fail)
+    monkeypatch.setattr("pictor.library.images.stills.to_srgb", fail)
     with pytest.raises(ImageError) as caught:
         decode(encoded(scene(), "BMP"), [])
     assert caught.value.reason == Reason.OUT_OF_MEMORY

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.catalog import fingerprints as stored
-from library.images import decode, fingerprint
-from library.images.picture import upright
-from library.records import ImageSpec
+from pictor.library.catalog import fingerprints as stored
+from pictor.library.images import decode, fingerprint
+from pictor.library.images.picture import upright
+from pictor.library.records import ImageSpec
 
 
 def scene(seed: int = 0, size: tuple[int, int] = (640, 480)) -> Image.Image:
@@ -90,7 +90,7 @@ def test_something_that_moves_has_no_hashes() -> None:
 def test_nothing_is_hashed_or_imported_unasked() -> None:
     assert decode(encoded(scene()), ()).hashes is None
     code = (
-        "import sys, io; from PIL import Image; from library.images import decode; "
+        "import sys, io; from PIL import Image; from pictor.library.images import decode; "
         "f = io.BytesIO(); Image.new('RGB', (9, 9)).save(f, 'PNG'); decode(f.getvalue(), ()); "
         "sys.exit('cv2' in sys.modules)"
     )

@@ -11,9 +11,9 @@ import pytest
 WORKER = """
 import json, os, sys, time
 from pathlib import Path
-from library.errors import ImageError
-from library.images import captured_stderr, decode, thumbnail
-from library.records import ImageSpec
+from pictor.library.errors import ImageError
+from pictor.library.images import captured_stderr, decode, thumbnail
+from pictor.library.records import ImageSpec
 
 naflex = ImageSpec(0, 0, "naflex", patch=16, max_patches=256)
 specs = [ImageSpec(224, 224, "shortest_edge", 224), naflex]

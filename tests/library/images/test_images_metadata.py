@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from library.images import decode
-from library.images.text import camera_name, clean, clean_keywords, parse_date, parse_offset
-from library.records import Metadata
+from pictor.library.images import decode
+from pictor.library.images.text import camera_name, clean, clean_keywords, parse_date, parse_offset
+from pictor.library.records import Metadata
 
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 

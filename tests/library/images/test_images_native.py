@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.images import Limits, captured_stderr, decode
-from library.images.native import quiet_decoding
-from library.records import ImageSpec
+from pictor.library.images import Limits, captured_stderr, decode
+from pictor.library.images.native import quiet_decoding
+from pictor.library.records import ImageSpec
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +40,7 @@ def test_stderr_is_given_back_after_an_error(capfd):
 def test_a_closed_stderr_stays_closed():
     code = """
 import os
-from library.images import captured_stderr
+from pictor.library.images import captured_stderr
 os.close(2)
 with captured_stderr() as said:
     os.write(2, b"heard")
@@ -56,8 +56,8 @@ def test_libtiff_does_not_reach_the_terminal(data_dir):
     path = data_dir / "hostile" / "pillow" / "libtiff_segfault.tif"
     code = f"""
 from pathlib import Path
-from library.errors import ImageError
-from library.images import captured_stderr, decode
+from pictor.library.errors import ImageError
+from pictor.library.images import captured_stderr, decode
 with captured_stderr() as said:
     try:
         decode(Path({str(path)!r}), [])
@@ -73,7 +73,7 @@ print(bool(said.text))
 def test_importing_the_door_loads_nothing_heavy():
     code = """
 import sys
-import library.images
+import pictor.library.images
 heavy = {"torch", "transformers", "faiss", "av", "rawpy", "pillow_heif", "onnxruntime"}
 print(sorted(heavy & set(sys.modules)))
 """

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.images import decode, prepare
-from library.images.prepare import naflex_size
-from library.records import ImageSpec
+from pictor.library.images import decode, prepare
+from pictor.library.images.prepare import naflex_size
+from pictor.library.records import ImageSpec
 
 SIZES = [
     (224, 224),

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from library.errors import ImageError
-from library.images import Limits, decode, load_rgb
-from library.records import ImageSpec, Reason
+from pictor.library.errors import ImageError
+from pictor.library.images import Limits, decode, load_rgb
+from pictor.library.records import ImageSpec, Reason
 
 pytest.importorskip("rawpy")
 

@@ -9,9 +9,9 @@ import zipfile
 import pytest
 from PIL import Image
 
-from library.errors import ImageError
-from library.images import decode, sniff
-from library.records import Reason
+from pictor.library.errors import ImageError
+from pictor.library.images import decode, sniff
+from pictor.library.records import Reason
 
 
 def zip_of(*names: str) -> bytes:

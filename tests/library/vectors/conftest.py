@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from library.vectors.base import Neighbours
+from pictor.library.vectors.base import Neighbours
 
 
 @pytest.fixture(scope="session")

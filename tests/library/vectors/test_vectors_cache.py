@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from library.errors import LibraryFull, LibraryLocked
-from library.vectors import files
-from library.vectors.cache import CacheInfo, IndexCache, Opened, Stamp, Unusable
-from library.vectors.manifest import MANIFEST
+from pictor.library.errors import LibraryFull, LibraryLocked
+from pictor.library.vectors import files
+from pictor.library.vectors.cache import CacheInfo, IndexCache, Opened, Stamp, Unusable
+from pictor.library.vectors.manifest import MANIFEST
 
 D = 16
 STEPS = ["make_folder", "write", "sync_file", "sync_folder", "rename", "remove"]
@@ -128,9 +128,9 @@ def test_a_small_library_is_exact_and_loads_no_faiss(cache: IndexCache) -> None:
 
 
 def test_auto_chooses_by_size(cache: IndexCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("library.vectors.cache.EXACT_MAX", 100)
+    monkeypatch.setattr("pictor.library.vectors.cache.EXACT_MAX", 100)
     assert build(cache, OLD, "auto").index_type == "flat-f16"
-    monkeypatch.setattr("library.vectors.faiss_index.FLAT_MAX", 200)
+    monkeypatch.setattr("pictor.library.vectors.faiss_index.FLAT_MAX", 200)
     assert build(cache, NEW, "auto").index_type == "ivf32-sq8"
 
 

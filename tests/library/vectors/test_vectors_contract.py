@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from library.vectors.exact import ExactIndex
-from library.vectors.faiss_index import FaissIndex
-from library.vectors.layers import LayeredIndex
+from pictor.library.vectors.exact import ExactIndex
+from pictor.library.vectors.faiss_index import FaissIndex
+from pictor.library.vectors.layers import LayeredIndex
 
 D = 24
 Ids = NDArray[np.int64]
@@ -106,7 +106,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 @pytest.fixture
 def no_short_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Filters that leave few rows go through the selector of faiss too."""
-    monkeypatch.setattr("library.vectors.faiss_index.EXACT_ROWS", 0)
+    monkeypatch.setattr("pictor.library.vectors.faiss_index.EXACT_ROWS", 0)
 
 
 @pytest.mark.parametrize("rows", [random_rows, clustered_rows])
@@ -289,7 +289,7 @@ def test_large_k_finds_everything_there_is(make: Make) -> None:
 def test_ivf_finds_k_where_the_lists_it_probes_hold_fewer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("library.vectors.faiss_index.TARGET_RECALL", 0.0)
+    monkeypatch.setattr("pictor.library.vectors.faiss_index.TARGET_RECALL", 0.0)
     ids, vectors = random_rows(3000)
     index = FaissIndex.build(tmp_path / "ivf", blocks(ids, vectors), 3000, D, "ivf")
     assert (index.nprobe, index.index_type) == (1, "ivf110-sq8")

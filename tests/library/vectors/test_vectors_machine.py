@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from library.vectors.exact import ExactIndex
-from library.vectors.faiss_index import FaissIndex
-from library.vectors.layers import LayeredIndex
+from pictor.library.vectors.exact import ExactIndex
+from pictor.library.vectors.faiss_index import FaissIndex
+from pictor.library.vectors.layers import LayeredIndex
 
 D = 6
 N = 300
@@ -116,4 +116,4 @@ class TestAnyOrderOfChanges(AgreesWithDict.TestCase):  # type: ignore[misc]  # u
     @pytest.fixture(autouse=True)
     def no_short_cut(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Filters that leave few rows go through the selector of faiss too."""
-        monkeypatch.setattr("library.vectors.faiss_index.EXACT_ROWS", 0)
+        monkeypatch.setattr("pictor.library.vectors.faiss_index.EXACT_ROWS", 0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from library.catalog.filters import (
+from pictor.library.catalog.filters import (
     After,
     All,
     Any,
@@ -32,9 +32,9 @@ from library.catalog.filters import (
     Tagged,
     Taken,
 )
-from library.errors import QueryError, QuerySyntaxError
-from search import filters
-from search.query import PicturePart, Query, WordsPart, combined, image, parse, words
+from pictor.library.errors import QueryError, QuerySyntaxError
+from pictor.search import filters
+from pictor.search.query import PicturePart, Query, WordsPart, combined, image, parse, words
 
 
 @pytest.fixture(autouse=True)

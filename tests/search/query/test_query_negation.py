@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.query import parse
+from pictor.search.query import parse
 
 
 def understood(sentence: str) -> tuple[str, list[str]]:

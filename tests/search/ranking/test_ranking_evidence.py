@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from library.background import Bank, log_sum_exp
-from library.records import Scoring
-from search.ranking.evidence import (
+from pictor.library.caption_bank import Bank, log_sum_exp
+from pictor.library.records import Scoring
+from pictor.search.ranking.evidence import (
     BEST,
     COLUMNS,
     Images,

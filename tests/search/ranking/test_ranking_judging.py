@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from small_world import World
 
-from library.background import open_bank
-from library.catalog import background as catalog
-from library.catalog import spaces
-from library.records import Level, Scoring
-from library.towers import open_text
-from search.ranking.calibration import MOST_SCENE, calibration_for, from_section
-from search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
-from search.ranking.judging import Judge, levels_of
+from pictor.library.caption_bank import open_bank
+from pictor.library.catalog import caption_bank as catalog
+from pictor.library.catalog import spaces
+from pictor.library.records import Level, Scoring
+from pictor.library.space_encoders import open_text
+from pictor.search.ranking.calibration import MOST_SCENE, calibration_for, from_section
+from pictor.search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
+from pictor.search.ranking.judge import Judge, levels_of
 
 FAMILIES = ["builtin", "clip", "chinese_clip", "siglip", "siglip2", "something new"]
 

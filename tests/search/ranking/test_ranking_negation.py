@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from library.background import Bank, log_sum_exp
-from library.records import Scoring
-from search.ranking.calibration import Calibration, from_section
-from search.ranking.evidence import Images, Setting, Usual
-from search.ranking.negation import TAKEN_OFF, away_from, explains
+from pictor.library.caption_bank import Bank, log_sum_exp
+from pictor.library.records import Scoring
+from pictor.search.ranking.calibration import Calibration, from_section
+from pictor.search.ranking.evidence import Images, Setting, Usual
+from pictor.search.ranking.negation import TAKEN_OFF, away_from, explains
 
 AXES = np.eye(8, dtype=np.float32)
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from library.encoders import loading
-from library.images import Limits, decode
-from library.records import FloatMatrix
-from search.ranking.diversity import diversify
-from search.ranking.folding import fold, near_identical
-from search.ranking.fusion import reciprocal_rank
+from pictor.library.encoders import towers
+from pictor.library.images import Limits, decode
+from pictor.library.records import FloatMatrix
+from pictor.search.ranking.diversity import diversify
+from pictor.search.ranking.folding import fold, near_identical
+from pictor.search.ranking.fusion import reciprocal_rank
 
 RANKINGS = st.lists(st.lists(st.integers(0, 12), max_size=8), max_size=4)
 
@@ -116,7 +116,7 @@ def test_nothing_folds_above_one() -> None:
 
 def test_different_photos_stay_apart_and_copies_fold(data_dir: Callable[[str], Path]) -> None:
     photos = sorted(data_dir("dedup_imagededup/base_images").glob("*.jpg"))
-    encoder = loading.open_image_encoder(loading.resolve_card("builtin"))
+    encoder = towers.open_image_encoder(towers.resolve_card("builtin"))
     spec = encoder.card.spec
     assert spec is not None
     limits = Limits(max_pixels=100_000_000, frames=1)

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from library.encoders.base import EncoderOptions
-from library.encoders.loading import resolve_card
-from library.encoders.models import bundle
-from library.encoders.models.bundle import HEAD, export, import_bundle
-from library.encoders.models.install import install_folder
-from library.encoders.models.remove import remove
-from library.encoders.models.states import look, stored, verify
-from library.errors import ModelError
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.models import bundle
+from pictor.library.encoders.models.bundle import HEAD, export, import_bundle
+from pictor.library.encoders.models.install import install_folder
+from pictor.library.encoders.models.remove import remove
+from pictor.library.encoders.models.states import look, stored, verify
+from pictor.library.encoders.towers import resolve_card
+from pictor.library.errors import ModelError
 
 WEIGHTS = "model.safetensors"
 Member = tuple[tarfile.TarInfo, bytes]
@@ -338,7 +338,7 @@ def test_a_small_disk_is_told_before_the_first_byte(
 def test_a_checkpoint_that_cannot_be_read_is_not_installed(
     models_dir: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from library.encoders.models import install
+    from pictor.library.encoders.models import install
 
     with monkeypatch.context() as patch:  # as somebody would who writes bundles by other means
         patch.setattr(install, "check_readable", lambda *_: None)

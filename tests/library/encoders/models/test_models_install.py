@@ -14,15 +14,15 @@ from typing import Any, NoReturn
 import pytest
 from local_hub import COMMIT, LocalHub
 
-from library.encoders.base import EncoderOptions
-from library.encoders.loading import resolve_card
-from library.encoders.models import install, states
-from library.encoders.models.install import install_folder
-from library.encoders.models.lockfile import LOCK
-from library.encoders.models.modelscope import pull_from_modelscope
-from library.encoders.models.pull import pull
-from library.encoders.models.remove import remove
-from library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.models import install, states
+from pictor.library.encoders.models.install import install_folder
+from pictor.library.encoders.models.lockfile import LOCK
+from pictor.library.encoders.models.modelscope import pull_from_modelscope
+from pictor.library.encoders.models.pull import pull
+from pictor.library.encoders.models.remove import remove
+from pictor.library.encoders.towers import resolve_card
+from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
 
 WEIGHTS = "model.safetensors"
 

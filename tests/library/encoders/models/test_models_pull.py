@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from local_hub import COMMIT, LocalHub
 
-from library.encoders import hub
-from library.encoders.base import EncoderOptions
-from library.encoders.loading import resolve_card
-from library.encoders.models import pull as pulling
-from library.encoders.models import transfer
-from library.encoders.models.lockfile import LOCK, read_lock
-from library.encoders.models.plan import Plan
-from library.encoders.models.pull import pull
-from library.encoders.models.states import look
-from library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.encoders import hub
+from pictor.library.encoders.base import EncoderOptions
+from pictor.library.encoders.models import pull as pulling
+from pictor.library.encoders.models import transfer
+from pictor.library.encoders.models.lockfile import LOCK, read_lock
+from pictor.library.encoders.models.plan import Plan
+from pictor.library.encoders.models.pull import pull
+from pictor.library.encoders.models.states import look
+from pictor.library.encoders.towers import resolve_card
+from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
 
 NEEDED = [
     "config.json",

@@ -1,0 +1,1 @@
+"""Files that are one picture: candidates, comparison, groups, decisions, removal, report."""

@@ -1,0 +1,1 @@
+"""Which pairs of contents are worth comparing, without n × n work."""

@@ -1,0 +1,206 @@
+"""Two pictures laid over each other: whole on whole, or by an affine map."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pictor.duplicates.comparison.picture import FloatImage, Picture
+from pictor.library.records import DoubleMatrix, PixelArray
+
+#: Longest side on which pixels are compared. Finer detail is what compression and noise change.
+FRAME_EDGE = 224
+_LEAST_FRAME_EDGE = 16
+_RIM = 0.008  # of the longest side
+_ORIENTATIONS = range(1, 9)
+# What each EXIF orientation does to the unit square: x' = m00 x + m01 y + m02, and y' alike.
+_TURNS = {
+    1: ((1, 0, 0), (0, 1, 0)),
+    2: ((-1, 0, 1), (0, 1, 0)),
+    3: ((-1, 0, 1), (0, -1, 1)),
+    4: ((1, 0, 0), (0, -1, 1)),
+    5: ((0, 1, 0), (1, 0, 0)),
+    6: ((0, -1, 1), (1, 0, 0)),
+    7: ((0, -1, 1), (-1, 0, 1)),
+    8: ((0, 1, 0), (-1, 0, 1)),
+}
+
+
+class Overlay(NamedTuple):
+    """The common area of two pictures, in pixels of the one that shows less.
+
+    Attributes:
+        a, b: (h, w, 3) uint8 RGB.
+        inside: (h, w) bool, where both have pixels, the frame's outermost ones left out.
+        is_a_frame: whether the frame is that of picture a.
+        covered: share of the frame's picture that the other one shows, 0 to 1.
+        covered_other: share of the other picture that lies in the frame, 0 to 1.
+        to_other: (2, 3) float64, from pixels of the frame to working pixels of the other picture.
+    """
+
+    a: PixelArray
+    b: PixelArray
+    inside: NDArray[np.bool_]
+    is_a_frame: bool
+    covered: float
+    covered_other: float
+    to_other: DoubleMatrix
+
+
+def turned(thumb: FloatImage, orientation: int) -> FloatImage:
+    """A picture turned as an EXIF orientation (1 to 8) says."""
+    image = thumb.T if orientation >= 5 else thumb
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image
+
+
+def orientations(a: Picture, b: Picture) -> list[tuple[float, int]]:
+    """(correlation of the squeezed pictures, orientation of a), best first; -1 to 1."""
+    there = _standard(b.thumb)
+    scores = [(float((_standard(turned(a.thumb, o)) * there).mean()), o) for o in _ORIENTATIONS]
+    return sorted(scores, key=lambda one: (-one[0], one[1]))
+
+
+def whole(a: Picture, b: Picture, orientation: int) -> DoubleMatrix:
+    """(2, 3) float64: pixels of a to pixels of b where a, turned, covers b exactly."""
+    height_a, width_a = a.grey.shape
+    height_b, width_b = b.grey.shape
+    turn = np.array([*_TURNS[orientation], (0, 0, 1)], np.float64)
+    unit = np.array([[1 / width_a, 0, 0.5 / width_a], [0, 1 / height_a, 0.5 / height_a], [0, 0, 1]])
+    pixels = np.array([[width_b, 0, -0.5], [0, height_b, -0.5], [0, 0, 1]])
+    return np.asarray((pixels @ turn @ unit)[:2])
+
+
+def farthest(one: DoubleMatrix, other: DoubleMatrix, a: Picture) -> float:
+    """By how many pixels of the second picture two maps (2, 3) of a differ at most."""
+    height, width = a.grey.shape
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
+    return float(np.hypot(*(corners @ (one - other).T).T).max())
+
+
+def turn_of(matrix: DoubleMatrix) -> int:
+    """The EXIF orientation (1 to 8) that a map of pixels, (2, 3), is nearest to."""
+    linear = matrix[:, :2] / np.linalg.norm(matrix[:, :2])
+    fits = {o: float((np.array(_TURNS[o])[:, :2] * linear).sum()) for o in _ORIENTATIONS}
+    return max(fits, key=lambda o: fits[o])
+
+
+def overlay(a: Picture, b: Picture, matrix: DoubleMatrix) -> Overlay | None:
+    """Both pictures in one frame, or None where they have too little in common.
+
+    The frame is that of the picture that covers less of the scene, at the coarser of the two
+    resolutions, so that neither is enlarged.
+
+    Args:
+        matrix: (2, 3), pixels of a to pixels of b.
+    """
+    area = abs(float(np.linalg.det(matrix[:, :2])))
+    size_a, size_b = a.grey.size, b.grey.size
+    is_a_frame = area * size_a <= size_b
+    frame, other = (a, b) if is_a_frame else (b, a)
+    forward = matrix if is_a_frame else inverted(matrix)
+    scale = float(np.sqrt(area if is_a_frame else 1 / area))  # pixels of other per pixel of frame
+    height, width = frame.grey.shape
+    shrink = min(1.0, FRAME_EDGE / max(height, width), scale)
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    if max(size) < _LEAST_FRAME_EDGE or min(size) < 4:
+        return None
+    step_x, step_y = width / size[0], height / size[1]
+    grow = np.array([[step_x, 0, step_x / 2 - 0.5], [0, step_y, step_y / 2 - 0.5], [0, 0, 1]])
+    to_other = np.asarray(forward @ grow)
+    here = _resized(frame.pixels, size)
+    there, inside = _warped(other.pixels, to_other, size)
+    covered = float(inside.mean())
+    inside = _without_rim(inside)
+    ratio = (size_a if is_a_frame else size_b) * scale**2 / (size_b if is_a_frame else size_a)
+    pair = (here, there) if is_a_frame else (there, here)
+    shown = min(1.0, covered * ratio)
+    return Overlay(*pair, inside, is_a_frame, covered, shown, to_other)
+
+
+def _without_rim(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Not the outermost pixels: maps are off by half a pixel, and what borders on them shows."""
+    height, width = inside.shape
+    rim = round(_RIM * max(inside.shape))
+    middle = np.zeros_like(inside)
+    middle[rim : height - rim, rim : width - rim] = True
+    return inside & middle
+
+
+def inverted(matrix: DoubleMatrix) -> DoubleMatrix:
+    """The (2, 3) map the other way."""
+    return np.asarray(np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))[:2])
+
+
+def refined(laid: Overlay, a: Picture, b: Picture) -> DoubleMatrix | None:
+    """The map bettered by the pixels themselves (ECC, Evangelidis and Psarakis 2008), or None."""
+    import cv2
+
+    grey_a, grey_b = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (laid.a, laid.b))
+    here, there = (grey_a, grey_b) if laid.is_a_frame else (grey_b, grey_a)
+    start = np.eye(2, 3, dtype=np.float32)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
+    mask = laid.inside.astype(np.uint8)
+    try:
+        _, warp = cv2.findTransformECC(here, there, start, cv2.MOTION_AFFINE, criteria, mask, 5)
+    except cv2.error:  # it does not converge where there is nothing to hold on to
+        return None
+    if not np.isfinite(warp).all():
+        return None
+    frame = (a if laid.is_a_frame else b).grey.shape
+    height, width = laid.inside.shape
+    step_x, step_y = frame[1] / width, frame[0] / height
+    shrink = np.array(
+        [[1 / step_x, 0, 0.5 / step_x - 0.5], [0, 1 / step_y, 0.5 / step_y - 0.5], [0, 0, 1]]
+    )
+    bottom = (0, 0, 1)
+    whole_map = np.vstack([laid.to_other, bottom]) @ np.vstack([warp, bottom]) @ shrink
+    forward = np.asarray(whole_map[:2], np.float64)
+    if abs(np.linalg.det(forward[:, :2])) < 1e-6:
+        return None
+    return forward if laid.is_a_frame else inverted(forward)
+
+
+def _resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
+    import cv2
+
+    if (pixels.shape[1], pixels.shape[0]) == size:
+        return pixels
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _warped(
+    pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, int]
+) -> tuple[PixelArray, NDArray[np.bool_]]:
+    """The pixels in the frame, and which of the frame's pixels lie inside the picture."""
+    import cv2
+
+    greatest, least = np.linalg.svd(matrix[:, :2], compute_uv=False)
+    scales = (float(greatest), float(least))
+    height, width = pixels.shape[:2]
+    # Shrunk by averaging first: a warp that skips pixels would give moiré.
+    factor = min(1.0, 1 / max(1e-6, min(scales)))
+    small = (max(1, round(width * factor)), max(1, round(height * factor)))
+    x, y = small[0] / width, small[1] / height
+    step = np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
+    inner = np.asarray(step @ np.vstack([matrix, (0, 0, 1)]))[:2]
+    source = _resized(pixels, small)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    made = cv2.warpAffine(source, inner, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    at_x = inner[0, 0] * columns + inner[0, 1] * rows + inner[0, 2]
+    at_y = inner[1, 0] * columns + inner[1, 1] * rows + inner[1, 2]
+    margin = 0.5
+    inside = (at_x >= -margin) & (at_x <= small[0] - 1 + margin)
+    inside &= (at_y >= -margin) & (at_y <= small[1] - 1 + margin)
+    return np.asarray(made, np.uint8), inside
+
+
+def _standard(image: FloatImage) -> FloatImage:
+    centred = image - image.mean()
+    return np.asarray(centred / max(float(centred.std()), 1.0), np.float32)

@@ -1,0 +1,1 @@
+"""Whether what differs between two aligned pictures was laid over one of them."""

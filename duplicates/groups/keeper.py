@@ -1,0 +1,213 @@
+"""Which file of a group is kept, and why in words.
+
+Decisions of people come first, then files that can be reached, then the rules in their order. What
+the rules leave equal is settled by the path, so that two runs never keep different files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pictor.duplicates.groups.keep_rules import Rules, Term
+from pictor.duplicates.groups.records import Member
+
+#: As `library.images.rawkind` names them, in lower case.
+RAW_FORMATS = frozenset(
+    (
+        *("3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef"),
+        *("mos", "mrw", "nef", "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf"),
+        *("srw", "x3f"),
+    )
+)
+#: How programs name what they made of a photo: "IMG_E1234", "beach-edited", "strand-bearbeitet".
+_EDITED = re.compile(
+    rb"^IMG_E\d|[-_ (.](edit(ed)?|retouch(ed)?|bearbeitet|modifi(\xc3\xa9|e)e?|editado|modificato)"
+    rb"([-_ ).]|\d*$)|\xe5\xb7\xb2\xe7\xbc\x96\xe8\xbe\x91",
+    re.IGNORECASE,
+)
+#: How programs name a copy: "photo (1)", "photo copy 2", "photo - Copy", "Kopie von photo".
+_COPIED = re.compile(
+    rb"\(\d+\)$|[-_ ]cop(y|ie)( ?\d+)?$|^cop(y|ie) (of|de) |[-_ ]kopie( ?\d+)?$|^kopie von "
+    rb"|\xe5\x89\xaf\xe6\x9c\xac",
+    re.IGNORECASE,
+)
+
+
+#: Digits of a fraction of a second that file systems store.
+_MOST_DIGITS = 9
+
+
+class Choice(NamedTuple):
+    """The member that is kept, and why."""
+
+    keep: Member
+    reason: str
+
+
+class _Ranking(NamedTuple):
+    """One preference: the smallest `key` is kept; `words` say what it has, `fact` how much.
+
+    `exact` says how much to some more digits, up to nine, where `fact` is the same of two.
+    """
+
+    words: str
+    key: Callable[[Member], Any]  # Any: values of one preference compare with each other
+    fact: Callable[[Member], str]
+    exact: Callable[[Member, int], str] | None = None
+
+
+def choose(members: Sequence[Member], rules: Rules, *, why: str = "") -> Choice:
+    """The best member by some rules.
+
+    Args:
+        members: at least one; all of them may be kept.
+        why: what narrowed the choice to these, such as "of those you decided to keep".
+    """
+    left = list(members)
+    said: list[str] = [why] if why else []
+    for ranking in [_REACHABLE, *(_ranking(term) for term in rules.prefer), _stays_anyhow(rules)]:
+        if len(left) == 1:
+            break
+        best = min(map(ranking.key, left))
+        others = [one for one in left if ranking.key(one) != best]
+        if others:
+            left = [one for one in left if ranking.key(one) == best]
+            said.append(_sentence(ranking, left[0], others))
+    if len(left) > 1:
+        said.append("the first by path")
+    keep = min(left, key=lambda one: (one.path, one.file_id))
+    return Choice(keep, _reason(said))
+
+
+def is_protected(member: Member, rules: Rules) -> bool:
+    """Whether a rule says that this file is never removed."""
+    return any(is_under(member.path, place) for place in rules.never)
+
+
+def is_under(path: bytes, place: bytes) -> bool:
+    """Whether a path is a place or lies below it; both absolute."""
+    return path == place or path.startswith(place.rstrip(b"/") + b"/")
+
+
+def under_any(path: bytes, places: Collection[bytes]) -> bool:
+    """Whether a path lies at or below any of some places."""
+    return any(is_under(path, place) for place in places)
+
+
+def _reason(said: Sequence[str]) -> str:
+    """ "keeps the one with most pixels (…), of several the oldest file (…)"."""
+    return "keeps " + (", of several ".join(said) or "the only one that may be kept")
+
+
+def _sentence(ranking: _Ranking, best: Member, others: Sequence[Member]) -> str:
+    mine = ranking.fact(best)
+    second = min(others, key=lambda one: (ranking.key(one), one.path))
+    next_best = ranking.fact(second)
+    digits = 0
+    while ranking.exact is not None and mine == next_best and digits < _MOST_DIGITS:
+        digits += 3
+        mine, next_best = ranking.exact(best, digits), ranking.exact(second, digits)
+    facts = f" ({mine} against {next_best})" if mine and next_best else f" ({mine})" if mine else ""
+    return ranking.words + facts
+
+
+# --- the preferences
+
+
+def _ranking(term: Term) -> _Ranking:
+    if term.word == "path":
+        shown = os.fsdecode(term.path).encode("utf-8", "backslashreplace").decode()
+        return _Ranking(
+            f"the one under {shown}", lambda one: not is_under(one.path, term.path), lambda _: ""
+        )
+    return _RANKINGS[term.word]
+
+
+def _pixels(one: Member) -> str:
+    return f"{one.width} x {one.height}"
+
+
+def _is_edited(one: Member) -> bool:
+    """Whether its pixels or its name say so."""
+    return one.is_edited or _EDITED.search(_stem(one)) is not None
+
+
+def _facts_known(one: Member) -> int:
+    """How much is known of a file beside its pixels."""
+    known = (one.taken_at, one.camera, one.has_place or None, one.rating)
+    return sum(fact is not None for fact in known) + len(one.keywords) + len(one.tags)
+
+
+def _stem(one: Member) -> bytes:
+    return os.path.splitext(os.path.basename(one.path))[0]
+
+
+def _time(one: Member, digits: int = 0) -> str:
+    """A file's time, UTC, with some digits of the fraction of its second."""
+    if one.mtime_ns < 0:
+        return "unknown"
+    seconds, fraction = divmod(one.mtime_ns, 10**9)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(one.mtime_ns)
+    return f"{moment:%Y-%m-%d %H:%M:%S}" + (f".{fraction:09}"[: digits + 1] if digits else "")
+
+
+def _size(one: Member) -> str:
+    return f"{one.size_bytes:,} bytes".replace(",", " ")
+
+
+def _name_key(one: Member) -> tuple[bool, int, bytes]:
+    name = os.path.basename(one.path)
+    return _COPIED.search(_stem(one)) is not None, len(name), name
+
+
+_RANKINGS = {
+    "resolution": _Ranking(
+        "the one with most pixels", lambda one: -one.width * one.height, _pixels
+    ),
+    "raw": _Ranking(
+        "the raw file", lambda one: one.format not in RAW_FORMATS, lambda one: one.format
+    ),
+    "no-edit": _Ranking(
+        "the one without edits",
+        _is_edited,
+        lambda _: "",
+    ),
+    "metadata": _Ranking(
+        "the one with most metadata",
+        lambda one: -_facts_known(one),
+        lambda one: f"{_facts_known(one)} facts",
+    ),
+    "oldest": _Ranking(
+        "the oldest file",
+        lambda one: one.mtime_ns if one.mtime_ns >= 0 else 1 << 63,
+        _time,
+        _time,
+    ),
+    "newest": _Ranking("the newest file", lambda one: -one.mtime_ns, _time, _time),
+    "largest": _Ranking("the largest file", lambda one: -one.size_bytes, _size),
+    "smallest": _Ranking("the smallest file", lambda one: one.size_bytes, _size),
+    "name": _Ranking(
+        "the one with the plainest name",
+        _name_key,
+        lambda one: os.path.basename(one.path).decode("utf-8", "backslashreplace"),
+    ),
+}
+_REACHABLE = _Ranking(
+    "the one that can be reached", lambda one: one.state != "present", lambda _: ""
+)
+
+
+def _stays_anyhow(rules: Rules) -> _Ranking:
+    """What stays anyhow is kept before what could go: in protected folders, inside archives."""
+    return _Ranking(
+        "the one that stays anyhow",
+        lambda one: not (is_protected(one, rules) or one.root_kind not in ("folder", "file")),
+        lambda _: "",
+    )

@@ -1,0 +1,75 @@
+"""Groups of files that are one picture, as a report, a plan or a program takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pictor.library.pairs import Kind
+from pictor.library.records import JsonObject
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of a group.
+
+    Attributes:
+        path: absolute; a member of an archive stands behind "!/". content: hash, hexadecimal.
+        width, height: pixels as shown, after orientation. taken_at: ISO 8601; None if unknown.
+        format: lower case, as the catalog has it ("jpeg"); keywords: of the file's metadata.
+        tags: what people tagged it with. state: "present" or "unreachable".
+        root_kind: only files of a "folder" or "file" can be moved or removed.
+        is_edited: it has a border or something laid over it, beside another one of its group.
+    """
+
+    file_id: int
+    content_id: int
+    path: bytes
+    content: str
+    width: int
+    height: int
+    size_bytes: int
+    mtime_ns: int
+    format: str
+    taken_at: str | None
+    camera: str | None
+    has_place: bool
+    rating: int | None
+    keywords: tuple[str, ...]
+    tags: tuple[str, ...]
+    state: str
+    root_kind: str
+    root: bytes
+    is_edited: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """Why two members are in one group; `a` and `b` are their paths."""
+
+    a: bytes
+    b: bytes
+    kind: Kind
+    confidence: float
+    evidence: JsonObject
+
+
+@dataclass(frozen=True)
+class Group:
+    """Files that are one picture.
+
+    Attributes:
+        id: 12 hexadecimal digits, the same for the same contents whatever else is in the library.
+        kind: the weakest step of the ladder among its links.
+        keep: the member that the rules keep; reason: in words, which rule decided it.
+        members: the keeper first, then by path. links: of the keeper with each other member, and
+            every other pair that was compared.
+        protected: paths that a rule or a decision never lets go.
+    """
+
+    id: str
+    kind: Kind
+    keep: Member
+    reason: str
+    members: tuple[Member, ...]
+    links: tuple[Link, ...]
+    protected: frozenset[bytes] = frozenset()

@@ -1,0 +1,341 @@
+"""Doing what a plan says: step by step, each checked right before, logged before and after."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pictor.duplicates.removal import recovery
+from pictor.duplicates.removal.file_moves import link_in_place, move
+from pictor.duplicates.removal.log import Log, new_log
+from pictor.duplicates.removal.preflight import Checker, Opened, Refused, is_under, open_in
+from pictor.duplicates.removal.records import (
+    Action,
+    Step,
+    StepResult,
+    display,
+    path_fields,
+    path_of,
+)
+from pictor.duplicates.removal.sidecar_moves import Companion, companions
+from pictor.library.catalog import files
+from pictor.library.errors import PlanError
+from pictor.library.library import Library
+from pictor.library.observer import Observer, Progress, Silent
+from pictor.library.records import JsonObject
+
+Mode = Literal["trash", "hardlink", "move"]
+TRASH = "trash"
+#: Steps after which the catalog is told.
+_BATCH = 100
+#: Longest name that common file systems take.
+_LONGEST_NAME = 255
+#: What stands for the name of a run that is not made yet.
+_A_RUN = "…".encode()
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """How a plan is applied.
+
+    Attributes:
+        mode: "trash" moves files into a folder of this run below `folder`, "move" into `folder`
+            itself, both below their whole paths; "hardlink" makes copies names of the kept file.
+        folder: for "trash" the library's own trash if None; for "move" it must be given.
+        never: absolute paths of folders and files from which nothing goes.
+    """
+
+    mode: Mode = "trash"
+    folder: Path | None = None
+    never: tuple[bytes, ...] = ()
+
+
+def rehearse(
+    library: Library,
+    steps: Sequence[Step],
+    options: ApplyOptions,
+    observer: Observer | None = None,
+) -> Iterator[StepResult]:
+    """What applying a plan would do, as far as it can be told without reading files whole.
+
+    Nothing is touched. Where the folder of the run would be in the trash, targets have an ellipsis.
+
+    Raises:
+        PlanError: the folder cannot be used.
+    """
+    observer = observer or Silent()
+    base = _base(library, options)
+    if base is not None:
+        _refuse_inside_roots(library, base)
+        base = base if options.mode == "move" else os.path.join(base, _A_RUN)
+    checker = Checker(library, options.never)
+    gone: dict[bytes, set[bytes]] = defaultdict(set)
+    for number, step in enumerate(steps):
+        observer.progress(Progress(len(steps), number, number, 0))
+        if observer.should_stop():
+            break
+        try:
+            _check_action(step, options)
+            with checker.opened(step, reads=False) as (source, _):
+                target = step.path if base is None else _free_name(_below(base, step.path))
+                found = [StepResult(_weighed(step, source), target)]
+                if base is not None:
+                    away = gone[os.path.dirname(step.path)]
+                    found += _would_follow(step, source, target, away, options)
+                    away.add(source.name)
+            yield from found
+        except Refused as error:
+            yield StepResult(step, problem=str(error))
+
+
+def _would_follow(
+    step: Step, source: Opened, target: bytes, gone: set[bytes], options: ApplyOptions
+) -> Iterator[StepResult]:
+    """The sidecars that would go along with a photo; their names are added to those gone."""
+    for one in companions(source, gone):
+        path = os.path.join(os.path.dirname(step.path), one.name)
+        if not _stays(path, options):
+            gone.add(one.name)
+            yield StepResult(step._replace(path=path), one.beside(target), is_sidecar=True)
+
+
+def apply(
+    library: Library,
+    steps: Sequence[Step],
+    options: ApplyOptions,
+    observer: Observer | None = None,
+) -> Iterator[StepResult]:
+    """Do the steps, and say of each what became of it. What cannot be done is left alone.
+
+    Raises:
+        PlanError: the folder cannot be used, or the log cannot be written; nothing more is touched.
+        LibraryLocked: another process writes the library.
+    """
+    observer = observer or Silent()
+    with library.writer():
+        for notice in recovery.settle_all(library):
+            observer.notice(notice)
+        base = _base(library, options)
+        if base is not None:
+            _refuse_inside_roots(library, base)
+            _refuse_unwritable(base)
+        applier = _Applier(library, options, base)
+        with new_log(library, **applier.header(len(steps))) as log:
+            yield from applier.run(log, steps, observer)
+
+
+class _Applier:
+    """One run."""
+
+    def __init__(self, library: Library, options: ApplyOptions, base: bytes | None) -> None:
+        self._library = library
+        self._options = options
+        self._base = base
+        self._checker = Checker(library, options.never)
+        self._waiting: list[JsonObject] = []
+        self._sidecar = 0  # the number of the last step that is a sidecar's
+
+    def header(self, count: int) -> JsonObject:
+        """What the log begins with."""
+        mode = self._options.mode
+        return {"mode": mode, "steps": count, "owns_target": mode == "trash"}
+
+    def run(self, log: Log, steps: Sequence[Step], observer: Observer) -> Iterator[StepResult]:
+        """The steps in order, until the observer stops it."""
+        if self._options.mode == "trash" and self._base is not None:
+            self._base = os.path.join(self._base, os.fsencode(log.path.stem))
+        self._sidecar = len(steps)
+        try:
+            for number, step in enumerate(steps, 1):
+                observer.progress(Progress(len(steps), number - 1, number - 1, 0))
+                if observer.should_stop():
+                    break
+                yield from self._do(log, number, step)
+                if len(self._waiting) >= _BATCH:
+                    self._tell_catalog(log)
+        finally:
+            self._tell_catalog(log)
+        log.write(state="end")
+
+    def _tell_catalog(self, log: Log) -> None:
+        if not self._waiting:
+            return
+        with self._library.writing() as connection:
+            for intent in self._waiting:
+                recovery.note_done(connection, log, intent)
+        self._waiting = []
+
+    def _do(self, log: Log, number: int, step: Step) -> list[StepResult]:
+        """What became of a step, and of the sidecars that went along with it."""
+        try:
+            _check_action(step, self._options)
+            with self._checker.opened(step) as (source, keeper):
+                step = _weighed(step, source)
+                target = (
+                    step.path if self._base is None else _free_name(_below(self._base, step.path))
+                )
+                intent = _intent(number, step, source, keeper, target, log)
+                why = self._done(log, intent, source, keeper)
+                if why:
+                    return [StepResult(step, problem=why)]
+                followers = () if self._base is None else tuple(companions(source))
+                also = [self._follow(log, intent, source, keeper, one) for one in followers]
+        except Refused as error:
+            return [StepResult(step, problem=str(error))]
+        return [StepResult(step, target), *(one for one in also if one is not None)]
+
+    def _done(self, log: Log, intent: JsonObject, source: Opened, keeper: Opened) -> str:
+        """Do one thing, logged before and after; why it could not be done, or ""."""
+        log.write(**intent)
+        try:
+            _touch(intent, source, keeper)
+        except (OSError, Refused) as error:
+            why = _why(error)
+            log.write(step=intent["step"], state="aborted", why=why)
+            return why
+        log.write(step=intent["step"], state="done")
+        self._waiting.append(intent)
+        return ""
+
+    def _follow(
+        self, log: Log, photo: JsonObject, source: Opened, keeper: Opened, one: Companion
+    ) -> StepResult | None:
+        """Move a sidecar to where its photo went; None where a rule says that it stays."""
+        path = os.path.join(os.path.dirname(path_of(photo, "path")), one.name)
+        if _stays(path, self._options):
+            return None
+        step = Step(path, "", 0, path_of(photo, "keep"), "", photo["group"], "", "")
+        try:
+            with open_in(source.parent, one.name) as file:
+                digest = file.digest()
+                step = _weighed(step, file)._replace(content=digest, keep_content=digest)
+                target = _free_name(one.beside(path_of(photo, "target")))
+                self._sidecar += 1
+                intent = _intent(self._sidecar, step, file, keeper, target, log)
+                why = self._done(log, intent | {"sidecar_of": photo["step"]}, file, keeper)
+        except (OSError, Refused) as error:
+            why = _why(error)
+        return StepResult(step, b"" if why else target, why, is_sidecar=True)
+
+
+def _touch(intent: JsonObject, source: Opened, keeper: Opened) -> None:
+    part = path_of(intent, "part")
+    if intent["action"] == "hardlink":
+        link_in_place(source, keeper, part)
+    else:
+        move(source, path_of(intent, "target"), part, str(intent["content"]))
+
+
+def _intent(
+    number: int, step: Step, source: Opened, keeper: Opened, target: bytes, log: Log
+) -> JsonObject:
+    facts = source.facts
+    action: Action = "hardlink" if target == step.path else "move"
+    part = os.fsencode(f".pictor-{log.path.stem}-{number}.part")
+    return {
+        "step": number,
+        "state": "intent",
+        "action": action,
+        **path_fields(step.path, "path"),
+        **path_fields(target, "target"),
+        **path_fields(part if action == "hardlink" else _beside(target, part), "part"),
+        **path_fields(step.keep, "keep"),
+        "content": step.content,
+        "keep_content": step.keep_content,
+        "bytes": facts.st_size,
+        "mode": facts.st_mode,
+        "mtime_ns": facts.st_mtime_ns,
+        "uid": facts.st_uid,
+        "gid": facts.st_gid,
+        "keep_ino": keeper.facts.st_ino,
+        "group": step.group,
+    }
+
+
+def _beside(target: bytes, name: bytes) -> bytes:
+    return os.path.join(os.path.dirname(target), name)
+
+
+def _weighed(step: Step, source: Opened) -> Step:
+    """The step with the bytes that the file has, whatever the plan says."""
+    return step._replace(size_bytes=source.facts.st_size)
+
+
+def _stays(path: bytes, options: ApplyOptions) -> bool:
+    return any(is_under(path, place) for place in options.never)
+
+
+def _check_action(step: Step, options: ApplyOptions) -> None:
+    if options.mode == "hardlink" and step.content != step.keep_content:
+        raise Refused("its bytes are not those of the file to keep: a hard link would lose them")
+
+
+def _base(library: Library, options: ApplyOptions) -> bytes | None:
+    """Where files go; None where they stay, as hard links."""
+    if options.mode == "hardlink":
+        return None
+    folder = options.folder
+    if folder is None:
+        if options.mode == "move":
+            raise PlanError("no folder was named to move the files to")
+        folder = library.path / TRASH
+    return os.path.abspath(os.fsencode(folder.expanduser()))
+
+
+def _refuse_inside_roots(library: Library, base: bytes) -> None:
+    """Raise if the next run of `pictor index` would find the files again where they go."""
+    own = os.path.realpath(os.fsencode(library.path / TRASH))
+    real = os.path.realpath(base)
+    if (real + b"/").startswith(own + b"/"):
+        return
+    with library.reading() as connection:
+        known = files.roots(connection)
+    for root in known:
+        location = os.path.realpath(root.location).rstrip(b"/") + b"/"
+        inside = (real + b"/").removeprefix(location)
+        is_below = root.kind == "folder" and inside != real + b"/"
+        is_hidden = any(part.startswith(b".") for part in inside.split(b"/"))
+        if is_below and (library.settings.index.hidden or not is_hidden):
+            raise PlanError(
+                f"{display(base)!r} lies in the indexed folder {display(root.location)!r}, where "
+                "the next pictor index would find the files again; name a folder outside"
+            )
+
+
+def _refuse_unwritable(base: bytes) -> None:
+    """Raise if nothing can be moved there, before each file is refused for that."""
+    try:
+        os.makedirs(base, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            pass
+    except OSError as error:
+        raise PlanError(
+            f"nothing can be moved to {display(base)!r}: {error.strerror}; name another folder"
+        ) from error
+
+
+def _below(base: bytes, path: bytes) -> bytes:
+    return os.path.join(base, path.lstrip(b"/"))
+
+
+def _free_name(target: bytes) -> bytes:
+    """The path, with a number before its ending if something has that name."""
+    folder, name = os.path.split(target)
+    stem, ending = os.path.splitext(name)
+    number = 1
+    while os.path.lexists(target):
+        number += 1
+        mark = b" (%d)" % number + ending
+        target = os.path.join(folder, stem[: _LONGEST_NAME - len(mark)] + mark)
+    return target
+
+
+def _why(error: OSError | Refused) -> str:
+    if isinstance(error, Refused):
+        return str(error)
+    return f"it cannot be moved: {error.strerror or error}"

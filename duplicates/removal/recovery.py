@@ -1,0 +1,165 @@
+"""Bringing a log, the files and the catalog together again after a kill, and after each batch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from pictor.duplicates.removal.log import SETTLED, Log, LogState, logs, read_own_log
+from pictor.duplicates.removal.metadata_transfer import carry, take_back
+from pictor.duplicates.removal.preflight import Refused, hash_of, open_at
+from pictor.duplicates.removal.records import display, is_sidecar, path_of
+from pictor.library.catalog import removals
+from pictor.library.errors import PlanError
+from pictor.library.library import Library
+from pictor.library.records import JsonObject
+
+_Place = Literal["whole", "absent", "empty", "other"]
+
+
+def settle_all(library: Library) -> list[str]:
+    """Settle every log of a library that was cut short; sentences on what was found.
+
+    Hold `library.writer()`.
+    """
+    notices: list[str] = []
+    for path in logs(library):
+        try:
+            state = read_own_log(path, library)
+        except PlanError as error:
+            notices.append(f"{error}; it is left out")
+            continue
+        if state is not None and not state.is_settled:
+            notices += settle(library, state)
+    return notices
+
+
+def settle(library: Library, state: LogState) -> list[str]:
+    """Close the open steps of a log by looking at both places, and tell the catalog."""
+    owns = bool(state.header.get("owns_target"))
+    notices = [f"the run {state.path.stem} was cut short; its log is completed"]
+    with Log(state.path) as log:
+        for number, last in list(state.states.items()):
+            if last in SETTLED:
+                continue
+            intent = state.intents[number]
+            found, notice = _looked_at(intent, last, owns_target=owns)
+            log.write(step=number, state=found, settled=True)
+            state.states[number] = found
+            notices += [notice] if notice else []
+        note(library, log, state)
+        log.write(state="end")
+        state.is_ended = True
+    return notices
+
+
+def note(library: Library, log: Log, state: LogState) -> None:
+    """Tell the catalog what the steps of a log came to; doing so again changes nothing."""
+    with library.writing() as connection:
+        for number in state.steps("done"):
+            note_done(connection, log, state.intents[number])
+        for number in state.steps("undone"):
+            note_undone(connection, state.intents[number])
+        if state.carried and not state.steps("done"):
+            take_back_all(connection, state.carried)
+
+
+def note_done(connection: Connection, log: Log, intent: JsonObject) -> None:
+    """A file went, or became a hard link; what stays is given its tags."""
+    path, content = path_of(intent, "path"), str(intent["content"])
+    if intent["action"] == "hardlink":
+        with contextlib.suppress(OSError):
+            removals.set_there(connection, path, content, os.lstat(path).st_mtime_ns)
+        return
+    if not os.path.lexists(path):
+        removals.set_gone(connection, path, content)
+    if content != intent["keep_content"]:
+        carried = carry(connection, content, str(intent["keep_content"]))
+        if carried is not None:  # written before it is committed, so that undoing knows of it
+            log.write(state="carried", **{"from": content}, **carried)
+
+
+def note_undone(connection: Connection, intent: JsonObject) -> bool:
+    """A file is back as it was; whether the catalog still has it."""
+    path, content = path_of(intent, "path"), str(intent["content"])
+    if not os.path.lexists(path):
+        return True  # it went again since
+    is_known = removals.set_there(connection, path, content, int(intent["mtime_ns"]))
+    return is_known or is_sidecar(intent)  # the catalog may never have had that
+
+
+def take_back_all(connection: Connection, carried: Iterable[JsonObject]) -> None:
+    """Take from contents what they were given, the last first."""
+    for one in reversed(list(carried)):
+        take_back(connection, one)
+
+
+def _looked_at(intent: JsonObject, last: str, *, owns_target: bool) -> tuple[str, str]:
+    """What an open step came to, and a sentence where it is not as expected."""
+    if intent["action"] == "hardlink":
+        return _link_looked_at(intent, last), ""
+    path, target = path_of(intent, "path"), path_of(intent, "target")
+    content = str(intent["content"])
+    part = path_of(intent, "part")
+    for leftover in (part, os.path.join(os.path.dirname(path), os.path.basename(part))):
+        _remove(leftover)
+    here, there = _place(path, content), _place(target, content)
+    goes_back = last == "undoing"
+    if here == "whole" and there == "whole":
+        # A copy across file systems was made, and nothing removed yet.
+        if goes_back:
+            _remove(target)
+            return "undone", ""
+        if owns_target:
+            _remove(target)
+            return "aborted", ""
+        return "aborted", f"{display(path)!r} is also at {display(target)!r}: both were left"
+    if here == "whole":
+        if there == "empty":  # its name was reserved
+            _remove(target)
+        return ("undone" if goes_back else "aborted"), ""
+    if there == "whole":
+        if here == "empty":
+            _remove(path)
+        return "done", ""
+    lost = f"{display(path)!r} is neither where it was nor at {display(target)!r} as it was"
+    return ("done" if goes_back else "aborted"), lost
+
+
+def _link_looked_at(intent: JsonObject, last: str) -> str:
+    path, keep = path_of(intent, "path"), path_of(intent, "keep")
+    folder = os.path.dirname(path)
+    _remove(os.path.join(folder, path_of(intent, "part")))
+    try:
+        is_linked = os.lstat(path).st_ino == os.lstat(keep).st_ino
+    except OSError:
+        is_linked = last == "undoing"  # as it was before the step that is open
+    if is_linked:
+        return "done"
+    return "undone" if last == "undoing" else "aborted"
+
+
+def _place(path: bytes, content: str) -> _Place:
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return "absent"
+    if not stat.S_ISREG(facts.st_mode):
+        return "other"
+    if facts.st_size == 0:
+        return "empty"
+    try:
+        with open_at(path) as file:
+            return "whole" if hash_of(file.file) == content else "other"
+    except (OSError, Refused):
+        return "other"
+
+
+def _remove(path: bytes) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -1,0 +1,176 @@
+"""One picture laid over another, and what differs then. All arrays are (h, w, 3) uint8 RGB."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pictor.duplicates.comparison.alignment import orientations, whole
+from pictor.duplicates.comparison.local_features import fits
+from pictor.duplicates.comparison.picture import WORK_EDGE, Picture
+from pictor.library.records import DoubleMatrix, PixelArray
+
+#: How much stronger than they are differences are shown.
+GAIN = 4
+#: Levels (of 255) from which people see that a pixel differs, side by side.
+VISIBLE = 12
+_CHOOSING_EDGE = 160  # longest side on which ways of laying over are weighed
+_LEAST_INLIERS = 10
+_LEAST_COVERED = 0.08
+_GOOD = 0.1  # a misfit below which no better map is looked for: features take 0.1 s
+_FIT_GAIN = 0.85  # a map by features must differ so much less than the whole on the whole
+_OUTSIDE = (np.array([70, 70, 78], np.uint8), np.array([92, 92, 100], np.uint8))  # stripes
+
+
+class Difference(NamedTuple):
+    """What differs between a keeper and another picture laid over it.
+
+    Attributes:
+        aligned: the other picture in the keeper's frame; striped where it has nothing.
+        amplified: absolute differences times GAIN, on black; striped likewise.
+        is_plain: the other picture covers the keeper's frame as it is, neither cut nor turned.
+        covered: share of the keeper's frame that the other one shows, 0 to 1.
+        visible: share of those pixels that differ by VISIBLE or more, 0 to 1.
+        largest: the largest difference of a channel, 0 to 255.
+    """
+
+    aligned: PixelArray
+    amplified: PixelArray
+    is_plain: bool
+    covered: float
+    visible: float
+    largest: int
+
+
+class _Laid(NamedTuple):
+    pixels: PixelArray
+    inside: NDArray[np.bool_]
+
+
+def difference(keeper: PixelArray, other: PixelArray) -> Difference:
+    """Lay a picture over a keeper, as a whole, turned or mirrored, or as the part that it shows."""
+    a, b = _picture(other), _picture(keeper)
+    matrix, is_plain = _best(a, b)
+    laid = _laid(other, _at_size(matrix, (a, other), (b, keeper)), keeper.shape[:2])
+    deltas = np.abs(keeper.astype(np.int16) - laid.pixels.astype(np.int16))
+    deltas[~laid.inside] = 0
+    stripes = _stripes(keeper.shape[:2])
+    amplified = np.minimum(deltas * GAIN, 255).astype(np.uint8)
+    amplified[~laid.inside] = stripes[~laid.inside]
+    laid.pixels[~laid.inside] = stripes[~laid.inside]
+    common = max(1, int(laid.inside.sum()))
+    visible = int((deltas.max(axis=2) >= VISIBLE).sum()) / common
+    covered = float(laid.inside.mean())
+    largest = int(deltas.max(initial=0))
+    return Difference(laid.pixels, amplified, is_plain, covered, visible, largest)
+
+
+def _picture(pixels: PixelArray) -> Picture:
+    """A picture for comparing; it is known by nothing but its pixels."""
+    height, width = pixels.shape[:2]
+    shrink = min(1.0, WORK_EDGE / max(height, width))
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    return Picture(b"", width, height, _resized(pixels, size))
+
+
+def _best(a: Picture, b: Picture) -> tuple[DoubleMatrix, bool]:
+    """The map of a's working pixels to b's that leaves least difference; whether it is plain."""
+    turns = list(dict.fromkeys((1, *(turn for _, turn in orientations(a, b)[:2]))))
+    found = [(_misfit(a, b, whole(a, b, turn)), turn) for turn in turns]
+    # As it is, unless a turn is clearly better: a flat picture is like itself in every turn.
+    as_is = found[0][0]
+    best, turn = min(found)
+    if best > as_is * _FIT_GAIN:
+        best, turn = as_is, 1
+    chosen = whole(a, b, turn)
+    is_plain = turn == 1 and abs(np.log(_aspect(a) / _aspect(b))) < 0.02
+    if best < _GOOD:
+        return chosen, is_plain
+    for fit in fits(a.features, a.grey.shape[1], b.features):
+        if fit.inliers < _LEAST_INLIERS:
+            continue
+        misfit = _misfit(a, b, fit.matrix)
+        if misfit < best * _FIT_GAIN:
+            best, chosen, is_plain = misfit, fit.matrix, False
+    return chosen, is_plain
+
+
+def _aspect(picture: Picture) -> float:
+    return picture.width / picture.height
+
+
+def _misfit(a: Picture, b: Picture, matrix: DoubleMatrix) -> float:
+    """Mean difference of grey levels where both are, without what light and contrast make."""
+    if abs(float(np.linalg.det(matrix[:, :2]))) < 1e-6:
+        return float("inf")
+    height, width = b.grey.shape
+    shrink = min(1.0, _CHOOSING_EDGE / max(height, width))
+    size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
+    there = _resized(b.pixels, (size[1], size[0]))
+    laid = _laid(a.pixels, _scale(size, (height, width)) @ _full(matrix), size)
+    if laid.inside.mean() < _LEAST_COVERED:
+        return float("inf")
+    x = laid.pixels.mean(axis=2)[laid.inside]
+    y = there.mean(axis=2)[laid.inside]
+    x = (x - x.mean()) / max(float(x.std()), 4.0)
+    y = (y - y.mean()) / max(float(y.std()), 4.0)
+    return float(np.abs(x - y).mean()) + 1e-6
+
+
+def _at_size(
+    matrix: DoubleMatrix, a: tuple[Picture, PixelArray], b: tuple[Picture, PixelArray]
+) -> DoubleMatrix:
+    """A map between working pixels as one between the pixels of the shown pictures, (3, 3)."""
+    down = _scale(a[0].pixels.shape[:2], a[1].shape[:2])
+    up = _scale(b[1].shape[:2], b[0].pixels.shape[:2])
+    return np.asarray(up @ _full(matrix) @ down)
+
+
+def _full(matrix: DoubleMatrix) -> DoubleMatrix:
+    return np.vstack([matrix, (0.0, 0.0, 1.0)])
+
+
+def _scale(to: tuple[int, ...], size: tuple[int, ...]) -> DoubleMatrix:
+    """(3, 3): pixels of a picture of one (height, width) to those of another."""
+    y, x = to[0] / size[0], to[1] / size[1]
+    return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
+
+
+def _laid(pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, ...]) -> _Laid:
+    """A picture in another's frame; `matrix` (3, 3) goes from its pixels to the frame's."""
+    import cv2
+
+    height, width = pixels.shape[:2]
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    if scale < 1:  # shrunk by averaging first: a warp that skips pixels would give moiré
+        small = (max(1, round(height * scale)), max(1, round(width * scale)))
+        matrix = matrix @ np.linalg.inv(_scale(small, (height, width)))
+        pixels = _resized(pixels, (small[1], small[0]))
+    flags, edge = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    frame = (size[1], size[0])
+    made = cv2.warpAffine(pixels, matrix[:2], frame, flags=flags, borderMode=edge)
+    back = np.linalg.inv(matrix)
+    columns, rows = np.meshgrid(np.arange(frame[0]), np.arange(frame[1]))
+    x = back[0, 0] * columns + back[0, 1] * rows + back[0, 2]
+    y = back[1, 0] * columns + back[1, 1] * rows + back[1, 2]
+    # Half a pixel and what rounding the shrunk size moves.
+    inside = (x >= -1) & (x <= pixels.shape[1]) & (y >= -1) & (y <= pixels.shape[0])
+    return _Laid(np.asarray(made, np.uint8), inside)
+
+
+def _resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
+    """To (width, height)."""
+    import cv2
+
+    if (pixels.shape[1], pixels.shape[0]) == size:
+        return pixels
+    is_smaller = size[0] <= pixels.shape[1]
+    how = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
+
+
+def _stripes(size: tuple[int, ...]) -> PixelArray:
+    rows, columns = np.indices(size[:2])
+    return np.where((((rows + columns) // 8) % 2 == 0)[..., None], *_OUTSIDE).astype(np.uint8)

@@ -1,0 +1,298 @@
+"""Evaluation: index the photos into a library, then measure a task in each encoder's space.
+
+What was encoded before is not encoded again. Without a library of its own, an evaluation keeps one
+for each pair of photos and encoder in the user's cache folder, which may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import platformdirs
+
+from pictor.evaluation.problems import Problem
+from pictor.evaluation.task import Result, Task
+from pictor.evaluation.task_files import Source, TaskName, open_task
+from pictor.library.config import Settings, load_settings, models_dir
+from pictor.library.errors import LibraryNotFound, ModelUnsupported
+from pictor.library.observer import Observer, Silent
+from pictor.library.records import EncoderCard
+
+if TYPE_CHECKING:
+    from pictor.indexer.summary import Summary
+    from pictor.library.catalog.rows import SpaceRow
+    from pictor.library.encoders.models.plan import Plan
+    from pictor.library.library import Library
+    from pictor.library.vectors.cache import IndexKind
+
+PathLike = str | os.PathLike[str]
+_UNPACKED = "photos"
+_SPEED = "speed.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good one encoder is at one task.
+
+    Attributes:
+        images: distinct photos that were candidates, or were classified.
+        queries: captions that were asked, or photos that were classified.
+        seconds: from opening the encoder to the last figure.
+        problems: what was left out, and what was odd.
+        dimension: of its vectors; size_bytes: of its files on this machine, 0 if unknown.
+        encoded: photos that were encoded in this run; the others were there already.
+        images_per_second: reading, decoding and encoding together, when they were encoded; None
+            where that was no evaluation.
+    """
+
+    encoder: str
+    task: str
+    images: int
+    queries: int
+    seconds: float
+    results: tuple[Result, ...]
+    problems: tuple[Problem, ...]
+    dimension: int
+    size_bytes: int
+    encoded: int
+    images_per_second: float | None
+
+
+class Watcher(Observer, Protocol):
+    """Told of an evaluation's progress."""
+
+    def texts(self, done: int, total: int) -> None:
+        """So many texts of an encoder are encoded."""
+        ...
+
+
+class Unwatched(Silent):
+    """A watcher that shows nothing and never stops an evaluation."""
+
+    def texts(self, done: int, total: int) -> None:
+        """Nothing."""
+
+
+def evaluate(
+    captions: PathLike,
+    images: PathLike | None = None,
+    *,
+    encoders: Sequence[str] = (),
+    library: PathLike | None = None,
+    task: TaskName | None = None,
+    languages: Sequence[str] = (),
+    split: str | None = None,
+    labels: PathLike | None = None,
+    templates: Sequence[str] = (),
+    index: IndexKind = "auto",
+    settings: Settings | None = None,
+    watcher: Watcher | None = None,
+) -> Iterator[Evaluation]:
+    """Measure encoders, one after the other; each figure comes as soon as it is there.
+
+    Args:
+        captions: a file of captions (JSON lines, COCO, Karpathy, Chinese-CLIP), JSON lines of
+            labelled photos, or a folder with one subfolder of photos a class.
+        images: the folder of the photos.
+        encoders: names as for `index`; that of the library, else of the settings, if none.
+        library: measure in this library, which gets the photos, rather than in the cache folder.
+        task: "retrieval", "zero-shot", "cutoff" or "negation"; if None one of the first two, which
+            the file looks like.
+        languages: those to measure, by their keys; English and Chinese if empty.
+        split: of a file that has several; "test" for Karpathy's.
+        labels: a TOML or JSON file with the names of the labels by language.
+        templates: prompts with "{label}", of which the mean vector is taken; the encoder's if none.
+        index: measure an index of this type beside the exact one; "auto" is the library's own.
+
+    Raises:
+        EvaluationError: a file cannot be read, or nothing is left to measure.
+        ModelError: an encoder cannot be had, or has no text tower.
+        KeyboardInterrupt: the watcher stopped it; what was encoded is kept.
+    """
+    named = _path(labels)
+    source = Source(
+        Path(captions), _path(images), task, tuple(languages), split, named, tuple(templates)
+    )
+    run = _Run(source, _path(library), settings or load_settings(), watcher or Unwatched())
+    run.read()
+    cards = run.cards(encoders)
+    return (run.measure(name, card, index) for name, card in cards)
+
+
+class _Told:
+    """Passes on to a watcher that a model is being downloaded, and how large it is."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+
+    def begin(self, plan: Plan) -> None:
+        """A notice."""
+        self._watcher.notice(plan.sentence)
+
+    def moved(self, count: int) -> None:
+        """Nothing: a notice says it all."""
+
+
+class _Run:
+    """One evaluation over some encoders."""
+
+    def __init__(
+        self, source: Source, folder: Path | None, settings: Settings, watcher: Watcher
+    ) -> None:
+        own = replace(settings.library, catalog_url="")  # scratch data is never a shared catalog
+        self._settings = settings if folder else replace(settings, library=own)
+        self._source = source
+        self._folder = folder
+        self._watcher = watcher
+        self._scratch = scratch_folder(source.photos_home)
+        self._task: Task
+
+    def read(self) -> None:
+        """Read the files; a mistake in them costs no encoder."""
+        self._task = open_task(self._source, self._scratch / _UNPACKED)
+
+    def cards(self, names: Sequence[str]) -> list[tuple[str, EncoderCard]]:
+        """The encoders, resolved, so that one that cannot be had stops the run before it starts."""
+        from pictor.library.encoders.base import EncoderOptions
+        from pictor.library.encoders.towers import resolve_card
+
+        options = EncoderOptions(offline=self._settings.network.offline)
+        found = self._held() if not names else None
+        if found is None:
+            named = names or self._settings.encoder.names
+            told = _Told(self._watcher)
+            found = [(name, resolve_card(name, options, watch=told)) for name in named]
+        for name, card in found:
+            if not card.has_text:
+                raise ModelUnsupported(
+                    f"{name!r} has no text tower, and this measures words against photos; "
+                    "name an encoder with one, such as 'builtin'"
+                )
+        return list({card.fingerprint: (name, card) for name, card in found}.values())
+
+    def measure(self, name: str, card: EncoderCard, kind: IndexKind) -> Evaluation:
+        """Fill the encoder's space with the photos and measure the task in it."""
+        from pictor.evaluation.bench import Bench
+        from pictor.library.library import Library
+
+        started = time.monotonic()
+        home = self._folder or self._scratch / card.fingerprint
+        with Library.create(home, self._settings) as library:
+            summary = self._fill(library, name, card)
+            space = _space(library, card)
+            speed = _speed(library, space, summary)
+            measured = self._task.measure(Bench(library, space, kind, self._texts))
+        return Evaluation(
+            encoder=card.id,
+            task=self._task.name,
+            images=measured.images,
+            queries=measured.queries,
+            seconds=round(time.monotonic() - started, 3),
+            results=measured.results,
+            problems=measured.problems,
+            dimension=card.dimension,
+            size_bytes=size_on_disk(card),
+            encoded=summary.encoded,
+            images_per_second=speed,
+        )
+
+    def _held(self) -> list[tuple[str, EncoderCard]] | None:
+        """The encoder of the default space of the library that was named, if it has one."""
+        from pictor.library.library import Library
+
+        if self._folder is None:
+            return None
+        try:
+            with Library.open(self._folder, self._settings) as library:
+                return [(row.encoder, row.card) for row in library.spaces()[:1]] or None
+        except LibraryNotFound:
+            return None
+
+    def _fill(self, library: Library, name: str, card: EncoderCard) -> Summary:
+        from pictor.indexer.run import index
+
+        has_space = card.fingerprint in [row.fingerprint for row in library.spaces()]
+        names = [] if has_space else [name]
+        summary = index(library, [self._root()], names, keep_default=True, observer=self._watcher)
+        if summary.interrupted:
+            raise KeyboardInterrupt
+        return summary
+
+    def _root(self) -> bytes:
+        """What is indexed: of a scratch library a list of just the photos that are asked for."""
+        paths = sorted({path for path in self._task.photos if path is not None})
+        if self._folder is not None:
+            unpacked = os.fsencode(os.path.abspath(self._scratch / _UNPACKED))
+            is_unpacked = paths[0].startswith(unpacked + b"/")
+            home = os.fsencode(os.path.abspath(self._source.photos_home))
+            return unpacked if is_unpacked else home
+        data = b"".join(path + b"\0" for path in paths)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        file = self._scratch / f"{hashlib.sha256(data).hexdigest()[:16]}.list"
+        file.write_bytes(data)
+        return os.fsencode(file)
+
+    def _texts(self, done: int, total: int) -> None:
+        self._watcher.texts(done, total)
+        if self._watcher.should_stop():
+            raise KeyboardInterrupt
+
+
+def scratch_folder(photos: Path) -> Path:
+    """Where an evaluation keeps what it made of a folder or TSV of photos."""
+    key = hashlib.sha256(os.fsencode(os.path.abspath(photos))).hexdigest()[:16]
+    return Path(platformdirs.user_cache_dir("pictor")) / "eval" / key
+
+
+def size_on_disk(card: EncoderCard) -> int:
+    """Bytes of an encoder's files on this machine: in the package, its folder or where hubs put it.
+
+    Returns:
+        0 where they cannot be found.
+    """
+    from pictor.library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER
+
+    if card.id == BUILTIN:
+        return _bytes_in(BUILTIN_FOLDER)
+    if Path(card.id).is_absolute():
+        return _bytes_in(Path(card.id))
+    from huggingface_hub import constants
+
+    name = card.id.replace("/", "--")
+    hub = Path(constants.HF_HUB_CACHE) / f"models--{name}" / "snapshots" / card.revision
+    return max(_bytes_in(hub), _bytes_in(models_dir() / f"{name}@{card.revision}"))
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+
+
+def _path(path: PathLike | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()
+
+
+def _space(library: Library, card: EncoderCard) -> SpaceRow:
+    return next(row for row in library.spaces() if row.fingerprint == card.fingerprint)
+
+
+def _speed(library: Library, space: SpaceRow, summary: Summary) -> float | None:
+    """Images a second of this run, or of the last one that encoded any."""
+    file = library.cache_dir(space, "eval") / _SPEED
+    if summary.encoded and summary.seconds:
+        rate = round(summary.encoded / summary.seconds, 2)
+        with contextlib.suppress(OSError):  # it is only remembered
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps({"images_per_second": rate}), encoding="utf-8")
+        return rate
+    try:
+        return float(json.loads(file.read_text(encoding="utf-8"))["images_per_second"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,223 @@
+"""Vectors of pictures without a library, into a file: batched, streamed, any number of them.
+
+Pooled vectors are those a library would hold: of unit norm, in the direction that the
+`image-feature-extraction` pipeline of transformers gives with pool=True. Unpooled features are the
+last hidden states, as that pipeline gives them. Pictures are decoded at their full size, as there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pictor.indexer.loose_pictures import open_card, pixels_of, tower_folder
+from pictor.indexer.vector_files import VectorFile, open_vector_file
+from pictor.library.config import Settings, load_settings
+from pictor.library.errors import ImageError
+from pictor.library.records import EncoderCard, PixelArray, Reason
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pictor.indexer.sources import Locator
+    from pictor.library.encoders.base import EncoderOptions
+
+PathLike = str | bytes | os.PathLike[str]
+_LINKS = (b"http://", b"https://")
+#: Pictures of a forward pass for unpooled features, whose towers state no number of their own.
+_UNPOOLED_BATCH = 16
+#: Files in a folder that are no pictures are passed over, not reported.
+_PASSED_OVER = frozenset({Reason.NOT_MEDIA, Reason.EMPTY})
+
+#: Is told the path of each picture that gave no vector, and why.
+OnProblem = Callable[[bytes, str], None]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What was written.
+
+    Attributes:
+        vectors: rows of the file.
+        failed: pictures without one.
+        shape: of a row: (d,), or (tokens, width) unpooled; () if there is none.
+    """
+
+    vectors: int
+    failed: int
+    shape: tuple[int, ...]
+
+
+def embed(
+    images: Iterable[PathLike],
+    output: str | os.PathLike[str],
+    *,
+    pool: bool = True,
+    encoder: str | None = None,
+    timeout_s: float | None = None,
+    settings: Settings | None = None,
+    on_problem: OnProblem | None = None,
+) -> Embedded:
+    """Write the vectors of pictures, in the order given, to a .npz, .parquet or .jsonl file.
+
+    The file appears when it is whole. Memory does not grow with the number of pictures.
+
+    Args:
+        images: paths or http(s) links of pictures; folders, archives and lists stand for the
+            pictures in them. Of a video or animation the first frame is taken.
+        output: its ending says the form. .npz has `vectors` (n, d) float32 and `paths` (n,) bytes.
+        pool: False for the hidden states of the last layer, (n, tokens, width).
+        encoder: a name as for `index`; that of the settings if None.
+        timeout_s: for fetching one link; the setting `index.fetch_timeout_s` if None.
+
+    Raises:
+        PictorError: the file cannot be written in that form.
+        SourceError: a folder, archive or list cannot be read.
+        ModelError: the encoder cannot be had, or has no hidden states to give.
+    """
+    settings = settings or load_settings()
+    with open_vector_file(Path(output)) as file:
+        card, options = open_card(encoder, settings)
+        timeout = settings.index.fetch_timeout_s if timeout_s is None else timeout_s
+        run = _Run(card, settings, timeout, on_problem or _ignore)
+        with _Tower(card, options, pool=pool) as tower:
+            for batch in run.batches(images, tower.batch_size):
+                run.write(batch, tower.encode([one.pixels for one in batch]), file)
+    return Embedded(run.written, run.failed, run.shape)
+
+
+def _ignore(path: bytes, problem: str) -> None:
+    """Nothing."""
+
+
+class _Read(NamedTuple):
+    """A picture on its way."""
+
+    path: bytes
+    pixels: PixelArray
+
+
+class _Run:
+    """Reads pictures ahead in threads and counts what becomes of them."""
+
+    def __init__(
+        self, card: EncoderCard, settings: Settings, timeout_s: float, on_problem: OnProblem
+    ) -> None:
+        self._card = card
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._on_problem = on_problem
+        self.written = self.failed = 0
+        self.shape: tuple[int, ...] = ()
+
+    def batches(self, images: Iterable[PathLike], size: int) -> Iterator[list[_Read]]:
+        """Lists of `size` pictures, the last one shorter, in order."""
+        batch: list[_Read] = []
+        for one in self._read_ahead(images):
+            batch.append(one)
+            if len(batch) == size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def write(self, batch: list[_Read], rows: NDArray[np.float32], file: VectorFile) -> None:
+        """Write those rows that are sound."""
+        import numpy as np
+
+        sound = [bool(np.isfinite(row).all()) for row in rows]
+        for one, is_sound in zip(batch, sound, strict=True):
+            if not is_sound:
+                self._fail(one.path, "the encoder gives no finite vector for it")
+        paths = [one.path for one, is_sound in zip(batch, sound, strict=True) if is_sound]
+        if paths:
+            file.add(paths, rows[sound])
+            self.written += len(paths)
+            self.shape = rows.shape[1:]
+
+    def _read_ahead(self, images: Iterable[PathLike]) -> Iterator[_Read]:
+        from pictor.indexer.pipeline import default_workers
+
+        workers = self._settings.index.workers or default_workers()
+        waiting: deque[tuple[bytes, bool, Future[PixelArray]]] = deque()
+        with ThreadPoolExecutor(workers, "pictor-decoder") as threads:
+            try:
+                for path, locator, is_named in _found(images, self._settings):
+                    arguments = (locator, self._card, self._settings, self._timeout_s)
+                    waiting.append((path, is_named, threads.submit(pixels_of, *arguments)))
+                    if len(waiting) > 2 * workers:
+                        yield from self._taken(*waiting.popleft())
+                while waiting:
+                    yield from self._taken(*waiting.popleft())
+            finally:
+                threads.shutdown(wait=True, cancel_futures=True)
+
+    def _taken(self, path: bytes, is_named: bool, future: Future[PixelArray]) -> Iterator[_Read]:
+        try:
+            yield _Read(path, future.result())
+        except ImageError as error:
+            if is_named or error.reason not in _PASSED_OVER:
+                self._fail(path, error.detail)
+
+    def _fail(self, path: bytes, problem: str) -> None:
+        self.failed += 1
+        self._on_problem(path, problem)
+
+
+def _found(images: Iterable[PathLike], settings: Settings) -> Iterator[tuple[bytes, Locator, bool]]:
+    """(path, where to read it, whether it was named itself) of every picture."""
+    from pictor.indexer.sources import Locator, RootKind, ScanOptions, ScanProblem, open_source
+    from pictor.library.catalog.rows import full_path
+    from pictor.library.errors import SourceError
+
+    options = ScanOptions(
+        include=settings.index.include,
+        exclude=settings.index.exclude,
+        hidden=settings.index.hidden,
+        follow_symlinks=settings.index.follow_symlinks,
+    )
+    for image in images:
+        location = os.fsencode(image)
+        if location.startswith(_LINKS):
+            yield location, Locator("url", location), True
+            continue
+        path = os.path.abspath(os.path.expanduser(location))
+        if not os.path.lexists(path):
+            yield location, Locator("file", path), True  # reading it says what is wrong
+            continue
+        for source in open_source(path, options):
+            for found in source.scan():
+                if isinstance(found, ScanProblem):
+                    raise SourceError(found.detail)
+                if found.skip is None:
+                    name = full_path(source.kind, source.location, found.path)
+                    yield name, found.locator, source.kind == RootKind.FILE
+
+
+class _Tower:
+    """One image tower, for vectors or for hidden states. Use it in a `with` block."""
+
+    def __init__(self, card: EncoderCard, options: EncoderOptions, *, pool: bool) -> None:
+        from pictor.library.encoders import towers
+
+        self.batch_size = options.batch_size or _UNPOOLED_BATCH
+        self._tower: Any  # one of two protocols that share `close` only
+        if pool:
+            self._tower = towers.open_image_encoder(card, options, tower_folder(card, "image"))
+            self.batch_size = self._tower.batch_size
+            self.encode = self._tower.encode
+        else:
+            self._tower = towers.open_unpooled_encoder(card, options)
+            self.encode = self._tower.encode_unpooled
+
+    def __enter__(self) -> _Tower:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tower.close()

@@ -1,0 +1,80 @@
+"""The files that hits and members of groups name, read again for pages that show them."""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.parse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pictor.library.errors import ImageError
+from pictor.library.records import Reason
+
+if TYPE_CHECKING:
+    from pictor.indexer.sources import Locator, Source
+
+#: A member of an archive that holds more bytes is not read; as for a file by default.
+MAX_MEMBER_BYTES = 512 << 20
+
+
+def link_of(path: bytes) -> str:
+    """A file: link to a file, or to the archive that holds it; "" for one that is on the web."""
+    if _is_link(path):
+        return ""
+    return "file://" + urllib.parse.quote_from_bytes(_archive_of(path) or path)
+
+
+class Originals:
+    """Reads files by their paths; each archive is listed once for all of its members."""
+
+    def __init__(self, paths: Iterable[bytes]) -> None:
+        """`paths`: all that will be asked for and may lie in archives."""
+        self._wanted = frozenset(paths)
+        self._members: dict[bytes, Locator] = {}
+        self._sources: dict[bytes, Source] = {}  # kept: an unpacked copy goes with its source
+
+    def read(self, path: bytes) -> bytes | Path:
+        """The place of a file, or the bytes of a member of an archive.
+
+        Raises:
+            ImageError: it is on the web, or not in its archive. A file that is gone is not noticed.
+        """
+        from pictor.indexer.sources import read_bytes
+
+        if _is_link(path):
+            raise ImageError(Reason.FETCH, "it is on the web, and a page is made without a network")
+        archive = _archive_of(path)
+        if archive is None:
+            return Path(os.fsdecode(path))
+        if archive not in self._sources:
+            self._list(archive)
+        if path not in self._members:
+            raise ImageError(Reason.VANISHED, "it is not in its archive any more")
+        return read_bytes(self._members[path], MAX_MEMBER_BYTES, timeout_s=0)
+
+    def _list(self, archive: bytes) -> None:
+        from pictor.indexer.sources import FoundFile, ScanOptions, open_source
+        from pictor.library.errors import SourceError
+
+        try:
+            (source,) = open_source(archive, ScanOptions(hidden=True))
+            self._sources[archive] = source
+            for found in source.scan():
+                if isinstance(found, FoundFile) and archive + b"!/" + found.path in self._wanted:
+                    self._members[archive + b"!/" + found.path] = found.locator
+        except SourceError as error:
+            raise ImageError(Reason.IO_ERROR, str(error)) from error
+
+
+def _is_link(path: bytes) -> bool:
+    return path.startswith((b"http://", b"https://"))
+
+
+def _archive_of(path: bytes) -> bytes | None:
+    """The archive in which a path lies, if it is no file by itself."""
+    if b"!/" not in path or os.path.lexists(path):
+        return None
+    ends = [match.start() for match in re.finditer(b"!/", path)]
+    return next((path[:end] for end in ends if os.path.isfile(path[:end])), None)

@@ -1,0 +1,157 @@
+"""What resolving duplicates asks of the catalog and changes in it, by absolute paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, or_, select, update
+
+from pictor.library.catalog import decisions
+from pictor.library.catalog.files import now, roots
+from pictor.library.catalog.rows import RootRow, full_path
+from pictor.library.catalog.schema import CONTENT, FILE, PAIR
+from pictor.library.pairs import LADDER, Verdict
+from pictor.library.records import JsonObject
+
+#: Roots whose files lie on a disk by themselves.
+ON_DISK = ("folder", "file", "list")
+
+
+class KnownFile(NamedTuple):
+    """A row of a file at a path.
+
+    Attributes:
+        folder: the folder from which the file is reached: its root's, or the one it lies in.
+        inside: its path from there.
+    """
+
+    file_id: int
+    root_kind: str
+    folder: bytes
+    inside: bytes
+    content: str
+    is_missing: bool
+
+
+class ContentFacts(NamedTuple):
+    """What people and files say of a content beside its pixels."""
+
+    content_id: int
+    rating: int | None
+    keywords: tuple[str, ...]
+
+
+def known_files(connection: Connection, path: bytes) -> list[KnownFile]:
+    """The rows of a path under roots on disk; those of folders first, the longest of them first."""
+    found = []
+    for root, inside in _places(roots(connection), path):
+        query = select(FILE.c.id, FILE.c.missing_since, CONTENT.c.hash)
+        query = query.join(CONTENT, CONTENT.c.id == FILE.c.content_id)
+        where = (FILE.c.root_id == root.id, FILE.c.path == inside)
+        for file_id, missing, digest in connection.execute(query.where(*where)):
+            folder, below = root.location, inside
+            if root.kind != "folder":
+                parent, _, below = path.rpartition(b"/")
+                folder = parent or b"/"
+            facts = (folder, below, bytes(digest).hex(), missing is not None)
+            found.append(KnownFile(file_id, root.kind, *facts))
+    return found
+
+
+def contents_at(connection: Connection, name: bytes) -> list[str]:
+    """The hashes of the contents at an absolute path, also of a member of an archive."""
+    found = {row.content for row in known_files(connection, name)}
+    for root in roots(connection):
+        start = root.location + b"!/"
+        if name.startswith(start):
+            query = select(CONTENT.c.hash).join(FILE, FILE.c.content_id == CONTENT.c.id)
+            where = (FILE.c.root_id == root.id, FILE.c.path == name[len(start) :])
+            found.update(bytes(one).hex() for one in connection.scalars(query.where(*where)))
+    return sorted(found)
+
+
+def has_files_under(connection: Connection, place: bytes) -> bool:
+    """Whether there is a row of a file at or below an absolute path, missing ones too."""
+    below = place.rstrip(b"/") + b"/"
+    for root in roots(connection):
+        start = full_path(root.kind, root.location, b"x")[:-1]
+        where = [FILE.c.root_id == root.id]
+        if place != root.location and not start.startswith(below):
+            if root.kind == "file" or not below.startswith(start):
+                continue
+            inside = place[len(start) :]
+            is_below = FILE.c.path.between(inside + b"/", inside + b"0")  # "0" comes after "/"
+            where.append(or_(FILE.c.path == inside, is_below))
+        if connection.scalar(select(FILE.c.id).where(*where).limit(1)) is not None:
+            return True
+    return False
+
+
+def contents_beginning(connection: Connection, digits: str) -> list[str]:
+    """The contents whose hash begins with some hexadecimal digits, at most two of them."""
+    low, high = bytes.fromhex(digits.ljust(64, "0")), bytes.fromhex(digits.ljust(64, "f"))
+    query = select(CONTENT.c.hash).where(CONTENT.c.hash.between(low, high))
+    return [bytes(one).hex() for one in connection.scalars(query.order_by(CONTENT.c.hash).limit(2))]
+
+
+def _places(known: Sequence[RootRow], path: bytes) -> Iterator[tuple[RootRow, bytes]]:
+    """The roots a path may be under, with the path as their rows have it."""
+    for root in sorted(known, key=lambda root: (root.kind != "folder", -len(root.location))):
+        start = root.location.rstrip(b"/") + b"/"
+        if root.kind == "folder" and path.startswith(start):
+            yield root, path[len(start) :]
+        elif root.kind == "file" and path == root.location:
+            yield root, b""
+        elif root.kind == "list":
+            yield root, path
+
+
+def why_not_alike(connection: Connection, content: str, kept: str) -> str:
+    """Why a content may not go for another one, by what was found and decided; "" if it may."""
+    one, other = bytes.fromhex(content), bytes.fromhex(kept)
+    low, high = min(one, other), max(one, other)
+    for row in decisions.decided(connection, [(low, high)]):
+        if row.verdict in (Verdict.NOT_DUPLICATE, Verdict.RELATED):
+            return f"it was decided that the two are {row.verdict.value}"
+        keeps = low if row.verdict is Verdict.KEEP_LOW else high
+        return "it was decided that this is the one to keep" if keeps == one else ""
+    query = select(CONTENT.c.id).where(CONTENT.c.hash.in_([one, other])).order_by(CONTENT.c.id)
+    ids = list(connection.scalars(query))
+    if len(ids) == 2:
+        where = (PAIR.c.low_id == ids[0], PAIR.c.high_id == ids[1])
+        kind = connection.scalar(select(PAIR.c.kind).where(*where))
+        if kind in [step.value for step in LADDER]:
+            return ""
+    return "the two are not known to be alike"
+
+
+def set_gone(connection: Connection, path: bytes, content: str) -> None:
+    """Mark what lay at a path missing, under every root that has it with this content."""
+    for row in known_files(connection, path):
+        if row.content == content and not row.is_missing:
+            where = FILE.c.id == row.file_id
+            connection.execute(update(FILE).where(where).values(missing_since=now()))
+
+
+def set_there(connection: Connection, path: bytes, content: str, mtime_ns: int) -> bool:
+    """Note that a content lies at a path, with a time; whether the catalog still has the file."""
+    rows = [row for row in known_files(connection, path) if row.content == content]
+    for row in rows:
+        values = {"missing_since": None, "mtime_ns": mtime_ns}
+        connection.execute(update(FILE).where(FILE.c.id == row.file_id).values(**values))
+    return bool(rows)
+
+
+def content_facts(connection: Connection, content: str) -> ContentFacts | None:
+    """The rating and keywords of a content, by its hash."""
+    columns = (CONTENT.c.id, CONTENT.c.rating, CONTENT.c.keywords)
+    query = select(*columns).where(CONTENT.c.hash == bytes.fromhex(content))
+    row = connection.execute(query).first()
+    return None if row is None else ContentFacts(row[0], row[1], tuple(row[2] or ()))
+
+
+def set_rating(connection: Connection, content_id: int, rating: int | None) -> None:
+    """Give a content another rating."""
+    values: JsonObject = {"rating": rating}
+    connection.execute(update(CONTENT).where(CONTENT.c.id == content_id).values(**values))

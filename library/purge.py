@@ -1,0 +1,40 @@
+"""Forgetting, only when asked: files that are missing, roots, and what only they held."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from pictor.library import indexes
+from pictor.library.catalog import contents, files
+from pictor.library.errors import SourceError
+from pictor.library.library import Library
+
+
+def purge(library: Library, locations: Sequence[bytes] = ()) -> tuple[int, int]:
+    """Forget missing files, and all files of the roots at `locations`; then contents nothing holds.
+
+    Returns:
+        (files, contents) forgotten.
+
+    Raises:
+        SourceError: a location is not a root of this library.
+    """
+    with library.writer():
+        with library.writing() as connection:
+            known = {row.location: row.id for row in files.roots(connection)}
+            gone = 0
+            for location in locations:
+                absolute = os.path.abspath(location)
+                if absolute not in known:
+                    shown = absolute.decode("utf-8", errors="backslashreplace")
+                    raise SourceError(
+                        f"{shown!r} is not a root of this library; see: pictor status"
+                    )
+                gone += files.remove_root(connection, known[absolute])
+            if not locations:
+                gone += contents.purge_missing(connection)
+            orphans = contents.purge_orphans(connection)
+        for space in library.spaces():
+            indexes.refresh(library, space)
+    return gone, orphans

@@ -1,0 +1,239 @@
+"""`pictor duplicates plan`, `apply`, `undo`, `decide`, `review`: from groups to files that go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pictor.cli import output
+from pictor.cli.duplicate_groups import GroupChoice, which_groups
+from pictor.cli.options import Target, Verb
+from pictor.cli.signals import INTERRUPTED, StopSignals
+from pictor.cli.steps import StepReporter, Tally, count, write_results
+from pictor.library.names import safe_text
+
+if TYPE_CHECKING:
+    from pictor.api import OpenLibrary
+    from pictor.duplicates.removal.apply import Mode
+    from pictor.duplicates.removal.plan import Freed
+    from pictor.duplicates.verbs import Said
+    from pictor.library.catalog.decisions import DecisionRow
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command(cls=Verb)
+@which_groups
+@click.option("-o", "--output", "path", metavar="FILE", required=True, type=click.Path(),
+              help="The plan to write: JSON lines.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a plan that is there.")
+@click.pass_obj
+def plan(target: Target, choice: GroupChoice, path: str, force: bool) -> None:
+    """Write down which files would go, and why.
+
+    Touches nothing. Leave lines out of the plan to keep those files.
+
+    \b
+        pictor duplicates plan -o plan.jsonl ~/Pictures --rules "prefer: oldest"
+    """
+    with target.open() as library:
+        made = library.plan_duplicates(choice.groups(library), path, force=force)
+    output.say(_plan_sentence(made, path))
+
+
+def _plan_sentence(made: Freed, path: str) -> str:
+    size = output.size(made.size_bytes) or "0 B"
+    said = [
+        f"{safe_text(path)}: {count(len(made.steps), 'file')} of {count(made.groups, 'group')} "
+        f"would go, which frees {size}"
+    ]
+    if made.free_nothing:
+        said.append(f"{made.free_nothing} of them have another name that stays and free nothing")
+    if made.hard_links:
+        names = count(made.hard_links, "hard link")
+        said.append(f"{names} of files that are kept free nothing and are left out")
+    if made.out_of_reach:
+        said.append(f"{count(made.out_of_reach, 'file')} not there now are left out")
+    return "; ".join(said)
+
+
+@click.command(cls=Verb)
+@click.argument("plan", type=click.Path(), metavar="PLAN")
+@click.option("--yes", is_flag=True, help="Do it. Without, only say what would be done.")
+@click.option("--trash", metavar="DIR", type=click.Path(),
+              help="Move into a folder in DIR. Default: the library's trash.")  # fmt: skip
+@click.option("--move", metavar="DIR", type=click.Path(), help="Move files into DIR.")
+@click.option("--hardlink", is_flag=True, help="Make same bytes names of the kept file.")
+@_JSON
+@click.pass_context
+def apply(
+    ctx: click.Context,
+    /,
+    plan: str,
+    yes: bool,
+    trash: str | None,
+    move: str | None,
+    hardlink: bool,
+    as_json: bool,
+) -> None:
+    """Do what a plan says.
+
+    Each file, and the one that stays, is hashed again right before it is touched; what changed is
+    left alone. Tags, ratings and keywords go to the file that stays. Each step is logged.
+
+    \b
+        pictor duplicates apply plan.jsonl
+        pictor duplicates apply plan.jsonl --yes --trash /mnt/old
+    """
+    if sum((trash is not None, move is not None, hardlink)) > 1:
+        raise click.UsageError("name one of --trash, --move and --hardlink")
+    if "" in (trash, move):
+        raise click.UsageError("--trash and --move need a folder, and its name is empty")
+    mode: Mode = "hardlink" if hardlink else "trash" if move is None else "move"
+    verb = "linked" if hardlink else "moved"
+    verb = verb if yes else f"would be {verb}"
+    with (
+        ctx.ensure_object(Target).open() as library,
+        StepReporter() as reporter,
+        StopSignals(reporter.stop),
+    ):
+        results = library.apply_plan(
+            plan, write=yes, mode=mode, folder=trash or move, observer=reporter
+        )
+        tally = write_results(results, verb, reporter, as_json=as_json)
+    more = "" if yes else "; nothing was touched: add --yes to do it"
+    back = "; take it back with: pictor duplicates undo last" if yes and tally.done else ""
+    output.say(tally.sentence(verb, "left alone") + more + back)
+    _leave(ctx, tally)
+
+
+def _leave(ctx: click.Context, tally: Tally) -> None:
+    """End with the status that the counts call for."""
+    if tally.unseen:
+        ctx.exit(INTERRUPTED)
+    if not tally.is_complete:
+        ctx.exit(1)
+
+
+@click.command(cls=Verb)
+@click.argument("log", default="last", metavar="[LOG]")
+@_JSON
+@click.pass_context
+def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
+    """Put back what a run of apply took away.
+
+    LOG is a file of the folder "resolved" in the library, its name, the name of the run (apply
+    prints it as a folder of the trash), or "last". Nothing is overwritten.
+
+    \b
+        pictor duplicates undo last
+        pictor duplicates undo 20260131T120000Z-0001
+    """
+    with (
+        ctx.ensure_object(Target).open() as library,
+        StepReporter() as reporter,
+        StopSignals(reporter.stop),
+    ):
+        results = library.undo_duplicates(log, observer=reporter)
+        tally = write_results(results, "back", reporter, as_json=as_json)
+    more = "; the same command goes on with the rest" if tally.unseen else ""
+    output.say(tally.sentence("put back", "left as they are") + more)
+    _leave(ctx, tally)
+
+
+@click.command(cls=Verb)
+@click.argument("files", nargs=-1, type=click.Path(), metavar="A B")
+@click.option("--not-duplicate", is_flag=True, help="They are different pictures.")
+@click.option("--related", is_flag=True, help="They belong together, and none of them goes.")
+@click.option("--keep", metavar="A", type=click.Path(), help="This one stays; the other may go.")
+@click.option("--undo", "is_undone", is_flag=True, help="Take back what was decided of them.")
+@click.option("--from", "source", metavar="FILE", type=click.Path(),
+              help="Decisions of a file, as the report saves them.")  # fmt: skip
+@click.option("--list", "is_listed", is_flag=True, help="Print what was decided.")
+@_JSON
+@click.pass_obj
+def decide(
+    target: Target,
+    files: tuple[str, ...],
+    not_duplicate: bool,
+    related: bool,
+    keep: str | None,
+    is_undone: bool,
+    source: str | None,
+    is_listed: bool,
+    as_json: bool,
+) -> None:
+    """Say what two files are to each other.
+
+    A and B are paths, or hashes of contents or their first 8 digits and more. It holds for the two
+    contents, wherever they are and whatever finds them again.
+
+    \b
+        pictor duplicates decide a.jpg b.jpg --not-duplicate
+        pictor duplicates decide a.jpg b.jpg --keep a.jpg
+        pictor duplicates decide --list
+    """
+    said = (not_duplicate, related, keep is not None, is_undone, source is not None, is_listed)
+    if sum(said) != 1:
+        raise click.UsageError(
+            "name one of --not-duplicate, --related, --keep, --undo, --from and --list"
+        )
+    if (source is not None or is_listed) == bool(files) or len(files) not in (0, 2):
+        raise click.UsageError("name two files, and none with --from or --list")
+    with target.open() as library:
+        if is_listed:
+            _list_decisions(library.decisions(), as_json=as_json)
+        elif source is not None:
+            _read_decisions(library, source)
+        elif is_undone:
+            undone = library.undecide(files[0], files[1])
+            output.say("taken back" if undone else "nothing was decided of these two")
+        else:
+            verdict: Said = (
+                "related" if related else "keep" if keep is not None else "not-duplicate"
+            )
+            library.decide(files[0], files[1], verdict, keep=keep)
+            output.say(f"decided: {verdict}")
+
+
+def _read_decisions(library: OpenLibrary, source: str) -> None:
+    from pictor.duplicates.groups.decisions_file import read_decisions
+
+    stored = library.decide_all(read_decisions(source))
+    output.say(f"{count(stored, 'decision')} stored")
+
+
+def _list_decisions(rows: list[DecisionRow], *, as_json: bool) -> None:
+    verdicts = {"keep-low": "keep-a", "keep-high": "keep-b"}
+    lines = [
+        (row.low.hex(), row.high.hex(), verdicts.get(row.verdict, row.verdict), row.decided_at)
+        for row in rows
+    ]
+    if as_json:
+        for line in lines:
+            output.write_json(dict(zip(("a", "b", "verdict", "decided_at"), line, strict=True)))
+    else:
+        output.write_rows(["a", "b", "verdict", "decided at"], lines)
+
+
+@click.command(cls=Verb)
+@which_groups
+@click.option("--again", is_flag=True, help="Ask also what was decided before.")
+@click.option("--no-preview", is_flag=True, help="Show no pictures in the terminal.")
+@click.pass_obj
+def review(target: Target, choice: GroupChoice, again: bool, no_preview: bool) -> None:
+    """Go through the groups and decide by keys.
+
+    \b
+        pictor duplicates review ~/Pictures
+    """
+    from pictor.cli.review import review as go_through
+
+    with target.open() as library:
+        groups = list(choice.groups(library))
+        done = go_through(library.opened, groups, preview=not no_preview, again=again)
+    output.say(
+        f"decided {count(done.decided, 'group')}, skipped {output.number(done.skipped)}, "
+        f"{output.number(done.left)} left; see what would go with: pictor duplicates plan -o FILE"
+    )

@@ -1,0 +1,244 @@
+"""Verbs about a library itself (status, errors, verify, purge); config and completion."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from pictor.cli import output
+from pictor.cli.indexing import end, run, sentence
+from pictor.cli.options import Target, Verb, Verbs
+from pictor.library.errors import SourceError
+from pictor.library.names import path_fields, safe_text, shown
+from pictor.library.records import JsonObject
+
+if TYPE_CHECKING:
+    from pictor.library.status import FileProblem, Status
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command(cls=Verb)
+@_JSON
+@click.pass_obj
+def status(target: Target, as_json: bool) -> None:
+    """Say what the library holds.
+
+    \b
+        pictor status
+    """
+    with target.open() as library:
+        found = library.status()
+    if as_json:
+        output.write_json(status_json(found))
+    else:
+        _write_status(found)
+
+
+def status_json(found: Status) -> JsonObject:
+    """The status as the JSON object that `--json` prints."""
+    data = asdict(found)
+    data["roots"] = [asdict(root) | path_fields(root.path) for root in found.roots]
+    return data
+
+
+def _write_status(found: Status) -> None:
+    counts = ("files", "contents", "items", "missing", "failed", "skipped")
+    rows = [(name, getattr(found, name)) for name in counts]
+    if output.is_terminal():
+        output.write_table(["library", safe_text(found.path)], rows)
+    else:
+        output.write_rows([], [("library", found.path), *rows])
+    _write_blocks(
+        "space",
+        ["vectors", "dimension", "index", "recall@10", "state"],
+        [
+            (
+                space.encoder + (" (default)" if space.is_default else ""),
+                space.vectors,
+                space.dimension,
+                space.index_type,
+                "" if space.recall_at_10 is None else f"{space.recall_at_10:.3f}",
+                space.state,
+            )
+            for space in found.spaces
+        ],
+    )
+    _write_blocks(
+        "root",
+        ["files", "state", "last scan", ""],
+        [
+            (shown(root.path), root.files, root.state, root.scanned_at or "never", root.detail)
+            for root in found.roots
+        ],
+    )
+
+
+def _write_blocks(kind: str, headings: list[str], rows: list[tuple[str | int, ...]]) -> None:
+    """Rows of one kind; in a pipe each line begins with the kind."""
+    if output.is_terminal():
+        output.write_line("")
+        output.write_table([kind, *headings], rows)
+    else:
+        output.write_rows([], [(kind, *row) for row in rows])
+
+
+@click.command(cls=Verb)
+@_JSON
+@click.option("--retry", is_flag=True, help="First read all of them again.")
+@click.pass_obj
+def errors(target: Target, as_json: bool, retry: bool) -> None:
+    """List files skipped or failed, and why.
+
+    \b
+        pictor errors
+        pictor errors --retry
+    """
+    summary = None
+    with target.open() as library:
+        if retry:
+            summary = run(library, retry=True)
+            output.say(sentence(summary))
+        problems = library.errors()
+    if as_json:
+        for problem in problems:
+            output.write_json(asdict(problem) | path_fields(problem.path))
+    else:
+        _write_problems(problems)
+    if summary is not None:
+        end(summary)
+
+
+def _write_problems(problems: list[FileProblem]) -> None:
+    output.write_rows(
+        ["path", "outcome", "reason", "detail"],
+        [(shown(p.path), p.outcome, p.reason, p.detail) for p in problems],
+    )
+    if output.is_terminal():
+        reasons = Counter(problem.reason for problem in problems).most_common()
+        counts = ", ".join(f"{output.number(count)} {reason}" for reason, count in reasons)
+        output.say(counts or "no file was skipped or failed")
+
+
+@click.command(cls=Verb)
+@_JSON
+@click.pass_obj
+def verify(target: Target, as_json: bool) -> None:
+    """Check that all that is stored agrees.
+
+    Reads the whole catalog once, and exits with 1 if anything is wrong. Nothing is changed, but
+    caches that were deleted come back.
+
+    \b
+        pictor verify
+    """
+    with target.open() as library:
+        verdict = library.verify()
+    if as_json:
+        output.write_json({"ok": verdict.ok, "problems": list(verdict.problems)})
+    else:
+        for line in verdict.problems or ("ok",):
+            output.write_line(safe_text(line))
+    if not verdict.ok:
+        click.get_current_context().exit(1)
+
+
+@click.command(cls=Verb)
+@click.argument("roots", nargs=-1, type=click.Path(), metavar="[ROOT]...")
+@click.option("--yes", is_flag=True, help="Do it. Without, only say what would be forgotten.")
+@_JSON
+@click.pass_obj
+def purge(target: Target, roots: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Forget missing files, or whole roots.
+
+    Only the library forgets: no file outside it is touched. Without --yes nothing is done.
+
+    \b
+        pictor purge
+        pictor purge /media/old-disk --yes
+    """
+    with target.open() as library:
+        doomed = _doomed(library.status(), roots)
+        facts: JsonObject = {"done": yes, "files": doomed}
+        if yes:
+            facts["files"], facts["contents"] = library.purge(roots=roots)
+    if as_json:
+        output.write_json(facts)
+    elif yes:
+        held = output.number(facts["contents"])
+        output.write_line(f"forgot {_files(facts['files'])} and {held} contents only they held")
+    else:
+        output.write_line(f"would forget {_files(doomed)}; nothing was done: add --yes to do it")
+
+
+def _files(count: int) -> str:
+    return f"{output.number(count)} {'file' if count == 1 else 'files'}"
+
+
+def _doomed(found: Status, roots: tuple[str, ...]) -> int:
+    """How many present or missing files a purge would forget.
+
+    Raises:
+        SourceError: one of the roots is not known.
+    """
+    if not roots:
+        return found.missing
+    known = {root.path: root.files for root in found.roots}
+    named = {os.path.abspath(os.path.expanduser(os.fsencode(root))) for root in roots}
+    for path in named - known.keys():
+        raise SourceError(f"{shown(path)!r} is not a root of this library; see: pictor status")
+    return sum(known[path] for path in named)
+
+
+# --- settings
+
+
+@click.group(cls=Verbs)
+def config() -> None:
+    """Settings and where they come from."""
+
+
+@config.command("show")
+@_JSON
+@click.pass_obj
+def config_show(target: Target, as_json: bool) -> None:
+    """Print every setting with its value and where that came from.
+
+    \b
+        pictor config show
+        PICTOR_INDEX__WORKERS=2 pictor config show
+    """
+    rows = target.settings().rows()
+    if as_json:
+        for name, value, origin in rows:
+            output.write_json({"name": name, "value": value, "origin": origin})
+        return
+    values = [(name, json.dumps(v, ensure_ascii=False), origin) for name, v, origin in rows]
+    output.write_rows(["setting", "value", "origin"], values)
+
+
+# --- the shell
+
+
+@click.command(cls=Verb)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+        pictor completion bash >> ~/.bashrc
+        pictor completion zsh >> ~/.zshrc
+        pictor completion fish > ~/.config/fish/completions/pictor.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"this version of click knows no completion for {shell}")
+    root = click.get_current_context().find_root().command
+    output.write_line(kind(root, {}, "pictor", "_PICTOR_COMPLETE").source())

@@ -1,0 +1,344 @@
+"""Groups of duplicates one by one in the terminal, with a key for each decision.
+
+A decision is in the catalog before the next group is shown, so whatever ends a review, what was
+decided stays. What was decided before is not asked again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import click
+
+from pictor.cli import output, previews
+from pictor.cli.sheets import Sheets
+from pictor.cli.terminal import ENDED, Terminal
+from pictor.duplicates.groups import descriptions as words
+from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
+from pictor.duplicates.groups.records import Group, Member
+from pictor.library.catalog.decisions import decide, decided, decisions, forget
+from pictor.library.errors import LibraryError
+from pictor.library.library import Library
+from pictor.library.names import safe_text, shown
+from pictor.library.pairs import Verdict
+
+#: Files of a group that have a key, and those that are listed.
+MOST_KEYS, MOST_LISTED = 9, 20
+#: Contents up to which one key decides all pairs of a group.
+MOST_CONTENTS = 100
+_HELP = """\
+  k      keep what is suggested (marked *); the others may go
+  1 … 9  keep that one; the others may go
+  n      none is a duplicate of another (files with the same bytes stay duplicates)
+  r      they belong together (related), and all stay
+  s      skip (also → and ↓)
+  u      undo the last decision (also ← and ↑: go back)
+  q      quit; what was decided stays
+"""
+_ASK = "k keep * · 1-9 keep · n no duplicates · r related · s skip · u undo · q quit · ? help"
+
+
+class Reviewed(NamedTuple):
+    """What became of the groups; `left` are still to be decided, `settled` need no decision."""
+
+    decided: int
+    skipped: int
+    left: int
+    settled: int
+
+
+class _Step(NamedTuple):
+    """A decision that can be undone: its group, and what was stored on its pairs before."""
+
+    place: int
+    pairs: tuple[tuple[bytes, bytes], ...]
+    before: tuple[PairDecision, ...]
+
+
+def review(
+    library: Library,
+    groups: Sequence[Group],
+    *,
+    preview: bool = True,
+    again: bool = False,
+    terminal: Terminal | None = None,
+) -> Reviewed:
+    """Ask for a decision on each group that needs one, until all are asked or the person quits.
+
+    Nothing is done to files. Groups of one content need no decision: the rules say which file
+    stays.
+
+    Args:
+        preview: show the pictures, if the terminal can.
+        again: ask also what was decided before.
+        terminal: stdin and stdout if None.
+
+    Raises:
+        PictorError: there is no terminal.
+        KeyboardInterrupt: on Ctrl-C; all decisions so far are stored.
+    """
+    opened = terminal or Terminal()
+    several = [group for group in groups if len(_contents(group)) > 1]
+    asked = several if again else _undecided(library, several)
+    settled = len(groups) - len(asked)
+    with opened:
+        opened.write(_settled(len(groups) - len(several), len(several) - len(asked)))
+        protocol = previews.detect(os.environ) if preview else previews.Protocol.NONE
+        found = _Review(library, asked, opened, protocol).run()
+    return found._replace(settled=settled)
+
+
+class _Review:
+    def __init__(
+        self,
+        library: Library,
+        groups: Sequence[Group],
+        terminal: Terminal,
+        protocol: previews.Protocol,
+    ) -> None:
+        self._library = library
+        self._groups = groups
+        self._terminal = terminal
+        self._sheets = Sheets(groups, terminal, protocol)
+        self._steps: list[_Step] = []
+        self._skipped: set[int] = set()
+        self._place = 0
+
+    def run(self) -> Reviewed:
+        while self._place < len(self._groups):
+            self._show(self._groups[self._place])
+            if not self._answer():
+                break
+        done = {step.place for step in self._steps}
+        skipped = self._skipped - done
+        return Reviewed(len(done), len(skipped), len(self._groups) - len(done | skipped), 0)
+
+    def _show(self, group: Group) -> None:
+        progress = f"{output.number(self._place + 1)} of {output.number(len(self._groups))}"
+        self._terminal.write("\n" + click.style(progress, bold=True) + _headline(group))
+        self._terminal.write(self._sheets.of(group))
+        self._terminal.write("".join(f"{line}\n" for line in _lines(group)))
+        self._terminal.write(f"{click.style(_ASK, dim=True)}\n")
+
+    def _answer(self) -> bool:
+        """Take keys until one moves on; whether the review goes on."""
+        while True:
+            key = self._terminal.key()
+            if key in ("q", ENDED):
+                return False
+            if key in ("s", "right", "down"):
+                self._skipped.add(self._place)
+                self._place += 1
+                return True
+            if key == "u":
+                if self._undo():
+                    return True
+            elif key in ("left", "up"):
+                if self._place:
+                    self._place -= 1
+                    return True
+            elif key == "?":
+                self._terminal.write(_HELP)
+            elif self._decide(key):
+                return True
+
+    def _decide(self, key: str) -> bool:
+        """Store what a key says of the group; whether it says anything and was stored."""
+        group = self._groups[self._place]
+        try:
+            wanted = _decisions_of(group, key)
+        except ValueError as error:
+            self._say(str(error))
+            return False
+        if not wanted or not self._store(wanted):
+            return False
+        self._say(_told(group, key))
+        self._place += 1
+        return True
+
+    def _store(self, wanted: Sequence[PairDecision]) -> bool:
+        pairs = tuple((one.low, one.high) for one in wanted)
+        try:
+            with self._library.writer(), self._library.writing() as connection:
+                before = tuple(PairDecision(*row[:3]) for row in decided(connection, pairs))
+                for one in wanted:
+                    decide(connection, *one)
+        except LibraryError as error:
+            self._say(f"not stored: {error}")
+            return False
+        self._steps.append(_Step(self._place, pairs, before))
+        return True
+
+    def _undo(self) -> bool:
+        """Take back the last decision of this review and show its group again."""
+        if not self._steps:
+            self._say("nothing to undo")
+            return False
+        step = self._steps[-1]
+        try:
+            with self._library.writer(), self._library.writing() as connection:
+                for pair in step.pairs:
+                    forget(connection, *pair)
+                for one in step.before:
+                    decide(connection, *one)
+        except LibraryError as error:
+            self._say(f"not undone: {error}")
+            return False
+        self._steps.pop()
+        self._place = step.place
+        self._say("undone")
+        return True
+
+    def _say(self, text: str) -> None:
+        self._terminal.write(f"{click.style('→', fg='green')} {safe_text(text)}\n")
+
+
+# --- what is asked, and what a key decides
+
+
+def _undecided(library: Library, groups: Sequence[Group]) -> list[Group]:
+    """The groups of which no decision says already what is kept."""
+    losers: dict[bytes, set[bytes]] = {}
+    with library.reading() as connection:
+        for row in decisions(connection):
+            if row.verdict is Verdict.KEEP_LOW:
+                losers.setdefault(row.low, set()).add(row.high)
+            elif row.verdict is Verdict.KEEP_HIGH:
+                losers.setdefault(row.high, set()).add(row.low)
+    return [group for group in groups if not _is_decided(_contents(group), losers)]
+
+
+def _is_decided(contents: Sequence[bytes], losers: dict[bytes, set[bytes]]) -> bool:
+    """Whether all contents but one go for the sake of that one."""
+    mine = set(contents)
+    return len(mine) > 1 and any(losers[one] >= mine - {one} for one in mine if one in losers)
+
+
+def _contents(group: Group) -> list[bytes]:
+    """The hashes of a group's contents, the keeper's first."""
+    hashes = (group.keep.content, *(one.content for one in group.members))
+    return [bytes.fromhex(one) for one in dict.fromkeys(hashes)]
+
+
+def _decisions_of(group: Group, key: str) -> list[PairDecision]:
+    """What a key says of the pairs of a group; nothing for a key without a meaning.
+
+    Raises:
+        ValueError: there is no such member, or there are too many pairs; in words.
+    """
+    contents = _contents(group)
+    if key in ("n", "r"):
+        if len(contents) > MOST_CONTENTS:
+            raise ValueError(
+                f"the group has {len(contents)} different pictures, too many for one key; decide "
+                "on some of them with: pictor duplicates decide"
+            )
+        verdict = "not-duplicate" if key == "n" else "related"
+        return [decision_of(a, b, verdict) for a, b in combinations(contents, 2)]
+    keep = _kept(group, key)
+    if keep is None:
+        return []
+    mine = bytes.fromhex(keep.content)
+    return [decision_of(mine, other, "keep-a") for other in contents if other != mine]
+
+
+def _kept(group: Group, key: str) -> Member | None:
+    """The member that a key keeps.
+
+    Raises:
+        ValueError: there is none of that number.
+    """
+    if key == "k":
+        return group.keep
+    if len(key) != 1 or key not in "123456789":
+        return None
+    ordered = _ordered(group)
+    if int(key) > len(ordered):
+        raise ValueError(f"there is no {key}; the group has {len(ordered)} files")
+    return ordered[int(key) - 1]
+
+
+def _ordered(group: Group) -> list[Member]:
+    """The members as they are numbered: the keeper first."""
+    return [group.keep, *(one for one in group.members if one.path != group.keep.path)]
+
+
+# --- words
+
+
+def _settled(copies: int, decided: int) -> str:
+    """What is said of groups that are not asked about; a line each."""
+    said = ""
+    if copies:
+        are = "group is" if copies == 1 else "groups are"
+        said += f"{output.number(copies)} {are} of files with the same bytes; nothing to decide\n"
+    if decided:
+        were = "group was" if decided == 1 else "groups were"
+        said += f"{output.number(decided)} {were} decided before\n"
+    return said
+
+
+def _headline(group: Group) -> str:
+    said = [words.KINDS[group.kind]]
+    if freed := words.freed_bytes(group):
+        said.append(f"up to {output.size(freed)} can be freed")
+    return f"  {' · '.join(said)}\n"
+
+
+def _lines(group: Group) -> Iterator[str]:
+    """The facts of a group: a line a file, what it rests on, what differs, and the reason."""
+    members = _ordered(group)
+    for number, member in enumerate(members[:MOST_LISTED], 1):
+        yield from _member_lines(group, member, number)
+    if len(members) > MOST_LISTED:
+        yield f"    and {output.number(len(members) - MOST_LISTED)} more files"
+    yield from _differences(members[:MOST_KEYS])
+    yield f"  * {safe_text(group.reason)}"
+
+
+def _member_lines(group: Group, member: Member, number: int) -> Iterator[str]:
+    is_keeper = member.path == group.keep.path
+    mark = f"{number}{'*' if is_keeper else ' '}" if number <= MOST_KEYS else "  "
+    name = click.style(shown(member.path), bold=is_keeper)
+    facts = [f"{member.width} × {member.height}", output.size(member.size_bytes)]
+    facts += [safe_text(member.format), safe_text((member.taken_at or "")[:16]).replace("T", " ")]
+    facts += [] if member.state == "present" else [safe_text(member.state)]
+    facts += ["stays anyhow"] if member.path in group.protected and not is_keeper else []
+    yield f"  {mark} {name}"
+    yield f"     {' · '.join(fact for fact in facts if fact)}"
+    if is_keeper:
+        return
+    link = words.link_with(group, group.keep, member)
+    if link is not None:
+        sure = f"{words.KINDS[link.kind]}, {100 * link.confidence:.0f} % sure"
+        yield f"     {sure}: {words.evidence(link)}"
+
+
+def _differences(members: Sequence[Member]) -> Iterator[str]:
+    """The facts that no other line shows, where the files differ in them."""
+    said_above = {"name", "folder", "pixels", "bytes", "format", "taken at", "content", "state"}
+    for fact in words.facts(members):
+        if fact.differs and fact.name not in said_above:
+            values = _by_value(fact.values)
+            yield f"  {fact.name}: {values}"
+
+
+def _by_value(values: Iterable[str]) -> str:
+    """ "1, 3: FUJIFILM X-T30 | 2: –"."""
+    places: dict[str, list[str]] = {}
+    for number, value in enumerate(values, 1):
+        places.setdefault(value or "–", []).append(str(number))
+    return " | ".join(f"{', '.join(numbers)}: {value}" for value, numbers in places.items())
+
+
+def _told(group: Group, key: str) -> str:
+    if key == "n":
+        more = f", but {words.COPIES_STAY}" if words.has_copies(group) else ""
+        return f"no duplicates{more}"
+    if key == "r":
+        return "related"
+    keep = _kept(group, key)
+    return f"keeps {shown(keep.path.rpartition(b'/')[2])}" if keep else ""

@@ -1,0 +1,160 @@
+"""`pictor search` and `pictor similar`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pictor.api import OpenLibrary
+from pictor.cli import output
+from pictor.cli.hits import explained, hit_json, write_table, write_tsv
+from pictor.cli.options import Target, Verb
+from pictor.cli.search_options import Asking, Wishes, asking_options
+from pictor.library.names import safe_text
+from pictor.search.plan import Ranking
+
+
+@dataclass(frozen=True)
+class Output:
+    """How hits are to be shown."""
+
+    as_json: bool
+    has_nulls: bool
+    html: str | None
+    explain: bool
+
+
+_OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a hit."),
+    click.option("-0", "--null", "has_nulls", is_flag=True, help="Paths only, for xargs -0."),
+    click.option("--html", metavar="FILE", type=click.Path(), help="Also write a page to look at."),
+    click.option("--explain", is_flag=True, help="Also say on stderr how the hits came about."),
+)
+
+
+def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OUTPUT):
+        command = option(command)
+    return command
+
+
+@click.command(cls=Asking)
+@click.argument("queries", nargs=-1, metavar="TEXT|IMAGE...")
+@asking_options(is_folded=True)
+@_output_options
+@click.pass_obj
+def search(target: Target, /, queries: tuple[str, ...], wishes: Wishes, **shape: Any) -> None:
+    """Find images by words, or by an image.
+
+    A query that names a file, or is a link, is an image; anything else is words, filters, and what
+    must not be there. Several are asked as one. docs/search.md has the whole language.
+
+    \b
+        pictor search "a dog on the beach"
+        pictor search 雪山 --top 50 --html found.html
+        pictor search "a dog without a ball after:2023 camera:sony"
+        pictor search beach.jpg "at night" -people --sort newest
+        pictor search "receipts" -0 | xargs -0 cp -t receipts/
+    """
+    wanted = _checked(Output(**shape))
+    if not queries and wishes.filter is None and not wishes.absent:
+        raise click.UsageError("Missing argument 'TEXT|IMAGE...'.")
+    with target.open() as library:
+        options = wishes.of_page(library.page_size)
+        ranking = library.rank(*queries, *wishes.queries(), options=options)
+        _say_who_answers(library, wishes.options.encoder)
+        _show(ranking, wanted, " + ".join(queries) or ranking.plan.query)
+
+
+@click.command(cls=Verb)
+@click.argument("image", type=click.Path())
+@asking_options(is_folded=False)
+@_output_options
+@click.pass_obj
+def similar(target: Target, /, image: str, wishes: Wishes, **shape: Any) -> None:
+    """Find the images most like one image.
+
+    The image itself is left out. It need not be in the library.
+
+    \b
+        pictor similar holiday.jpg --top 5
+        pictor similar holiday.jpg --after 2023 --dir ~/Pictures
+    """
+    wanted = _checked(Output(**shape))
+    with target.open() as library:
+        options = wishes.of_page(library.page_size)
+        ranking = library.rank_similar(image, *wishes.queries(), options=options)
+        _say_who_answers(library, wishes.options.encoder)
+        _show(ranking, wanted, image)
+
+
+def _say_who_answers(library: OpenLibrary, encoder: str | None) -> None:
+    """One line where the built-in encoder answers though another one is configured."""
+    if encoder is None and (configured := library.stand_in_for):
+        output.say(
+            f"the built-in encoder answers: the configured {configured!r} has no space in this "
+            f"library; get it with: pictor models pull {configured}, or: pictor models import "
+            f"FILE; then run: pictor index --encoder {configured}"
+        )
+
+
+def _checked(wanted: Output) -> Output:
+    """The same, unless it makes no sense. Asked before the search, which may take a while."""
+    if wanted.as_json and wanted.has_nulls:
+        raise click.UsageError("--json and -0 cannot both be the form of the hits")
+    if wanted.html is not None:
+        from pictor.library.html_files import check_target
+
+        check_target(Path(wanted.html))
+    return wanted
+
+
+def _show(ranking: Ranking, wanted: Output, title: str) -> None:
+    hits = ranking.hits
+    _say_what_is_missing(ranking)
+    if wanted.as_json:
+        for hit in hits:
+            output.write_json(hit_json(hit))
+    elif wanted.has_nulls:
+        for hit in hits:
+            output.write_bytes(hit.path + b"\0")
+    elif output.is_terminal():
+        write_table(hits)
+    else:
+        write_tsv(hits)
+    if wanted.explain:
+        for line in (*ranking.plan.lines(), *(line for hit in hits for line in explained(hit))):
+            output.say(line)
+    if wanted.html is not None:
+        from pictor.hits_page import Section, write_page
+
+        write_page(Path(wanted.html), [Section(title, hits, _why_none(ranking))])
+        output.say(f"written: {wanted.html}")
+
+
+def _say_what_is_missing(ranking: Ranking) -> None:
+    """Where there are no hits, or no levels, one line that says so and what to do."""
+    if ranking.plan.lacks_levels:
+        output.say(
+            "nothing is cut off: this library has no levels yet; fill them with: pictor index"
+        )
+    if not ranking.hits:
+        output.say(_why_none(ranking))
+
+
+def _why_none(ranking: Ranking) -> str:
+    """Why there are no hits, and what to do; "" where there are some."""
+    if ranking.hits:
+        return ""
+    if not ranking.plan.is_known:
+        asked = safe_text(ranking.plan.query)[:200]
+        return f"no hits: the encoder {ranking.plan.spaces[0]} knows no word of {asked}"
+    if ranking.plan.offset:
+        return f"no hits from number {output.number(ranking.plan.offset + 1)} on"
+    weak = ranking.plan.levels.get("weak", 0)
+    hint = f"; {output.number(weak)} weak candidates: show them with --min any" if weak else ""
+    return f"no hits{hint}"

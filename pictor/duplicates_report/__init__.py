@@ -1,5 +1,0 @@
-"""Groups of duplicates as one HTML file to decide in: no network, nothing beside it."""
-
-from pictor.duplicates_report.writing import write_report
-
-__all__ = ["write_report"]

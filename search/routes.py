@@ -1,0 +1,82 @@
+"""Which spaces a query is put to: those whose encoder knows the language it is written in.
+
+Only the script is looked at: Chinese characters make a query Chinese, words of other letters make
+it English, both make it mixed. An encoder's own language is the first on its card.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.errors import QueryError, quoted, shortened
+
+CHINESE, ENGLISH = "zh", "en"
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
+#: One letter makes no English word: 一件T恤 is Chinese.
+_LETTERS = re.compile(r"[^\W\d_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]{2,}")
+
+
+def languages(words: str) -> tuple[str, ...]:
+    """ISO 639-1 codes of the languages a text is written in, as far as its script tells.
+
+    Returns:
+        ("zh",), ("en",) or, for a mixed text, ("en", "zh"). What has no letters is English.
+    """
+    if not _HAN.search(words):
+        return (ENGLISH,)
+    return (ENGLISH, CHINESE) if _LETTERS.search(words) else (CHINESE,)
+
+
+def route(
+    words: str | None, spaces: Sequence[SpaceRow], encoder: str | None = None
+) -> list[SpaceRow]:
+    """The spaces to ask, best first: one, or one for each language of a mixed query.
+
+    A space whose own language is that of the words goes before one that knows it among others, and
+    that before one that does not; then the default space goes first. An incomplete space is asked
+    only where no complete one knows the language.
+
+    Args:
+        words: all words of the query; None for one of pictures alone, for the default space.
+        spaces: of the library, the default one first.
+        encoder: a name that wins over all of this: an id, its last part, or a folder.
+
+    Raises:
+        QueryError: there is no space, or none of the named encoder.
+    """
+    if not spaces:
+        raise QueryError("the library holds nothing yet: pictor index FOLDER")
+    if encoder is not None:
+        return [_named(spaces, encoder)]
+    if words is None:
+        return [min(spaces, key=lambda row: row.state != "ready")]
+    readers = [row for row in spaces if row.card.has_text]
+    if not readers:
+        return [spaces[0]]  # whose tower says that it takes no words
+    chosen = [min(readers, key=lambda row: _order(row, one)) for one in languages(words)]
+    return list({row.id: row for row in chosen}.values())
+
+
+def _order(row: SpaceRow, language: str) -> tuple[bool, bool, bool]:
+    """Smaller is better; equal ones stay in the library's order.
+
+    A card that names no languages (a checkpoint from a folder) is taken to know them all.
+    """
+    known = row.card.languages
+    knows = not known or language in known
+    return (not knows, row.state != "ready", known[:1] != (language,))
+
+
+def _named(spaces: Sequence[SpaceRow], encoder: str) -> SpaceRow:
+    wanted = {encoder, os.path.abspath(encoder)}
+    named = [row for row in spaces if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
+    if not named:
+        have = ", ".join(row.encoder for row in spaces)
+        raise QueryError(
+            f"the library has no space of encoder {quoted(encoder)}, only of {have}; "
+            f"fill one with: pictor index --encoder {shortened(encoder)}"
+        )
+    return max(named, key=lambda row: row.id)

@@ -1,0 +1,277 @@
+"""The tagging pass: labels against the stored vectors of a space. No picture is read.
+
+A pass is one transaction: a set's tags are those of one version of it, or they are not there. What
+decides its tags is hashed into the version. With an equal version only contents whose vectors
+changed since are scored again; with another one all of the set's tags are made anew. Other sets,
+and what people gave, are never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from sqlalchemy import Connection
+
+from pictor.library import caption_bank, space_encoders
+from pictor.library.caption_bank import Bank
+from pictor.library.catalog import spaces as catalog_spaces
+from pictor.library.catalog import tags as catalog_tags
+from pictor.library.catalog.rows import SpaceRow
+from pictor.library.catalog.tags import ItemBlock, TagSetRow
+from pictor.library.errors import LabelError, quoted
+from pictor.library.library import Library
+from pictor.library.observer import Observer, Progress, Silent
+from pictor.library.records import FloatMatrix, IdArray
+from pictor.tagging.labels import LabelSet, check_templates
+from pictor.tagging.prompts import label_vectors, prompts
+from pictor.tagging.scores import BoolMatrix, Rules, default_minimum, logits_of
+from pictor.tagging.thresholds import fit, naming, without_named
+
+#: Rises with every change of how tags are decided, so that they are made anew.
+METHOD = 2
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """How a set is applied.
+
+    Attributes:
+        encoder: of the space; None is the default one, or the first that knows words.
+        templates: prompts with "{label}", instead of those of the set or the encoder.
+        minimum: the least score, instead of that of the set or the family.
+        language: of the names that are used; None is the first that the encoder knows.
+        name: the set is kept under, instead of its own.
+    """
+
+    encoder: str | None = None
+    templates: tuple[str, ...] = ()
+    minimum: float | None = None
+    language: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class TagSummary:
+    """What a pass did.
+
+    Attributes:
+        contents: scored in this pass.
+        tags, tagged: what the set has now, and how many contents bear one.
+        is_anew: all of the set's tags were made anew, because it is new or changed.
+    """
+
+    name: str
+    space: str
+    version: str
+    labels: int
+    contents: int
+    tags: int
+    tagged: int
+    minimum: float
+    is_anew: bool
+    seconds: float
+
+
+def tag(
+    library: Library,
+    labels: LabelSet,
+    options: TagOptions | None = None,
+    observer: Observer | None = None,
+) -> TagSummary:
+    """Give the contents of a space the labels that fit them.
+
+    Raises:
+        LabelError: the set or a template is no good.
+        QueryError: there is no such space, or its encoder takes images only.
+        LibraryLocked: another process writes the library.
+        KeyboardInterrupt: the observer stopped it; nothing was changed.
+    """
+    started = time.monotonic()
+    given, watching = options or TagOptions(), observer or Silent()
+    labels = _as_asked(labels, given)
+    with library.writer():
+        pass_ = _prepared(library, labels, given)
+        caption_bank.fill(library, pass_.space, watching.should_stop)
+        _go_on(watching)
+        with library.writing() as connection:
+            held = catalog_tags.tag_set(connection, labels.name)
+            is_anew = held is None or not pass_.continues(held)
+            contents = pass_.run(connection, held, watching)
+            set_id = _stored_id(connection, labels.name)
+            tags, tagged = catalog_tags.count_tags(connection, set_id)
+    return TagSummary(
+        name=labels.name,
+        space=pass_.space.encoder,
+        version=pass_.version,
+        labels=len(labels.labels),
+        contents=contents,
+        tags=tags,
+        tagged=tagged,
+        minimum=pass_.rules.minimum,
+        is_anew=is_anew,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def space_for(library: Library, encoder: str | None) -> SpaceRow:
+    """The space a set is applied to: the one named, else the default or the first with words."""
+    row = library.space(encoder)
+    if encoder is None and not row.card.has_text:
+        return next((one for one in library.spaces() if one.card.has_text), row)
+    return row
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A set made ready for one space.
+
+    Attributes:
+        texts: the prompts of each label.
+        vectors: (labels, d) unit rows.
+        names: (captions, labels), which captions of the bank name which label.
+    """
+
+    labels: LabelSet
+    space: SpaceRow
+    texts: Sequence[Sequence[str]]
+    vectors: FloatMatrix
+    bank: Bank
+    names: BoolMatrix
+    rules: Rules
+
+    @property
+    def version(self) -> str:
+        """The hash of all that decides the tags."""
+        facts = [
+            METHOD,
+            self.space.fingerprint,
+            self.bank.digest,
+            asdict(self.rules.scoring),
+            self.labels.to_json(),
+            self.labels.multi_label,
+            self.rules.minimum,
+            self.texts,
+        ]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def continues(self, held: TagSetRow) -> bool:
+        """Whether the stored tags are of this very version."""
+        return held.version == self.version and held.space_id == self.space.id
+
+    def run(self, connection: Connection, held: TagSetRow | None, observer: Observer) -> int:
+        """Score what must be; how many contents."""
+        newest = catalog_spaces.last_change(connection, self.space.id)
+        goes_on = held is not None and self.continues(held)
+        after = held.change if held is not None and goes_on else -1
+        set_id = catalog_tags.write_set(
+            connection,
+            self.labels.name,
+            kind=catalog_tags.LABELS,
+            space_id=self.space.id,
+            version=self.version,
+            labels=self._stored_labels(),
+            templates=sorted({text for group in self._templates() for text in group}),
+            change=newest,
+        )
+        if not goes_on:
+            catalog_tags.clear_tags(connection, set_id)
+        if after >= newest:
+            return 0
+        done = 0
+        total = catalog_spaces.count_vectors(connection, self.space.id) if after < 0 else 0
+        blocks = catalog_tags.item_blocks(connection, self.space.id, self.space.dimension, after)
+        for block in blocks:
+            contents = np.unique(block.content_ids)
+            if goes_on:
+                catalog_tags.clear_tags(connection, set_id, contents.tolist())
+            catalog_tags.add_tags(connection, set_id, list(self._tags(block)))
+            done += len(contents)
+            observer.progress(Progress(total, done, done, 0))
+            _go_on(observer)
+        return done
+
+    def _tags(self, block: ItemBlock) -> Iterator[tuple[int, str, float]]:
+        """(content id, label, score) of a block; of several frames the best score counts."""
+        vectors = block.vectors.astype(np.float32)
+        logits = logits_of(vectors, self.vectors, self.rules.scoring)
+        scoring, names = self.rules.scoring, self.names
+        without = without_named(vectors, block.background, self.bank, names, scoring)
+        scores = self.rules.tags(logits, block.background, without)
+        contents, scores = _by_content(block.content_ids, scores)
+        labels = [one.label for one in self.labels.labels]
+        rows, columns = np.divmod(np.flatnonzero(scores > 0), scores.shape[1])
+        values = scores[rows, columns].tolist()
+        for row, column, value in zip(rows.tolist(), columns.tolist(), values, strict=True):
+            yield int(contents[row]), labels[column], round(value, 4)
+
+    def _stored_labels(self) -> list[dict[str, object]]:
+        thresholds = self.rules.thresholds.tolist()
+        return [
+            one | {"threshold": round(threshold, 4)}
+            for one, threshold in zip(self.labels.to_json(), thresholds, strict=True)
+        ]
+
+    def _templates(self) -> Iterator[Sequence[str]]:
+        yield self.labels.templates or (self.space.card.template,)
+
+
+def _go_on(observer: Observer) -> None:
+    if observer.should_stop():
+        raise KeyboardInterrupt
+
+
+def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:
+    """The set with what the options say instead."""
+    check_templates(options.templates)
+    _check_language(labels, options.language)
+    name = options.name or labels.name
+    if name.casefold() == catalog_tags.PERSON:
+        raise LabelError(f"a set of labels cannot be called {name!r}: people's own tags are")
+    minimum = labels.minimum if options.minimum is None else options.minimum
+    templates = options.templates or labels.templates
+    return replace(labels, name=name, minimum=minimum, templates=templates)
+
+
+def _check_language(labels: LabelSet, language: str | None) -> None:
+    """Raise unless some label has a name in the language that is asked for, if one is."""
+    known = sorted({code for label in labels.labels for code in label.names})
+    if language is not None and language not in known:
+        raise LabelError(
+            f"the set {quoted(labels.name)} has no names in the language {quoted(language)}, "
+            f"only in {', '.join(known)}"
+        )
+
+
+def _prepared(library: Library, labels: LabelSet, options: TagOptions) -> _Pass:
+    space = space_for(library, options.encoder)
+    tower = space_encoders.open_text(library, space)
+    texts = prompts(labels.labels, labels.templates, space.card, options.language)
+    vectors = label_vectors(texts, tower.encode)
+    scoring = space.card.scoring
+    minimum = labels.minimum
+    if minimum is None:
+        minimum = default_minimum(scoring, multi_label=labels.multi_label)
+    bank = caption_bank.open_bank(library, space)
+    thresholds = fit(labels.labels, vectors, bank, scoring)
+    rules = Rules(scoring, labels.parents(), thresholds, minimum, labels.multi_label)
+    names = naming(bank.captions, labels.labels)
+    return _Pass(labels, space, texts, vectors, bank, names, rules)
+
+
+def _by_content(ids: IdArray, scores: FloatMatrix) -> tuple[IdArray, FloatMatrix]:
+    """The ids, each once, and their best scores."""
+    starts = np.flatnonzero(np.diff(ids, prepend=ids[0] - 1))
+    if len(starts) == len(ids):
+        return ids, scores
+    return ids[starts], np.maximum.reduceat(scores, starts, axis=0)
+
+
+def _stored_id(connection: Connection, name: str) -> int:
+    held = catalog_tags.tag_set(connection, name)
+    assert held is not None  # this transaction wrote it
+    return held.id

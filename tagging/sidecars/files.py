@@ -1,0 +1,215 @@
+"""Which XMP files a library's tags go to, and writing them: whole or not at all, originals never.
+
+Two names are in use for the sidecar of `photo.jpg`: `photo.jpg.xmp` (digiKam, darktable, immich)
+and `photo.xmp` (Adobe's programs, beside RAW files; immich reads it too). The first is written
+unless the second is asked for; where only the other one is there, that one is brought up to date,
+since a second one would hide it from programs that read one only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pictor.library.catalog import files
+from pictor.library.catalog import tags as catalog_tags
+from pictor.library.catalog.rows import FilePlace
+from pictor.library.catalog.tags import PATH_MARK, PERSON, TagRow, TagSetRow
+from pictor.library.errors import LabelError, SidecarError
+from pictor.library.library import Library
+from pictor.tagging.sidecars.packet import MAX_BYTES, Entry, Merged, merge
+
+Naming = Literal["full", "stem"]
+ENDING = b".xmp"
+_PAGE = 500  # contents read at once
+_ON_DISK = frozenset({"folder", "file", "list"})
+_LINKS = (b"http://", b"https://")
+
+
+@dataclass(frozen=True)
+class SidecarOptions:
+    """How sidecars are written.
+
+    Attributes:
+        naming: "full" for photo.jpg.xmp, "stem" for photo.xmp.
+        language: of the tags' names; those of people are as they gave them.
+    """
+
+    naming: Naming = "full"
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class SidecarChange:
+    """What became, or would become, of one sidecar.
+
+    Attributes:
+        added, removed: names of tags; both empty where it is as it must be.
+        problem: why it was left alone; "" if it was not.
+    """
+
+    path: bytes
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    is_new: bool = False
+    problem: str = ""
+
+
+def sidecars(
+    library: Library,
+    set_names: Sequence[str],
+    options: SidecarOptions | None = None,
+    *,
+    write: bool = False,
+) -> Iterator[SidecarChange]:
+    """Bring the sidecars of all present photos up to date with some sets and with people's tags.
+
+    Photos in archives and behind links have no sidecar. One that cannot be read or written is left
+    alone, and the others go on.
+
+    Args:
+        write: do it. Without, only say what would be done.
+
+    Raises:
+        LabelError: there is no such set.
+    """
+    with library.reading() as connection:
+        sets = {row.id: row for row in catalog_tags.tag_sets(connection)}
+    chosen = [row for row in sets.values() if row.name in set_names or row.kind == PERSON]
+    for name in set(set_names) - {row.name for row in chosen}:
+        raise LabelError(f"the library has no tags of a set {name!r}; see: pictor tags")
+    names = {row.id: _Names(row, (options or SidecarOptions()).language) for row in chosen}
+    yield from _Writer(library, names, options or SidecarOptions(), write).run()
+
+
+class _Names:
+    """The paths of a set's labels in one language."""
+
+    def __init__(self, row: TagSetRow, language: str) -> None:
+        self.set_name = row.name
+        self._by_label = {one["label"]: one for one in row.labels}
+        self._language = language
+
+    def entry(self, label: str) -> Entry:
+        """A label of the set as it is written."""
+        if label not in self._by_label:  # a person's
+            return Entry(self.set_name, tuple(label.split(PATH_MARK)))
+        path: list[str] = []
+        while label:
+            one = self._by_label[label]
+            names = one.get("names", {}).get(self._language) or [label]
+            path.insert(0, names[0])
+            label = one.get("parent", "")
+        return Entry(self.set_name, tuple(path))
+
+
+class _Writer:
+    """Goes through the contents with tags, page by page."""
+
+    def __init__(
+        self, library: Library, names: dict[int, _Names], options: SidecarOptions, write: bool
+    ) -> None:
+        self._library = library
+        self._names = names
+        self._options = options
+        self._write = write
+
+    def run(self) -> Iterator[SidecarChange]:
+        for contents in self._pages():
+            with self._library.reading() as connection:
+                entries = self._entries(catalog_tags.tags_of(connection, contents))
+                places = files.places(connection, contents)
+            for content in contents:
+                for place in places[content]:
+                    if _has_sidecar(place):
+                        yield self._settled(place.full_path, entries[content])
+
+    def _pages(self) -> Iterator[list[int]]:
+        """Ids of every indexed content: one that lost its last tag has a sidecar to mend, too."""
+        last = 0
+        while True:
+            with self._library.reading() as connection:
+                page = catalog_tags.indexed_contents(connection, last, _PAGE)
+            if not page:
+                return
+            last = page[-1]
+            yield page
+
+    def _entries(self, rows: Sequence[TagRow]) -> dict[int, set[Entry]]:
+        """What is to stand in the sidecars of each content."""
+        found: dict[int, set[Entry]] = defaultdict(set)
+        for row in rows:
+            if row.set_id in self._names:
+                found[row.content_id].add(self._names[row.set_id].entry(row.label))
+        return found
+
+    def _settled(self, photo: bytes, entries: set[Entry]) -> SidecarChange:
+        path = sidecar_path(photo, self._options.naming)
+        sets = [names.set_name for names in self._names.values()]
+        try:
+            old = _read(path)
+            if old is None and not entries:
+                return SidecarChange(path)
+            # Several photos may share "photo.xmp": none takes out what another one put in.
+            is_own = path == photo + ENDING
+            merged = merge(old, entries, sets, may_remove=is_own)
+            if merged.data is not None and self._write:
+                _replace(path, photo, merged)
+        except SidecarError as error:
+            return SidecarChange(path, problem=f"{error}; it was left as it is")
+        except OSError as error:
+            return SidecarChange(path, problem=f"it cannot be written: {error.strerror}")
+        return SidecarChange(path, merged.added, merged.removed, old is None)
+
+
+def sidecar_path(photo: bytes, naming: Naming) -> bytes:
+    """Where the sidecar of a photo is, or is to be."""
+    full = photo + ENDING
+    stem = os.path.splitext(photo)[0] + ENDING
+    wanted, other = (full, stem) if naming == "full" else (stem, full)
+    return other if os.path.lexists(other) and not os.path.lexists(wanted) else wanted
+
+
+def _has_sidecar(place: FilePlace) -> bool:
+    """Whether a file lies on a disk, where it can have one, now."""
+    if place.state != "present" or place.root_kind not in _ON_DISK:
+        return False
+    path = place.full_path
+    return not path.startswith(_LINKS) and os.path.isfile(path)
+
+
+def _read(path: bytes) -> bytes | None:
+    """The sidecar's bytes; None where there is none."""
+    try:
+        facts = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(facts.st_mode):
+        raise SidecarError("it is no regular file")
+    with open(path, "rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _replace(path: bytes, photo: bytes, merged: Merged) -> None:
+    """Put a new sidecar in place, with the access rights of the old one or of the photo."""
+    assert merged.data is not None  # the caller asked
+    like = path if os.path.lexists(path) else photo
+    mode = stat.S_IMODE(os.stat(like).st_mode) & 0o666
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=b".pictor-")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(merged.data)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,218 @@
+"""Tagging passes over a small library: incremental, exact about whose tags are whose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from pictor.library.catalog import tags as catalog_tags
+from pictor.library.catalog.schema import CONTENT
+from pictor.library.errors import LabelError, QueryError
+from pictor.library.observer import Silent
+from pictor.tagging import manual_tags
+from pictor.tagging.labels import LabelSet, given_labels
+from pictor.tagging.run import TagOptions, TagSummary, tag
+
+COLOURS = replace(
+    given_labels("colours", ["colour|red", "colour|green", "colour|blue", "dog"]),
+    multi_label=True,
+)
+ALL = TagOptions(minimum=0.0)
+
+
+@pytest.fixture
+def small(world: Any) -> Any:
+    for at, name in enumerate(("a.png", "b.png", "sub/c.png")):
+        world.draw(name, at)
+    world.index()
+    return world
+
+
+def _tag(world: Any, labels: LabelSet = COLOURS, options: TagOptions = ALL) -> TagSummary:
+    with world.open() as library:
+        return tag(library, labels, options)
+
+
+def _tags(world: Any, name: str = "colours") -> list[tuple[Any, ...]]:
+    return world.sql(
+        "SELECT content_id, label, score FROM tag JOIN tag_set s ON s.id = set_id WHERE s.name = ?"
+        " ORDER BY content_id, label",
+        name,
+    )
+
+
+def _open_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every label pass the background, so that what a pass does can be counted."""
+    low = lambda labels, *_: np.full(len(labels), -1000, np.float32)  # noqa: E731
+    monkeypatch.setattr("pictor.tagging.run.fit", low)
+
+
+@pytest.fixture(autouse=True)
+def _thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
+    _open_everything(monkeypatch)
+
+
+def test_a_pass_reads_no_picture_and_scores_all(small: Any) -> None:
+    small.forget_work()
+    summary = _tag(small)
+    assert (summary.contents, summary.is_anew, summary.labels) == (3, True, 5)
+    assert (small.decoded, small.encoded) == (0, 0)
+    assert summary.tags == len(_tags(small)) > 0
+    row = small.sql("SELECT kind, space_id, version, labels FROM tag_set")[0]
+    assert row[0] == "labels" and row[1] == 1 and row[2] == summary.version
+    assert '"threshold"' in row[3]
+
+
+def test_scores_are_the_softmax_over_the_set(small: Any) -> None:
+    labels = LabelSet("plain", given_labels("x", ["a dog", "a cat"]).labels, multi_label=True)
+    _tag(small, labels)
+    for content in {row[0] for row in _tags(small, "plain")}:
+        scores = [row[2] for row in _tags(small, "plain") if row[0] == content]
+        assert sum(scores) == pytest.approx(1, abs=2e-4)
+
+
+def test_a_second_pass_scores_only_what_is_new(small: Any) -> None:
+    first = _tag(small)
+    before = _tags(small)
+    assert _tag(small).contents == 0
+    assert _tags(small) == before
+    small.draw("d.png", 9)
+    small.index()
+    second = _tag(small)
+    assert (second.contents, second.is_anew, second.version) == (1, False, first.version)
+    assert [row for row in _tags(small) if row[0] <= 3] == before
+    assert {row[0] for row in _tags(small)} == {1, 2, 3, 4}
+
+
+def test_a_changed_set_replaces_only_its_own_tags(small: Any) -> None:
+    _tag(small)
+    _tag(small, given_labels("other", ["sky", "sea"]))
+    other = _tags(small, "other")
+    changed = _tag(small, given_labels("colours", ["colour|red", "violet"]))
+    assert changed.is_anew and changed.contents == 3
+    assert {row[1] for row in _tags(small)} <= {"colour", "red", "violet"}
+    assert _tags(small, "other") == other
+
+
+@pytest.mark.parametrize(
+    "options",
+    [TagOptions(minimum=0.5), TagOptions(minimum=0.0, templates=("ein Foto: {label}",))],
+)
+def test_another_threshold_or_template_is_another_version(small: Any, options: TagOptions) -> None:
+    assert _tag(small).version != _tag(small, options=options).version
+
+
+def test_peoples_tags_are_never_touched(small: Any) -> None:
+    photo = bytes(small.root / "a.png")
+    with small.open() as library:
+        assert manual_tags.add(library, [photo], "places|Wien") == 1
+        assert manual_tags.add(library, [photo, photo], "places|Wien") == 0
+    _tag(small)
+    _tag(small, given_labels("colours", ["dog"]))
+    assert [row[1:] for row in _tags(small, "person")] == [("places|Wien", None)]
+    with small.open() as library:
+        assert manual_tags.remove(library, [photo], "dog") == 0
+        assert manual_tags.remove(library, [photo], "places|Wien") == 1
+    assert _tags(small, "person") == []
+
+
+def test_a_tag_for_a_file_that_is_none_changes_nothing(small: Any) -> None:
+    with small.open() as library:
+        with pytest.raises(LabelError, match=r"no photo of this library"):
+            manual_tags.add(library, [bytes(small.root / "a.png"), b"/nowhere.png"], "x")
+        with pytest.raises(LabelError):
+            manual_tags.add(library, [bytes(small.root / "a.png")], " ")
+    assert small.sql("SELECT count(*) FROM tag") == [(0,)]
+
+
+def test_no_set_can_take_peoples_name(small: Any) -> None:
+    with pytest.raises(LabelError, match="people's own tags"):
+        _tag(small, given_labels("person", ["dog"]))
+
+
+def test_frames_of_an_animation_share_their_best_score(small: Any) -> None:
+    from PIL import Image
+
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "green", "blue", "white")]
+    frames[0].save(small.root / "moving.gif", save_all=True, append_images=frames[1:], duration=400)
+    small.index()
+    _tag(small)
+    labels = [row[1] for row in _tags(small) if row[0] == 4]
+    assert len(labels) == len(set(labels)) > 1
+
+
+def test_an_interrupted_pass_leaves_nothing(small: Any) -> None:
+    class Stop(Silent):
+        def should_stop(self) -> bool:
+            return True
+
+    with small.open() as library, pytest.raises(KeyboardInterrupt):
+        tag(library, COLOURS, ALL, Stop())
+    assert small.sql("SELECT count(*) FROM tag_set") == [(0,)]
+
+
+def test_blocks_cut_no_content_in_two(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _tag(small) and _tags(small)
+    monkeypatch.setattr(catalog_tags, "BLOCK", 2)
+    _tag(small, options=TagOptions(minimum=0.0, name="again"))
+    assert _tags(small, "again") == whole
+
+
+def test_tags_go_with_their_contents(small: Any) -> None:
+    from pictor.library.purge import purge
+
+    _tag(small)
+    (small.root / "a.png").unlink()
+    small.index()
+    with small.open() as library:
+        with library.reading() as connection:
+            assert max(one.contents for one in catalog_tags.counts(connection)) == 2
+        purge(library, [])
+    assert {row[0] for row in _tags(small)} == {2, 3}
+
+
+def test_an_encoder_without_words_cannot_tag(
+    small: Any, tiny_checkpoint: Callable[[str], Path]
+) -> None:
+    small.index(encoders=(str(tiny_checkpoint("vit")),))
+    with pytest.raises(QueryError, match="no text tower"):
+        _tag(small, options=TagOptions(encoder=str(tiny_checkpoint("vit"))))
+
+
+# --- as filters
+
+
+def _found(world: Any, make: Callable[..., Any], name: str) -> set[int]:
+    with world.open() as library, library.reading() as connection:
+        where = make(connection, name)
+        return set(connection.scalars(select(CONTENT.c.id).where(where)))
+
+
+def test_tags_are_found_by_any_name_and_letter_case(small: Any) -> None:
+    from pictor.tagging.labels import Label
+
+    dog = Label("dog", {"en": ("dog", "hound"), "zh": ("狗",)}, "animal")
+    labels = LabelSet(
+        "pets", (Label("animal", {"en": ("animal",), "zh": ("动物",)}), dog), multi_label=True
+    )
+    _tag(small, labels)
+    for name in ("dog", "Hound", "狗", "ANIMAL", "动物"):
+        assert _found(small, catalog_tags.contents_with, name) == {1, 2, 3}, name
+    for name in ("do", "dogs", "", "%", "x' OR 1=1 --"):
+        assert _found(small, catalog_tags.contents_with, name) == set(), name
+    assert _found(small, catalog_tags.contents_of_set, "PETS") == {1, 2, 3}
+    assert _found(small, catalog_tags.contents_of_set, "dog") == set()
+
+
+def test_a_persons_path_is_found_by_its_parts(small: Any) -> None:
+    with small.open() as library:
+        manual_tags.add(library, [bytes(small.root / "b.png")], "Orte|Österreich|Wien")
+    for name in ("wien", "Österreich", "orte", "Orte|Österreich|Wien"):
+        assert len(_found(small, catalog_tags.contents_with, name)) == 1, name
+    assert _found(small, catalog_tags.contents_with, "ort") == set()
