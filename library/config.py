@@ -74,7 +74,7 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class DuplicateSettings:
-    """Which of several copies is kept, as `pictor.duplicates.groups.keep_rules` reads it; one term an entry."""
+    """Which of several copies is kept, as `duplicates.groups.keep_rules` reads it."""
 
     prefer: tuple[str, ...] = ("no-edit", "resolution", "raw", "metadata", "oldest")
     never: tuple[str, ...] = ()

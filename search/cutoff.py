@@ -24,7 +24,7 @@ SLICE, MOST = 96, 512
 #: So many in a row must be too weak to end the search. Among 1,000 photos (Flickr8k test, 260
 #: queries in English and Chinese) at most 20 weak ones stood before one that was not.
 STOP_AFTER = 250
-#: Words that were all found, in whatever field, score at least this much (`pictor.library.catalog.words`).
+#: Words that were all found, in whatever field, score at least this much (`catalog.words`).
 ALL_WORDS = 0.7
 
 _ORDER = {Level.WEAK: 0, Level.POSSIBLE: 1, Level.LIKELY: 2}

@@ -1,6 +1,6 @@
 """Asking the full-text index for contents: the one query that SQLite and PostgreSQL word apart.
 
-Tokens hold letters, digits, symbols beyond ASCII and "_" only (see `pictor.library.catalog.tokens`), so
+Tokens hold letters, digits, symbols beyond ASCII and "_" only (see `catalog.tokens`), so
 that whatever a person typed cannot reach the query language of either.
 """
 

@@ -244,7 +244,7 @@ TAG = Table(
 )
 
 #: What is written about an indexed content that lies somewhere, as tokens joined by spaces (see
-#: `pictor.library.catalog.tokens`): stems of its file names, names of the folders above, keywords, title
+#: `catalog.tokens`): stems of its file names, names of the folders above, keywords, title
 #: and description, captions; `whole` has one token for each whole name. Each database keeps a
 #: full-text index of it: SQLite the FTS5 table `word_index`, PostgreSQL the column `lexemes`.
 WORD = Table(

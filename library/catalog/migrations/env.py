@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the scripts on the connection that `pictor.library.catalog.migrate` hands over."""
+"""Alembic's entry: runs the scripts on the connection that `catalog.migrate` hands over."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The word index: what is written about contents, kept true by triggers.
 
 Any change of a file's place, of what a content says of itself or of its captions notes the content
-in `stale_word`; `pictor.library.catalog.words.catch_up` writes its words anew in the same transaction. The
+in `stale_word`; `catalog.words.catch_up` writes its words anew in the same transaction. The
 full-text index follows the table `word` by the database's own means.
 """
 
