@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 from pictor.duplicates.verbs import DuplicateVerbs
 from pictor.library.config import Settings, default_library_dir
 from pictor.library.errors import LibraryNotFound, QueryError
+from pictor.library.names import PathLike, expanded
 from pictor.library.records import Hit
-from pictor.tagging.verbs import TagVerbs
 
 if TYPE_CHECKING:
     from pictor.indexer.pipeline import Summary
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from pictor.search.options import SearchOptions
     from pictor.search.plan import Ranking
     from pictor.search.query import Query
+    from pictor.tagging.verbs import Tags
 
 BUILTIN = "builtin"
-PathLike = str | bytes | os.PathLike[str]
 
 
 def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> OpenLibrary:
@@ -48,7 +49,7 @@ def open_library(path: PathLike | None = None, *, settings: Settings | None = No
     return OpenLibrary(folder.expanduser(), settings)
 
 
-class OpenLibrary(TagVerbs, DuplicateVerbs):
+class OpenLibrary(DuplicateVerbs):
     """A library and its verbs. Not safe for use from several threads at once."""
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
@@ -79,6 +80,13 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
             self._library.close()
         self._engine = self._library = None
 
+    @cached_property
+    def tags(self) -> Tags:
+        """Tags: given by a set of labels or by people, counted, and written beside the photos."""
+        from pictor.tagging.verbs import Tags
+
+        return Tags(self._open, self._forget_engine)
+
     def index(
         self,
         roots: Sequence[PathLike] = (),
@@ -103,7 +111,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         from pictor.indexer.run import index
 
         self._forget_engine()
-        named = [_expanded(root) for root in roots]
+        named = [expanded(root) for root in roots]
         library = self._open(create=bool(roots))
         return index(library, named, encoders, retry=retry, observer=observer)
 
@@ -170,7 +178,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         from pictor.search.query import Query, combined
         from pictor.search.query import image as picture
 
-        asked = Query((picture(_expanded(image)),))
+        asked = Query((picture(expanded(image)),))
         wished = replace(_wished(options, None, None), without_itself=True)
         return self._rank(combined([asked, *others]), wished)
 
@@ -211,7 +219,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         from pictor.library.purge import purge
 
         self._forget_engine()
-        return purge(self._open(), [_expanded(root) for root in roots])
+        return purge(self._open(), [expanded(root) for root in roots])
 
     @property
     def stand_in_for(self) -> str:
@@ -291,8 +299,3 @@ def _refuse_links(query: Query) -> None:
                 f"{os.fsdecode(part.location)!r} is a link and pictor is offline; "
                 "give a picture on this machine, or leave out --offline"
             )
-
-
-def _expanded(path: PathLike) -> bytes:
-    """The path with a leading ~ replaced, as the bytes of the file system."""
-    return os.path.expanduser(os.fsencode(path))

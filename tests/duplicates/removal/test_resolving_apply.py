@@ -539,8 +539,8 @@ def test_odd_names_go_and_come_back(world: World) -> None:
 
 def test_tags_keywords_and_rating_go_to_what_stays_and_come_back(home: World) -> None:
     with opened(home) as library:
-        library.add_tag([home.root / "b.png"], "places|Wien")
-        library.add_tag([home.root / "a.png"], "Family")
+        library.tags.add([home.root / "b.png"], "places|Wien")
+        library.tags.add([home.root / "a.png"], "Family")
     home.sql(
         "UPDATE content SET rating = 4, keywords = ? WHERE id = "
         "(SELECT content_id FROM file WHERE path = ?)",
