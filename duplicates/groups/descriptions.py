@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pictor.duplicates.groups.records import Group, Link, Member
-from pictor.duplicates.verbs import weighed
 from pictor.library.names import safe_text, shown
-from pictor.library.pairs import DUPLICATES, Evidence, Kind
+from pictor.library.pairs import Evidence, Kind
 
 KINDS = {
     Kind.BYTES: "same bytes",
@@ -102,11 +101,6 @@ def evidence(link: Link) -> str:
     if found.decided:
         said.append("you decided that they belong together")
     return "; ".join(said) or "nothing was noted"
-
-
-def freed_bytes(group: Group) -> int:
-    """The bytes that a plan of the group frees on this disk now; 0 for no duplicates."""
-    return weighed([group]).size_bytes if group.kind in DUPLICATES else 0
 
 
 def has_copies(group: Group) -> bool:

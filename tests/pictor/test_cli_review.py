@@ -25,7 +25,7 @@ import pytest
 from alike_photos import HOSTILE, Alike, make, scene
 from PIL import Image
 
-from pictor import PictorError
+from pictor import PictorError, open_library
 from pictor.cli.previews import Protocol, detect, drawn, pixels_of, sheet
 from pictor.cli.review import review
 from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
@@ -35,13 +35,13 @@ from pictor.library.pairs import Evidence, Kind, Verdict
 _CHILD = """
 import pickle, signal, sys
 from pathlib import Path
-from pictor.library.library import Library
+from pictor import open_library
 from pictor.cli.review import review
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in background
 library, groups, options = pickle.loads(Path(sys.argv[1]).read_bytes())
 try:
-    with Library.open(library) as opened:
-        print("DONE", *review(opened, groups, **options), "END")
+    with open_library(library) as opened:
+        print("DONE", *review(opened.duplicates, groups, **options), "END")
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -297,15 +297,16 @@ def test_nothing_to_decide_asks_for_no_key(alike, groups, tmp_path, start):
         def write(self, text: str) -> None:
             self.written += text
 
-    with alike.open() as library:
-        found = review(library, groups[2:3], terminal=Unused())
+    with open_library(alike.library) as library:
+        found = review(library.duplicates, groups[2:3], terminal=Unused())
     assert found == (0, 0, 0, 1)
 
 
 def test_without_a_terminal_there_is_one_clear_error(alike, groups, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("kkk"))
-    with alike.open() as library, pytest.raises(PictorError, match="no terminal; make a page"):
-        review(library, groups)
+    error = pytest.raises(PictorError, match="no terminal; make a page")
+    with open_library(alike.library) as library, error:
+        review(library.duplicates, groups)
     assert alike.stored() == {}
 
 

@@ -16,7 +16,7 @@ from small_world import World
 
 from pictor import OpenLibrary
 from pictor.duplicates.removal.log import FOLDER
-from pictor.duplicates.removal.records import StepResult
+from pictor.duplicates.removal.steps import StepResult
 from pictor.library.errors import PlanError
 
 RUN = "20260101T000000Z-0001"
@@ -53,7 +53,7 @@ def home(world: World) -> World:
     )
     pair = (world.root / "a.bmp", world.root / "near.bmp")
     with OpenLibrary(world.path, world.settings) as library:
-        library.decide(*pair, "keep", keep=pair[0])
+        library.duplicates.decide(*pair, "keep", keep=pair[0])
     return world
 
 
@@ -86,12 +86,16 @@ def put_log(world: World, name: str) -> Path:
 
 def undone(world: World) -> list[StepResult]:
     with OpenLibrary(world.path, world.settings) as library:
-        return list(library.undo_duplicates())
+        results: list[StepResult] = []
+        library.duplicates.undo(on_step=results.append)
+    return results
 
 
 def applied(world: World, plan: Path, **options: Any) -> list[StepResult]:
     with OpenLibrary(world.path, world.settings) as library:
-        return list(library.apply_plan(plan, write=True, **options))
+        results: list[StepResult] = []
+        library.duplicates.apply(plan, on_step=results.append, **options)
+    return results
 
 
 def rating(world: World, name: str) -> int | None:
@@ -142,7 +146,7 @@ def test_an_old_plan_is_applied(home: World) -> None:
 def test_the_lines_of_a_log_are_what_they_were(home: World, name: str) -> None:
     plan = home.folder / "plan.jsonl"
     with OpenLibrary(home.path, home.settings) as library:
-        library.plan_duplicates(library.duplicates(rules=RULES), plan)
+        library.duplicates.plan(library.duplicates.groups(rules=RULES), plan)
     options: dict[str, Any] = {"mode": "trash" if name == "undone" else name}
     if name == "hardlink":
         (home.root / "sub/c copy.bmp").chmod(0o600)
@@ -160,6 +164,6 @@ def test_the_lines_of_a_log_are_what_they_were(home: World, name: str) -> None:
 def test_the_lines_of_a_plan_are_what_they_were(home: World) -> None:
     plan = home.folder / "plan.jsonl"
     with OpenLibrary(home.path, home.settings) as library:
-        library.plan_duplicates(library.duplicates(rules=RULES), plan)
+        library.duplicates.plan(library.duplicates.groups(rules=RULES), plan)
     made = template(plan.read_text("utf-8"), home.folder, library_id(home))
     assert made == (LOGS / "plan.jsonl.in").read_text("utf-8")
