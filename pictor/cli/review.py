@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import click
 
-from pictor.cli import output, previews
-from pictor.cli.sheets import Sheets
+from pictor.cli import output
+from pictor.cli.previews import Previews, has_colours
 from pictor.cli.terminal import ENDED, Terminal
 from pictor.duplicates.groups import descriptions as words
 from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
@@ -86,8 +86,9 @@ def review(
     settled = len(groups) - len(asked)
     with opened:
         opened.write(_settled(len(groups) - len(several), len(several) - len(asked)))
-        protocol = previews.detect(os.environ) if preview else previews.Protocol.NONE
-        found = _Review(duplicates, asked, opened, protocol).run()
+        shows = preview and has_colours(os.environ)
+        previews = Previews(asked, opened) if shows else None
+        found = _Review(duplicates, asked, opened, previews).run()
     return found._replace(settled=settled)
 
 
@@ -97,12 +98,12 @@ class _Review:
         duplicates: Duplicates,
         groups: Sequence[Group],
         terminal: Terminal,
-        protocol: previews.Protocol,
+        previews: Previews | None,
     ) -> None:
         self._duplicates = duplicates
         self._groups = groups
         self._terminal = terminal
-        self._sheets = Sheets(groups, terminal, protocol)
+        self._previews = previews
         self._steps: list[_Step] = []
         self._skipped: set[int] = set()
         self._place = 0
@@ -119,7 +120,8 @@ class _Review:
     def _show(self, group: Group) -> None:
         progress = f"{output.number(self._place + 1)} of {output.number(len(self._groups))}"
         self._terminal.write("\n" + click.style(progress, bold=True) + _headline(group))
-        self._terminal.write(self._sheets.of(group))
+        if self._previews is not None:
+            self._terminal.write(self._previews.sheet(group))
         self._terminal.write("".join(f"{line}\n" for line in _lines(group)))
         self._terminal.write(f"{click.style(_ASK, dim=True)}\n")
 
