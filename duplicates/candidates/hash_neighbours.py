@@ -36,7 +36,7 @@ Hashes = NDArray[np.uint64]
 Bits = NDArray[np.uint8]
 
 
-class Pairs(NamedTuple):
+class HashPairs(NamedTuple):
     """Pairs of rows, `low` < `high`, each once; `bits` apart in the nearest orientation."""
 
     low: IdArray
@@ -47,7 +47,7 @@ class Pairs(NamedTuple):
 class HashNeighbours(NamedTuple):
     """The pairs, and how many pictures had more neighbours than they may have."""
 
-    pairs: Pairs
+    pairs: HashPairs
     crowded: int
 
 
@@ -124,7 +124,7 @@ class _Collected:
     def __init__(self, count: int) -> None:
         self._count = count
         empty = np.empty(0, np.int64)
-        self.pairs = Pairs(empty, empty, np.empty(0, np.uint8))
+        self.pairs = HashPairs(empty, empty, np.empty(0, np.uint8))
         self._pending: list[tuple[IdArray, IdArray, Bits]] = []
         self._size = 0
         self._crowded = np.zeros(count, np.bool_)
@@ -159,7 +159,7 @@ class _Collected:
         keep = ~(lost_low & lost_high)
         self._crowded[low[lost_low & ~keep]] = True
         self._crowded[high[lost_high & ~keep]] = True
-        self.pairs = Pairs(low[keep], high[keep], bits[keep])
+        self.pairs = HashPairs(low[keep], high[keep], bits[keep])
         self._pending, self._size = [], 0
 
 

@@ -37,7 +37,7 @@ SAMPLE = 500  # rows of which recall is measured: a standard error of at most 0.
 _Go = Callable[[], None]
 
 
-class Neighbours(NamedTuple):
+class VectorNeighbours(NamedTuple):
     """For each of m asking rows: k rows and their cosines, best first; -1 and -inf where there are
     no more. `recall` is the share of the exact answer that a sample of them has; 1 where exact."""
 
@@ -48,7 +48,7 @@ class Neighbours(NamedTuple):
 
 def nearest(
     vectors: HalfMatrix, asking: IdArray, k: int = NEIGHBOURS, go_on: _Go = lambda: None
-) -> Neighbours:
+) -> VectorNeighbours:
     """The k nearest rows of each asking row whose cosine is at least `LEAST_SCORE`.
 
     Args:
@@ -60,10 +60,10 @@ def nearest(
     share = 0.5 if len(asking) == n else 1.0
     if share * len(asking) * n * d <= EXACT_WORK:
         best = exact(vectors, asking, k, go_on)
-        return Neighbours(best.rows, best.scores, 1.0)
+        return VectorNeighbours(best.rows, best.scores, 1.0)
     best = _by_cells(vectors, asking, k, go_on)
     best.sort()
-    return Neighbours(best.rows, best.scores, _recall(vectors, asking, best, k, go_on))
+    return VectorNeighbours(best.rows, best.scores, _recall(vectors, asking, best, k, go_on))
 
 
 class _Best:

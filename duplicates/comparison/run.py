@@ -11,25 +11,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 
-from pictor.duplicates.candidates import candidate_pairs as finding
-from pictor.duplicates.candidates.candidate_pairs import Candidates, Contents
+from pictor.duplicates.candidates import candidate_pairs
+from pictor.duplicates.candidates.candidate_pairs import ROUNDS, Candidates, FingerprintTable
 from pictor.duplicates.candidates.hash_neighbours import MOST_NEIGHBOURS
-from pictor.duplicates.candidates.transitive import ROUNDS, unseen_relatives
-from pictor.duplicates.comparison.content_places import Places
-from pictor.duplicates.comparison.fingerprint_run import fill, read_limits
-from pictor.duplicates.comparison.jobs import COMPARISON, Tasks
-from pictor.duplicates.comparison.pool import LookPool
-from pictor.duplicates.comparison.worker import Looked, LookOptions, LookTask
-from pictor.indexer.pipeline import MIB, default_workers
+from pictor.duplicates.comparison.jobs import COMPARISON, Jobs, PairJob
+from pictor.duplicates.comparison.workers import ComparisonOptions, ComparisonPool, PairResult
+from pictor.indexer.content_places import ContentPlaces
+from pictor.indexer.reader import ReaderPool
 from pictor.indexer.roots import display
+from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.worker_pool import worker_count
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.library import Library
 from pictor.library.observer import Observer, Progress, Silent
 from pictor.library.pairs import DUPLICATES, Kind, PairRow
+from pictor.library.records import Decoded
 
 __all__ = ["COMPARISON", "Compared", "compare_all", "is_due"]
 
@@ -37,6 +38,9 @@ __all__ = ["COMPARISON", "Compared", "compare_all", "is_due"]
 CACHE_BYTES = 256 << 20
 #: Contents that could not be read of which a pass says the reason.
 MOST_NOTICES = 5
+NOT_COMPARED = "what it holds was not compared"  # of an archive that cannot be listed
+#: Contents without a fingerprint that are looked up at once.
+FILL_PAGE = 500
 
 
 class Compared(NamedTuple):
@@ -64,6 +68,13 @@ class Compared(NamedTuple):
     seconds: float = 0.0
 
 
+class Filled(NamedTuple):
+    """Contents that got their fingerprint, and those whose files could not be read now."""
+
+    filled: int
+    unread: int
+
+
 def is_due(library: Library) -> bool:
     """Whether a pass would have anything to do."""
     with library.reading() as connection:
@@ -88,23 +99,36 @@ def compare_all(library: Library, observer: Observer | None = None) -> Compared:
         filled = fill(library, watching)
         with library.reading() as connection:
             rows = spaces.spaces(connection)
-            contents = finding.load(connection, rows[0] if rows else None, COMPARISON)
-            found = finding.find(connection, contents, lambda: _go_on(watching))
-        done = _Pass(library, watching, contents).run(found)
+            contents = candidate_pairs.load(connection, rows[0] if rows else None, COMPARISON)
+            found = candidate_pairs.find(connection, contents, lambda: _go_on(watching))
+        done = _ComparisonRun(library, watching, contents).run(found)
     seconds = round(time.monotonic() - started, 3)
     unread = done.unread + filled.unread
     return done._replace(filled=filled.filled, unread=unread, seconds=seconds)
 
 
-class _Pass:
+def fill(library: Library, observer: Observer) -> Filled:
+    """Make the fingerprints that lack; hold the write lock. Videos get a row without hashes.
+
+    What cannot be read now is left for the next time. Commits every few seconds.
+
+    Raises:
+        KeyboardInterrupt: the observer stopped it; what was made is kept.
+    """
+    with library.reading() as connection:
+        total = fingerprints.count_lacking(connection)
+    return _FingerprintRun(library, observer, total).run() if total else Filled(0, 0)
+
+
+class _ComparisonRun:
     """One pass; what it found and did not yet commit."""
 
-    def __init__(self, library: Library, observer: Observer, contents: Contents) -> None:
+    def __init__(self, library: Library, observer: Observer, contents: FingerprintTable) -> None:
         self._library = library
         self._observer = observer
         self._contents = contents
-        self._places = Places(library)
-        self._tasks = Tasks(library, self._places)
+        self._places = ContentPlaces(library)
+        self._jobs = Jobs(library, self._places)
         self._committed_at = time.monotonic()
         self._total = self._settled = self._looked_at = self._alike = 0
         # What the next commit writes.
@@ -125,11 +149,13 @@ class _Pass:
             self._look(pool, found)
             for _ in range(ROUNDS):
                 with self._library.reading() as connection:
-                    unseen = unseen_relatives(connection, self._with_copies, COMPARISON)
+                    unseen = candidate_pairs.unseen_relatives(
+                        connection, self._with_copies, COMPARISON
+                    )
                 if not unseen:
                     break
                 self._total += len(unseen)
-                self._look(pool, finding.between(self._contents, unseen))
+                self._look(pool, candidate_pairs.between(self._contents, unseen))
         self._finished.extend(self._with_copies)
         self._with_copies = set()
         self._commit()
@@ -161,19 +187,13 @@ class _Pass:
         self._finished.extend(contents.ids[alone].tolist())
         self._commit()
 
-    def _pool(self) -> LookPool:
-        settings = self._library.settings.index
-        options = LookOptions(
-            limits=read_limits(self._library),
-            max_file_bytes=settings.max_file_mib * MIB,
-            fetch_timeout_s=settings.fetch_timeout_s,
-            cache_bytes=CACHE_BYTES,
-            offline=self._library.settings.network.offline,
-        )
-        workers = settings.workers or default_workers()
-        return LookPool(options, workers=workers, time_limit_s=settings.time_limit_s)
+    def _pool(self) -> ComparisonPool:
+        settings = self._library.settings
+        options = ComparisonOptions(ReadOptions.of(settings), CACHE_BYTES)
+        limit = settings.index.time_limit_s
+        return ComparisonPool(options, workers=worker_count(settings), time_limit_s=limit)
 
-    def _look(self, pool: LookPool, found: Candidates) -> None:
+    def _look(self, pool: ComparisonPool, found: Candidates) -> None:
         """Look at pairs, and commit now and then.
 
         Raises:
@@ -190,9 +210,9 @@ class _Pass:
                 raise KeyboardInterrupt
         self._commit()
 
-    def _batches(self, found: Candidates) -> Iterator[list[LookTask]]:
+    def _batches(self, found: Candidates) -> Iterator[list[PairJob]]:
         """The pairs that need a look, as work for processes; the others are settled on the way."""
-        for part in self._tasks.slices(found):
+        for part in self._jobs.slices(found):
             for row in part.known:
                 self._note(row)
             for row in part.by_name:
@@ -204,8 +224,8 @@ class _Pass:
                 self._settle(low, high)
             yield from part.batches
 
-    def _take(self, looked: Looked) -> None:
-        low, high = self._tasks.pair_of(looked.task_id)
+    def _take(self, looked: PairResult) -> None:
+        low, high = self._jobs.pair_of(looked.task_id)
         fresh_pixels = looked.pixels.keys() - self._hashed
         self._pixels.update((one, looked.pixels[one]) for one in fresh_pixels)
         self._hashed |= fresh_pixels
@@ -264,10 +284,83 @@ class _Pass:
         more = len(self._unread) - len(some)
         if more > 0:
             self._observer.notice(f"{more:,} more were not compared; the next run tries again")
-        for problem in self._places.problems:
-            self._observer.notice(problem)
+        for problem in self._places.archives.problems.values():
+            self._observer.notice(f"{NOT_COMPARED}: {problem}")
 
 
 def _go_on(observer: Observer) -> None:
     if observer.should_stop():
         raise KeyboardInterrupt
+
+
+class _FingerprintRun:
+    """One pass over what lacks a fingerprint. `tasks` runs in the pool's feeder thread."""
+
+    def __init__(self, library: Library, observer: Observer, total: int) -> None:
+        self._library = library
+        self._observer = observer
+        self._total = total
+        self._places = ContentPlaces(library)
+        self._expected: dict[int, tuple[int, bytes]] = {}
+        self._numbers = count(1)
+        self._ready: dict[int, bytes] = {}
+        self._committed_at = time.monotonic()
+        self._filled = 0
+        self._unread = 0
+        self._done = 0
+
+    def run(self) -> Filled:
+        settings = self._library.settings.index
+        options = WorkerOptions((), ReadOptions.of(self._library.settings), settings.time_limit_s)
+        pool = ReaderPool(
+            options,
+            workers=worker_count(self._library.settings),
+            time_limit_s=settings.time_limit_s,
+            lookahead_bytes=settings.lookahead_mib << 20,
+            wanted=lambda _: True,
+        )
+        with pool:
+            for result in pool.run(self._tasks()):
+                if result is not None:
+                    self._take(result)
+                if time.monotonic() - self._committed_at > settings.checkpoint_s:
+                    self._commit()
+                self._observer.progress(Progress(self._total, self._done, self._done, 0))
+                if self._observer.should_stop():
+                    self._commit()
+                    raise KeyboardInterrupt
+        self._commit()
+        for problem in self._places.archives.problems.values():
+            self._observer.notice(f"{NOT_COMPARED}: {problem}")
+        return Filled(self._filled, self._total - self._filled)
+
+    def _tasks(self) -> Iterator[ReadTask]:
+        last = 0
+        while True:
+            with self._library.reading() as connection:
+                page = fingerprints.lacking(connection, last, FILL_PAGE)
+            if not page:
+                return
+            last = page[-1][0]
+            self._ready.update((one, fingerprints.NO_HASHES) for one, _, still in page if not still)
+            places = self._places.find(one for one, _, still in page if still)
+            for content_id, digest, _ in page:
+                if content_id in places:
+                    number = next(self._numbers)
+                    self._expected[number] = (content_id, digest)
+                    yield ReadTask(number, places[content_id].locator, -1, -1, forced=True)
+
+    def _take(self, result: ReadResult) -> None:
+        content_id, digest = self._expected.pop(result.task_id)
+        self._done += 1
+        found = result.outcome
+        if isinstance(found, Decoded) and found.hashes is not None and result.digest == digest:
+            self._ready[content_id] = found.hashes
+
+    def _commit(self) -> None:
+        self._committed_at = time.monotonic()
+        ready = {self_id: self._ready.pop(self_id) for self_id in list(self._ready)}
+        if ready:
+            with self._library.writing() as connection:
+                fingerprints.write(connection, ready)
+            self._filled += len(ready)
