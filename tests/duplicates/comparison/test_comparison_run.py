@@ -20,7 +20,7 @@ import pictor.duplicates.comparison.workers
 from pictor.duplicates.comparison.run import Compared, compare_all, is_due
 from pictor.duplicates.comparison.workers import Comparer, ComparisonOptions, PairJob, PairResult
 from pictor.library.catalog import pairs
-from pictor.library.errors import LibraryLocked
+from pictor.library.errors import LibraryLocked, PictorError
 from pictor.library.observer import Silent
 from pictor.library.pairs import Kind, PairRow
 from pictor.library.purge import purge
@@ -371,3 +371,14 @@ def test_a_crash_and_a_hang_cost_their_files_only(
     assert done.unread == 2, watching.notices
     assert kinds(world) == FOUND
     assert world.sql("SELECT count(*) FROM fingerprint WHERE compared = 0") == [(2,)]
+
+
+def test_processes_that_cannot_start_end_the_run_with_a_sentence(
+    world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    planted(world)
+    world.index()
+    monkeypatch.setattr(pictor.duplicates.comparison.workers, "WORKER_MODULE", "no_such_module")
+    world.set(index__workers=1)
+    with pytest.raises(PictorError, match=r"comparing processes .*did not start .*pictor doctor"):
+        compare(world)
