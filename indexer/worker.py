@@ -145,7 +145,7 @@ def run(descriptor: int, work: Callable[[Connection, Any], None]) -> None:
 def end_with_parent(descriptor: int) -> None:
     """Wait until the other end of the pipe is closed, then end this process, whatever it does."""
     poll = select.poll()
-    poll.register(descriptor, 0)  # POLLHUP and POLLERR are always told
+    poll.register(descriptor, 0)  # POLLHUP and POLLERR always come
     poll.poll()
     os._exit(1)
 

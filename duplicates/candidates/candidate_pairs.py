@@ -1,4 +1,4 @@
-"""Which pairs of contents are worth a look at their pixels, for contents not yet compared.
+"""Which pairs of contents are worth comparing by their pixels, for contents not yet compared.
 
 Four ways lead to a pair: near perceptual hashes in any orientation, near vectors, one camera within
 seconds, and one name in one folder. A fifth follows from what was found: two copies of one picture
@@ -130,7 +130,7 @@ def _is_fresh(row: FingerprintRow, comparison: int) -> bool:
 def find(
     connection: Connection, contents: FingerprintTable, go_on: _Go = lambda: None
 ) -> Candidates:
-    """All pairs of a fresh content and any content that are worth a look.
+    """All pairs of a fresh content and any content that are worth comparing.
 
     Args:
         go_on: called now and then; what it raises ends the search.
@@ -183,7 +183,7 @@ def between(contents: FingerprintTable, pairs: list[tuple[int, int]]) -> Candida
 def unseen_relatives(
     connection: Connection, content_ids: Collection[int], comparison: int
 ) -> list[tuple[int, int]]:
-    """(low, high) of contents with a duplicate in common that nobody looked at as a pair."""
+    """(low, high) of contents with a duplicate in common that were never compared."""
     beside: dict[int, set[int]] = defaultdict(set)
     near = catalog_pairs.of_contents(connection, content_ids, DUPLICATES)
     around = {one for row in near for one in (row.low, row.high)}

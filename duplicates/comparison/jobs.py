@@ -1,4 +1,7 @@
-"""Candidates made ready for a look: what the catalog says of both contents, and where they lie."""
+"""Candidates made ready for comparison: what the catalog says of both contents, and where they are.
+
+Pairs are put into an order in which few pictures are decoded more than once.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class Subject(NamedTuple):
 
 
 class PairJob(NamedTuple):
-    """A pair to look at; `a` is the content with the lower id."""
+    """A pair to compare; `a` is the content with the lower id."""
 
     task_id: int
     a: Subject
@@ -57,9 +60,9 @@ class JobSlice:
     """Some pairs, by what is to be done with them.
 
     Attributes:
-        batches: to look at.
-        known: an earlier pass that was cut short has them.
-        by_name: related, as their names say; one is a video, which is not looked at.
+        batches: to compare.
+        known: an earlier run that was cut short has them.
+        by_name: related, as their names say; one is a video, which is not compared.
         passed: one is a video, and the names say nothing.
     """
 
@@ -79,7 +82,7 @@ class _SliceFacts(NamedTuple):
 
 
 class Jobs:
-    """Makes tasks of candidates, and remembers which pair each is of until it is asked."""
+    """Makes jobs of candidates, and remembers which pair each is of until it is asked."""
 
     def __init__(self, library: Library, places: ContentPlaces) -> None:
         """Nothing is looked up yet."""

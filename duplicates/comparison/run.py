@@ -1,10 +1,10 @@
-"""The comparing pass: contents that are new are held against all others, once.
+"""A comparison run: contents that are new are compared with all others, once.
 
-It fills fingerprints that lack, finds candidates, looks at their pixels in processes of their own,
+It fills missing fingerprints, finds candidates, compares their pixels in processes of their own,
 and stores what it found, different ones too. It commits every few seconds, and a content counts as
 compared in the same transaction as the last of its pairs: a kill costs what was not committed.
 
-A content that cannot be read now is the one that stays to do, not those it was to be held against.
+A content that cannot be read now stays to do; those it was to be compared with do not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["COMPARISON", "Compared", "compare_all", "is_due"]
 
 #: Pictures that each process keeps for pairs to come: some 150 of them.
 CACHE_BYTES = 256 << 20
-#: Contents that could not be read of which a pass says the reason.
+#: Contents that could not be read of which a run says the reason.
 MOST_NOTICES = 5
 NOT_COMPARED = "what it holds was not compared"  # of an archive that cannot be listed
 #: Contents without a fingerprint that are looked up at once.
@@ -44,12 +44,12 @@ FILL_PAGE = 500
 
 
 class Compared(NamedTuple):
-    """What a pass did.
+    """What a run did.
 
     Attributes:
-        contents: that have a fingerprint; fresh: of those, what this pass held against all.
-        candidates: pairs worth a look; looked_at: those that were, the rest was known or unread.
-        pairs: of those looked at, that are alike in some way.
+        contents: that have a fingerprint; fresh: of those, what this run compared with all.
+        candidates: pairs worth comparing; looked_at: those that were, the rest was known or unread.
+        pairs: of those, that are alike in some way.
         candidate_recall: share of the nearest vectors that the search found, as measured on a
             sample; 1 where it was exact; None where nothing was searched.
         filled: fingerprints made; unread: contents that could not be read now.
@@ -76,7 +76,7 @@ class Filled(NamedTuple):
 
 
 def is_due(library: Library) -> bool:
-    """Whether a pass would have anything to do."""
+    """Whether a run would have anything to do."""
     with library.reading() as connection:
         if fingerprints.count_lacking(connection):
             return True
@@ -84,7 +84,7 @@ def is_due(library: Library) -> bool:
 
 
 def compare_all(library: Library, observer: Observer | None = None) -> Compared:
-    """Compare every content that is new since the last pass with all others.
+    """Compare every content that is new since the last run with all others.
 
     Raises:
         LibraryLocked: another process writes the library.
@@ -121,7 +121,7 @@ def fill(library: Library, observer: Observer) -> Filled:
 
 
 class _ComparisonRun:
-    """One pass; what it found and did not yet commit."""
+    """One run; what it found and did not yet commit."""
 
     def __init__(self, library: Library, observer: Observer, contents: FingerprintTable) -> None:
         self._library = library
@@ -135,11 +135,11 @@ class _ComparisonRun:
         self._rows: list[PairRow] = []
         self._pixels: dict[int, bytes] = {}
         self._finished: list[int] = []
-        # Of the whole pass.
+        # Of the whole run.
         self._hashed: set[int] = set()
         self._unread: dict[int, str] = {}
         self._left = np.zeros(len(contents.ids), np.int64)
-        #: Contents that have a duplicate: compared once their relatives are looked at too.
+        #: Contents that have a duplicate: compared once their relatives are too.
         self._with_copies: set[int] = set()
 
     def run(self, found: Candidates) -> Compared:
@@ -211,7 +211,7 @@ class _ComparisonRun:
         self._commit()
 
     def _batches(self, found: Candidates) -> Iterator[list[PairJob]]:
-        """The pairs that need a look, as work for processes; the others are settled on the way."""
+        """Pairs to compare by pixels, as work for processes; the others are settled on the way."""
         for part in self._jobs.slices(found):
             for row in part.known:
                 self._note(row)
@@ -275,7 +275,7 @@ class _ComparisonRun:
         self._rows, self._pixels, self._finished = [], {}, []
 
     def _tell(self) -> None:
-        """What a person should know of this pass."""
+        """What a person should know of this run."""
         with self._library.reading() as connection:
             some = fingerprints.facts(connection, list(self._unread)[:MOST_NOTICES])
         for content_id, facts in some.items():
@@ -294,7 +294,7 @@ def _go_on(observer: Observer) -> None:
 
 
 class _FingerprintRun:
-    """One pass over what lacks a fingerprint. `tasks` runs in the pool's feeder thread."""
+    """One run over what lacks a fingerprint. `tasks` runs in the pool's feeder thread."""
 
     def __init__(self, library: Library, observer: Observer, total: int) -> None:
         self._library = library

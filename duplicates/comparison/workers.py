@@ -73,7 +73,7 @@ def main(descriptor: int) -> None:
 
 
 def serve(pipe: Connection, options: ComparisonOptions) -> None:
-    """Look at the pairs of the batches that come."""
+    """Compare the pairs of the batches that come."""
     _use_one_thread()
     comparer = Comparer(options, pipe.send)
     pipe.send(READY)
@@ -90,7 +90,7 @@ def _use_one_thread() -> None:
 
 
 class Comparer:
-    """Looks at pairs, one after the other; pictures used last are kept."""
+    """Compares pairs, one after the other; pictures used last are kept."""
 
     def __init__(self, options: ComparisonOptions, tell: Tell = lambda _: None) -> None:
         """Nothing is read yet."""
@@ -188,7 +188,7 @@ class ComparisonPool:
         """Results as they come; None now and then when there is none yet.
 
         `batches` is advanced in the caller's thread, whenever a process is idle. Pairs of a batch
-        are looked at in their order by one process.
+        are compared in their order by one process.
         """
         coming = iter(batches)
         is_over = False
