@@ -183,11 +183,6 @@ class OpenLibrary(DuplicateVerbs):
         return self._rank(combined([asked, *others]), wished)
 
     @property
-    def opened(self) -> Library:
-        """The library below, for parts of pictor that need more of it than verbs."""
-        return self._open()
-
-    @property
     def page_size(self) -> int:
         """Hits of one answer where nothing else is said: the setting `search.top`."""
         return self._open().settings.search.top

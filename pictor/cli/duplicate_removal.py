@@ -232,7 +232,7 @@ def review(target: Target, choice: GroupChoice, again: bool, no_preview: bool) -
 
     with target.open() as library:
         groups = list(choice.groups(library))
-        done = go_through(library.opened, groups, preview=not no_preview, again=again)
+        done = go_through(library._open(), groups, preview=not no_preview, again=again)
     output.say(
         f"decided {count(done.decided, 'group')}, skipped {output.number(done.skipped)}, "
         f"{output.number(done.left)} left; see what would go with: pictor duplicates plan -o FILE"
