@@ -13,13 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pictor.duplicates.verbs import DuplicateVerbs
 from pictor.library.config import Settings, default_library_dir
 from pictor.library.errors import LibraryNotFound, QueryError
 from pictor.library.names import PathLike, expanded
 from pictor.library.records import Hit
 
 if TYPE_CHECKING:
+    from pictor.duplicates.verbs import Duplicates
     from pictor.indexer.pipeline import Summary
     from pictor.library.library import Library
     from pictor.library.observer import Observer
@@ -49,7 +49,7 @@ def open_library(path: PathLike | None = None, *, settings: Settings | None = No
     return OpenLibrary(folder.expanduser(), settings)
 
 
-class OpenLibrary(DuplicateVerbs):
+class OpenLibrary:
     """A library and its verbs. Not safe for use from several threads at once."""
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
@@ -79,6 +79,13 @@ class OpenLibrary(DuplicateVerbs):
         if self._library is not None:
             self._library.close()
         self._engine = self._library = None
+
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        """Duplicates: compared, grouped, decided on, and removed by plans that can be undone."""
+        from pictor.duplicates.verbs import Duplicates
+
+        return Duplicates(self._open, self._forget_engine)
 
     @cached_property
     def tags(self) -> Tags:

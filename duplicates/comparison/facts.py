@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pictor.library.pairs import Kind
-from pictor.library.records import JsonObject
+from pictor.library.pairs import Evidence, Kind
 
 
 class Side(NamedTuple):
@@ -45,4 +44,4 @@ class PairFinding(NamedTuple):
 
     kind: Kind
     confidence: float
-    evidence: JsonObject
+    evidence: Evidence

@@ -7,14 +7,15 @@ Either way the pixels of the common area decide, never a score alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pictor.duplicates.comparison import metadata_verdict, pixel_verdict
-from pictor.duplicates.comparison.alignment import farthest, orientations, refined, turn_of, whole
+from pictor.duplicates.comparison.alignment import farthest, orientations, refined, whole
 from pictor.duplicates.comparison.facts import PairFacts, PairFinding, Side
 from pictor.duplicates.comparison.local_features import fits
 from pictor.duplicates.comparison.picture import Picture, picture_of
 from pictor.duplicates.comparison.pixel_verdict import Judgement, judge
-from pictor.library.pairs import Kind
-from pictor.library.records import JsonObject
+from pictor.library.pairs import Evidence, Kind
 
 __all__ = ["PairFacts", "PairFinding", "Picture", "Side", "compare", "picture_of"]
 
@@ -32,16 +33,10 @@ _FEW_INLIERS = 0.2
 
 
 def compare(a: Picture, b: Picture, facts: PairFacts = _NO_FACTS) -> PairFinding:
-    """What two contents are to each other. The same answer for the same pair, every time.
-
-    `evidence` holds what was measured, as far as it was: "hash_distance", "orientation" (EXIF value
-    that turns a into b), "vector_score", "seconds_apart", "area" (share of the smaller picture that
-    matches), "agreement" (mean likeness of what matches, 0 to 1), "inliers", "edited" ("a" or "b",
-    the one with a border or something laid over it), and "change", words.
-    """
+    """What two contents are to each other. The same answer for the same pair, every time."""
     evidence = metadata_verdict.scores_of(facts)
     if a.pixel_hash == b.pixel_hash:
-        evidence |= {"orientation": 1, "area": 1.0, "agreement": 1.0}
+        evidence = replace(evidence, orientation=1, area=1.0, agreement=1.0)
         return PairFinding(Kind.PIXELS, 1.0, evidence)
     by_name = metadata_verdict.related(facts)
     if by_name is not None:
@@ -49,25 +44,24 @@ def compare(a: Picture, b: Picture, facts: PairFacts = _NO_FACTS) -> PairFinding
     best = _best(a, b)
     if best is None or best.kind is Kind.DIFFERENT:
         return metadata_verdict.without_pixels(facts, evidence)
-    evidence |= {"orientation": turn_of(best.matrix)} | pixel_verdict.evidence_of(best)
-    evidence["change"] = pixel_verdict.words(best, a, b)
-    return _finding(best, facts, evidence)
+    evidence = pixel_verdict.with_pixels(evidence, best)
+    return _finding(best, facts, evidence, pixel_verdict.words(best, a, b))
 
 
-def _finding(best: Judgement, facts: PairFacts, evidence: JsonObject) -> PairFinding:
+def _finding(
+    best: Judgement, facts: PairFacts, evidence: Evidence, change: tuple[str, ...]
+) -> PairFinding:
     """The verdict on the pixels, with what times and names say against it."""
-    confidence = pixel_verdict.confidence(best)
-    if best.kind is not Kind.NEAR:
-        return PairFinding(best.kind, confidence, evidence)
-    said: list[str] = evidence["change"]
-    if metadata_verdict.are_other_moments(facts):
-        return PairFinding(Kind.BURST, 0.9, evidence)
-    if said and metadata_verdict.is_edited_version(facts):
-        return PairFinding(Kind.RELATED, 0.9, evidence | {"change": ["edited", *said]})
-    if not said:
-        same_format = facts.a.format == facts.b.format
-        evidence["change"] = ["recompressed" if same_format else "converted"]
-    return PairFinding(Kind.NEAR, confidence, evidence)
+    kind, confidence = best.kind, pixel_verdict.confidence(best)
+    if kind is Kind.NEAR:
+        if metadata_verdict.are_other_moments(facts):
+            kind, confidence = Kind.BURST, 0.9
+        elif change and metadata_verdict.is_edited_version(facts):
+            kind, confidence, change = Kind.RELATED, 0.9, ("edited", *change)
+        elif not change:
+            same_format = facts.a.format == facts.b.format
+            change = ("recompressed" if same_format else "converted",)
+    return PairFinding(kind, confidence, replace(evidence, change=change))
 
 
 def _best(a: Picture, b: Picture) -> Judgement | None:

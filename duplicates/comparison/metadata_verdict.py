@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
 from pictor.duplicates.comparison.facts import PairFacts, PairFinding, Side
-from pictor.library.pairs import Kind
-from pictor.library.records import JsonObject
+from pictor.library.pairs import Evidence, Kind
 
 #: Cosine from which two contents that nothing else joins are called similar. Encoders differ; with
 #: the built-in one 1 of 28 photos of Flickr8k (validation) has another that is so near.
@@ -78,7 +78,7 @@ def are_other_moments(facts: PairFacts) -> bool:
     return apart is not None and 0 < apart <= BURST_S and _is_one_camera(facts.a, facts.b)
 
 
-def without_pixels(facts: PairFacts, evidence: JsonObject) -> PairFinding:
+def without_pixels(facts: PairFacts, evidence: Evidence) -> PairFinding:
     """What is left to say when the pixels do not agree: burst, similar or different."""
     apart, score = seconds_apart(facts), facts.vector_score
     is_near_in_time = apart is not None and apart <= BURST_S and _is_one_camera(facts.a, facts.b)
@@ -91,17 +91,14 @@ def without_pixels(facts: PairFacts, evidence: JsonObject) -> PairFinding:
     return PairFinding(Kind.DIFFERENT, 0.95, evidence)
 
 
-def scores_of(facts: PairFacts) -> JsonObject:
+def scores_of(facts: PairFacts) -> Evidence:
     """What the candidates rested on, as evidence."""
-    evidence: JsonObject = {}
-    if facts.hash_distance is not None:
-        evidence["hash_distance"] = facts.hash_distance
-    if facts.vector_score is not None:
-        evidence["vector_score"] = round(facts.vector_score, 4)
-    apart = seconds_apart(facts)
-    if apart is not None:
-        evidence["seconds_apart"] = apart
-    return evidence
+    score = facts.vector_score
+    return Evidence(
+        hash_distance=facts.hash_distance,
+        vector_score=None if score is None else round(score, 4),
+        seconds_apart=seconds_apart(facts),
+    )
 
 
 def _at_least(score: float | None, least: float) -> bool:
@@ -113,7 +110,7 @@ def _is_one_camera(a: Side, b: Side) -> bool:
 
 
 def _related(facts: PairFacts, how: str) -> PairFinding:
-    return PairFinding(Kind.RELATED, 0.95, scores_of(facts) | {"change": [how]})
+    return PairFinding(Kind.RELATED, 0.95, replace(scores_of(facts), change=(how,)))
 
 
 def _parts(path: bytes) -> tuple[tuple[bytes, bytes], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,8 @@ from pictor.duplicates.comparison.borders import Around, around
 from pictor.duplicates.comparison.overlay_detector.changed_parts import Change, change
 from pictor.duplicates.comparison.picture import Picture
 from pictor.duplicates.comparison.window_agreement import Agreement, agreement
-from pictor.library.pairs import Kind
-from pictor.library.records import DoubleMatrix, JsonObject
+from pictor.library.pairs import Evidence, Kind
+from pictor.library.records import DoubleMatrix
 
 # Bounds: fitted with benchmarks/duplicates.py on its half `develop`; a few were changed after a
 # look at the other half. Figures and which: docs/duplicates.md, "Measured".
@@ -202,35 +203,34 @@ def confidence(one: Judgement) -> float:
     return round(0.55 + 0.35 * found.rest, 3)
 
 
-def evidence_of(one: Judgement) -> JsonObject:
-    """What the verdict rests on, rounded."""
-    evidence: JsonObject = {
-        "area": round(one.area, 3),
-        "agreement": round(one.found.rest, 3),
-        "changed": round(one.found.changed, 3),
-        "area_larger": round(one.laid.covered_other, 3),
-    }
-    if one.inliers:
-        evidence["inliers"] = one.inliers
-    if edited := _edited(one):
-        evidence["edited"] = edited
-    return evidence
+def with_pixels(evidence: Evidence, one: Judgement) -> Evidence:
+    """Evidence with what the verdict rests on, rounded."""
+    return replace(
+        evidence,
+        orientation=turn_of(one.matrix),
+        area=round(one.area, 3),
+        agreement=round(one.found.rest, 3),
+        changed=round(one.found.changed, 3),
+        area_larger=round(one.laid.covered_other, 3),
+        inliers=one.inliers or None,
+        edited=_edited(one),
+    )
 
 
-def _edited(one: Judgement) -> str:
+def _edited(one: Judgement) -> str | None:
     """Which of a duplicate's two pictures, "a" or "b", has a border or something laid over it."""
     if one.kind is not Kind.NEAR:
-        return ""
+        return None
     on = set()
     if one.around is not None and one.around.is_framed:
         on.add("b" if one.laid.is_a_frame else "a")
     for part in one.changed.parts if one.changed else ():
         if part.share > _THING:
             on.add("a" if part.is_on_a else "b")
-    return on.pop() if len(on) == 1 else ""
+    return on.pop() if len(on) == 1 else None
 
 
-def words(one: Judgement, a: Picture, b: Picture) -> list[str]:
+def words(one: Judgement, a: Picture, b: Picture) -> tuple[str, ...]:
     """What was done to one to make the other, in the order people would say it."""
     found, laid = one.found, one.laid
     said = _geometry(one, a, b)
@@ -244,7 +244,7 @@ def words(one: Judgement, a: Picture, b: Picture) -> list[str]:
         said.append("recoloured")
     if abs(found.sharpness) > _SOFT:
         said.append("softened")
-    return said
+    return tuple(said)
 
 
 def _geometry(one: Judgement, a: Picture, b: Picture) -> list[str]:

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pictor.duplicates.removal.records import Step
+from pictor.duplicates.removal.steps import Step
 from pictor.library.catalog import removals
 from pictor.library.catalog.removals import KnownFile
 from pictor.library.errors import PlanError

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from pictor.duplicates.groups import descriptions as words
 from pictor.duplicates.groups.records import Group, Link, Member
+from pictor.duplicates.removal.plan import freed_bytes
 from pictor.duplicates.report.album import Album, Shot, contents_of
 from pictor.indexer.originals import link_of
 from pictor.library.html_files import check_target
@@ -112,7 +113,7 @@ def _entry(group: Group) -> JsonObject:
         "id": group.id,
         "kind": group.kind.value,
         "files": len(group.members),
-        "freed": words.freed_bytes(group),
+        "freed": freed_bytes(group),
         "contents": list(contents_of(group)),
     }
 

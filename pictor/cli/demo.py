@@ -71,10 +71,10 @@ def demo(target: Target, /, folder: Path) -> None:
             _write(section)
         page = folder / "demo.html"
         write_page(page, sections, title="pictor demo")
-        library.compare()
-        groups = list(library.duplicates())
+        library.duplicates.find()
+        groups = list(library.duplicates.groups())
         _write_duplicates(groups)
-        library.report_duplicates(groups, folder / "duplicates.html")
+        library.duplicates.report(groups, folder / "duplicates.html")
     _write_next(folder / "library", photos, page)
     indexing.end(summary)
 

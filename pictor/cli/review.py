@@ -19,9 +19,9 @@ from pictor.cli.terminal import ENDED, Terminal
 from pictor.duplicates.groups import descriptions as words
 from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
 from pictor.duplicates.groups.records import Group, Member
-from pictor.library.catalog.decisions import decide, decided, decisions, forget
+from pictor.duplicates.removal.plan import freed_bytes
+from pictor.duplicates.verbs import Duplicates
 from pictor.library.errors import LibraryError
-from pictor.library.library import Library
 from pictor.library.names import safe_text, shown
 from pictor.library.pairs import Verdict
 
@@ -59,7 +59,7 @@ class _Step(NamedTuple):
 
 
 def review(
-    library: Library,
+    duplicates: Duplicates,
     groups: Sequence[Group],
     *,
     preview: bool = True,
@@ -82,24 +82,24 @@ def review(
     """
     opened = terminal or Terminal()
     several = [group for group in groups if len(_contents(group)) > 1]
-    asked = several if again else _undecided(library, several)
+    asked = several if again else _undecided(duplicates, several)
     settled = len(groups) - len(asked)
     with opened:
         opened.write(_settled(len(groups) - len(several), len(several) - len(asked)))
         protocol = previews.detect(os.environ) if preview else previews.Protocol.NONE
-        found = _Review(library, asked, opened, protocol).run()
+        found = _Review(duplicates, asked, opened, protocol).run()
     return found._replace(settled=settled)
 
 
 class _Review:
     def __init__(
         self,
-        library: Library,
+        duplicates: Duplicates,
         groups: Sequence[Group],
         terminal: Terminal,
         protocol: previews.Protocol,
     ) -> None:
-        self._library = library
+        self._duplicates = duplicates
         self._groups = groups
         self._terminal = terminal
         self._sheets = Sheets(groups, terminal, protocol)
@@ -162,10 +162,7 @@ class _Review:
     def _store(self, wanted: Sequence[PairDecision]) -> bool:
         pairs = tuple((one.low, one.high) for one in wanted)
         try:
-            with self._library.writer(), self._library.writing() as connection:
-                before = tuple(PairDecision(*row[:3]) for row in decided(connection, pairs))
-                for one in wanted:
-                    decide(connection, *one)
+            before = tuple(self._duplicates.decide_all(wanted))
         except LibraryError as error:
             self._say(f"not stored: {error}")
             return False
@@ -179,11 +176,8 @@ class _Review:
             return False
         step = self._steps[-1]
         try:
-            with self._library.writer(), self._library.writing() as connection:
-                for pair in step.pairs:
-                    forget(connection, *pair)
-                for one in step.before:
-                    decide(connection, *one)
+            self._duplicates.undecide_all(step.pairs)
+            self._duplicates.decide_all(step.before)
         except LibraryError as error:
             self._say(f"not undone: {error}")
             return False
@@ -199,15 +193,14 @@ class _Review:
 # --- what is asked, and what a key decides
 
 
-def _undecided(library: Library, groups: Sequence[Group]) -> list[Group]:
+def _undecided(duplicates: Duplicates, groups: Sequence[Group]) -> list[Group]:
     """The groups of which no decision says already what is kept."""
     losers: dict[bytes, set[bytes]] = {}
-    with library.reading() as connection:
-        for row in decisions(connection):
-            if row.verdict is Verdict.KEEP_LOW:
-                losers.setdefault(row.low, set()).add(row.high)
-            elif row.verdict is Verdict.KEEP_HIGH:
-                losers.setdefault(row.high, set()).add(row.low)
+    for row in duplicates.decisions():
+        if row.verdict is Verdict.KEEP_LOW:
+            losers.setdefault(row.low, set()).add(row.high)
+        elif row.verdict is Verdict.KEEP_HIGH:
+            losers.setdefault(row.high, set()).add(row.low)
     return [group for group in groups if not _is_decided(_contents(group), losers)]
 
 
@@ -283,7 +276,7 @@ def _settled(copies: int, decided: int) -> str:
 
 def _headline(group: Group) -> str:
     said = [words.KINDS[group.kind]]
-    if freed := words.freed_bytes(group):
+    if freed := freed_bytes(group):
         said.append(f"up to {output.size(freed)} can be freed")
     return f"  {' · '.join(said)}\n"
 

@@ -25,23 +25,23 @@ import pytest
 from alike_photos import HOSTILE, Alike, make, scene
 from PIL import Image
 
-from pictor import PictorError
+from pictor import PictorError, open_library
 from pictor.cli.previews import Protocol, detect, drawn, pixels_of, sheet
 from pictor.cli.review import review
 from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
 from pictor.duplicates.groups.records import Group
-from pictor.library.pairs import Kind, Verdict
+from pictor.library.pairs import Evidence, Kind, Verdict
 
 _CHILD = """
 import pickle, signal, sys
 from pathlib import Path
-from pictor.library.library import Library
+from pictor import open_library
 from pictor.cli.review import review
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in background
 library, groups, options = pickle.loads(Path(sys.argv[1]).read_bytes())
 try:
-    with Library.open(library) as opened:
-        print("DONE", *review(opened, groups, **options), "END")
+    with open_library(library) as opened:
+        print("DONE", *review(opened.duplicates, groups, **options), "END")
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -127,7 +127,7 @@ def groups(alike: Alike) -> list[Group]:
     versions = (b"photo.png", b"small.jpg", b"cropped.jpg", b"mirrored.jpg")
     return [
         alike.group(Kind.SIMILAR, b"photo.png", b"stranger.jpg", number=0),
-        alike.group(Kind.NEAR, *versions, number=1, evidence={"change": ["cropped"]}),
+        alike.group(Kind.NEAR, *versions, number=1, evidence=Evidence(change=("cropped",))),
         alike.group(Kind.BYTES, b"photo.png", "照片 副本.png".encode(), number=2),
         alike.group(Kind.NEAR, b"photo.png", HOSTILE, number=3),
     ]
@@ -297,15 +297,16 @@ def test_nothing_to_decide_asks_for_no_key(alike, groups, tmp_path, start):
         def write(self, text: str) -> None:
             self.written += text
 
-    with alike.open() as library:
-        found = review(library, groups[2:3], terminal=Unused())
+    with open_library(alike.library) as library:
+        found = review(library.duplicates, groups[2:3], terminal=Unused())
     assert found == (0, 0, 0, 1)
 
 
 def test_without_a_terminal_there_is_one_clear_error(alike, groups, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("kkk"))
-    with alike.open() as library, pytest.raises(PictorError, match="no terminal; make a page"):
-        review(library, groups)
+    error = pytest.raises(PictorError, match="no terminal; make a page")
+    with open_library(alike.library) as library, error:
+        review(library.duplicates, groups)
     assert alike.stored() == {}
 
 

@@ -143,8 +143,8 @@ def test_copies_are_found_with_what_says_so(world: World, looks: type[InlineLook
     assert done.looked_at == done.candidates == len(stored(world)) == looks.looked
     assert done.pairs >= len(FOUND)
     mirrored = stored(world)["a.png", "a_mirror.jpg"]
-    assert mirrored.evidence["orientation"] == 2
-    assert mirrored.evidence["hash_distance"] <= 4
+    assert mirrored.evidence.orientation == 2
+    assert mirrored.evidence.hash_distance <= 4
     pixels = world.sql("SELECT pixels FROM fingerprint WHERE pixels IS NOT NULL")
     assert len({row[0] for row in pixels}) == len(pixels) - 1
 
@@ -354,7 +354,7 @@ def test_a_crash_and_a_hang_cost_their_files_only(
     modules = world.folder / "modules"
     modules.mkdir()
     (modules / "odd_looker.py").write_text(
-        "import os, time, indexer.comparing.worker as worker\n"
+        "import os, time, pictor.duplicates.comparison.worker as worker\n"
         "from pictor.duplicates.comparison.worker import main\n"
         "picture_of = worker.picture_of\n"
         "def odd(data, name, limits):\n"
