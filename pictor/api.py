@@ -20,6 +20,7 @@ from pictor.tagging.verbs import TagVerbs
 
 if TYPE_CHECKING:
     from pictor.indexer.pipeline import Summary
+    from pictor.library.catalog.rows import FilePlace
     from pictor.library.library import Library
     from pictor.library.observer import Observer
     from pictor.library.status import FileProblem, Status
@@ -233,8 +234,13 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         if library.settings.network.offline:
             _refuse_links(query)
         if self._engine is None:
-            self._engine = Engine(library)
+            self._engine = Engine(library, self._original)
         return self._engine.search(query, options)
+
+    def _original(self, place: FilePlace) -> bytes | Path:
+        from pictor.indexer.originals import original
+
+        return original(place, self._open().settings)
 
     def _forget_engine(self) -> None:
         """Indexes opened before a change do not include it."""
