@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from pictor.evaluation.task import ZeroShotResult as ZeroShotResult
     from pictor.indexer.embedding import Embedded as Embedded
     from pictor.indexer.embedding import embed as embed
+    from pictor.indexer.originals import Originals as Originals
     from pictor.indexer.summary import Summary as Summary
+    from pictor.library.config import SETTINGS_FILE as SETTINGS_FILE
     from pictor.library.config import DuplicateSettings as DuplicateSettings
     from pictor.library.config import EncoderSettings as EncoderSettings
     from pictor.library.config import IndexSettings as IndexSettings
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from pictor.library.config import Settings as Settings
     from pictor.library.config import default_library_dir as default_library_dir
     from pictor.library.config import load_settings as load_settings
+    from pictor.library.encoders.base import Attention as Attention
+    from pictor.library.encoders.base import Dtype as Dtype
+    from pictor.library.encoders.base import Runtime as Runtime
     from pictor.library.errors import ConfigError as ConfigError
     from pictor.library.errors import DecisionError as DecisionError
     from pictor.library.errors import EvaluationError as EvaluationError
@@ -59,17 +64,25 @@ if TYPE_CHECKING:
     from pictor.library.errors import RuleError as RuleError
     from pictor.library.errors import SidecarError as SidecarError
     from pictor.library.errors import SourceError as SourceError
+    from pictor.library.item_facts import ItemDecision as ItemDecision
+    from pictor.library.item_facts import ItemDuplicate as ItemDuplicate
+    from pictor.library.item_facts import ItemFacts as ItemFacts
+    from pictor.library.item_facts import ItemFile as ItemFile
+    from pictor.library.item_facts import ItemTag as ItemTag
     from pictor.library.observer import Observer as Observer
     from pictor.library.observer import Progress as Progress
+    from pictor.library.records import Caption as Caption
     from pictor.library.records import Hit as Hit
+    from pictor.library.records import JsonObject as JsonObject
     from pictor.library.records import Level as Level
     from pictor.library.records import Match as Match
+    from pictor.library.records import Metadata as Metadata
     from pictor.library.records import Reason as Reason
     from pictor.library.status import FileProblem as FileProblem
     from pictor.library.status import RootStatus as RootStatus
     from pictor.library.status import SpaceStatus as SpaceStatus
     from pictor.library.status import Status as Status
-    from pictor.library.verify import Verdict as Verdict
+    from pictor.library.verify import VerifyReport as VerifyReport
     from pictor.tagging.classification import Classification as Classification
     from pictor.tagging.classification import LabelScore as LabelScore
     from pictor.tagging.classification import classify as classify

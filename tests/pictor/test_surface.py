@@ -75,12 +75,18 @@ def annotations_of(thing: object) -> Iterator[tuple[str, object]]:
         named = [(thing.__qualname__, thing)]
     elif isinstance(thing, type):
         named = [(f"{thing.__qualname__}.{name}", one) for name, one in functions_of(thing)]
-        if dataclasses.is_dataclass(thing):
+        fields = (
+            [one.name for one in dataclasses.fields(thing)]
+            if dataclasses.is_dataclass(thing)
+            else []
+        )
+        fields += getattr(thing, "_fields", ())  # of a named tuple
+        if fields:
             named = [pair for pair in named if not pair[0].endswith(".__init__")]
             hints = typing.get_type_hints(thing, names_in(sys.modules[thing.__module__]))
-            for field in dataclasses.fields(thing):
-                if not field.name.startswith("_"):
-                    yield f"{thing.__qualname__}.{field.name}", hints[field.name]
+            yield from (
+                (f"{thing.__qualname__}.{one}", hints[one]) for one in fields if one[0] != "_"
+            )
     for where, one in named:
         home = sys.modules.get(getattr(one, "__module__", ""))
         if home is not None and home.__name__.startswith("pictor"):
