@@ -178,7 +178,7 @@ class Library:
             return catalog_spaces.spaces(connection)
 
     def space(self, encoder: str | None = None) -> SpaceRow:
-        """The default space, or the newest one of a named encoder.
+        """The default space, or the newest one of an encoder: its id, the end of it, or an alias.
 
         Raises:
             QueryError: there is none; the message lists those there are.
@@ -192,6 +192,10 @@ class Library:
             return rows[0]
         wanted = {encoder, os.path.abspath(encoder)}
         named = [row for row in rows if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
+        if not named:
+            from pictor.library.encoders.cards import id_of
+
+            named = [row for row in rows if row.encoder == id_of(encoder)]
         if not named:
             have = ", ".join(row.encoder for row in rows)
             raise QueryError(

@@ -19,12 +19,13 @@ from pictor.library.vectors.base import VectorIndex
 from pictor.search import pages
 from pictor.search.candidates import NOTHING_WRITTEN, Written, ranked
 from pictor.search.cutoff import Candidate, sure_enough
-from pictor.search.encoding import Asked, Pictures, QueryEncoder
+from pictor.search.encoding import Asked, QueryEncoder
 from pictor.search.entries import Entry, EntryReader, Negation
 from pictor.search.hits import hits_of
 from pictor.search.negative_parts import led_away, negation_of
 from pictor.search.neighbours import Selector, neighbours
 from pictor.search.options import SearchOptions
+from pictor.search.pictures import OriginalReader, Pictures, plain_file
 from pictor.search.plan import Plan, Ranking, Trace
 from pictor.search.query import Query, WordsPart
 from pictor.search.ranking.folding import near_identical
@@ -40,9 +41,14 @@ UNRANKED_SLICE = 1000
 class Engine:
     """Answers queries on one library; keeps towers and indexes it opened. Close it after use."""
 
-    def __init__(self, library: Library) -> None:
-        """Nothing is opened before the first query."""
+    def __init__(self, library: Library, read_original: OriginalReader = plain_file) -> None:
+        """Nothing is opened before the first query.
+
+        Args:
+            read_original: reads a file of the library, for regions of items.
+        """
         self._library = library
+        self._read_original = read_original
         self._encoder = QueryEncoder(library)
         self._indexes: dict[int, OpenIndex] = {}
         self._judges: dict[int, Judge] = {}
@@ -76,7 +82,7 @@ class Engine:
         """
         options = options or SearchOptions()
         trace = Trace()
-        pictures = Pictures(self._library)
+        pictures = Pictures(self._library, self._read_original)
         asked = [self._led(query, one) for one in self._asked(query, options, pictures, trace)]
         judges = self._judges_of(query, asked)
         found, candidates = self._candidates(query, asked, judges, options, trace)

@@ -47,10 +47,7 @@ def find_card(name: str) -> EncoderCard:
     """
     if name == BUILTIN:
         return read_builtin_card()
-    aliases: dict[str, EncoderCard] = {}
-    for path in sorted(card_folder().glob("*.toml")):
-        card, short_names = read_card(path)
-        aliases.update(dict.fromkeys((card.id.lower(), *short_names), card))
+    aliases = _by_alias()
     is_folder = "/" in name and Path(name).expanduser().is_dir()
     if name.startswith(_LOCAL_STARTS) or is_folder:
         return EncoderCard(id=str(Path(name).expanduser().absolute()), family="")
@@ -64,6 +61,21 @@ def find_card(name: str) -> EncoderCard:
         f"no encoder is called {quoted(name)}; give a hub id such as "
         f"'google/siglip2-base-patch16-224', a folder, or 'builtin'{hint}"
     )
+
+
+def id_of(name: str) -> str:
+    """The hub id that a short name means; the name itself where it is none."""
+    card = _by_alias().get(name.lower())
+    return card.id if card else name
+
+
+def _by_alias() -> dict[str, EncoderCard]:
+    """Shipped cards by their ids and short names, in lower case."""
+    aliases: dict[str, EncoderCard] = {}
+    for path in sorted(card_folder().glob("*.toml")):
+        card, short_names = read_card(path)
+        aliases.update(dict.fromkeys((card.id.lower(), *short_names), card))
+    return aliases
 
 
 def split_revision(name: str) -> tuple[str, str]:

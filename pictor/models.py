@@ -1,0 +1,3 @@
+"""The models of this machine: `list`, `pull`, `verify`, `export`, `import_`, `remove`."""
+
+__all__: list[str] = []
