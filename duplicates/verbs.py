@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pictor.duplicates.comparison.run import Compared
     from pictor.duplicates.groups.assembly import GroupOptions
     from pictor.duplicates.groups.decisions_file import PairDecision
-    from pictor.duplicates.groups.keep_rules import Rules
+    from pictor.duplicates.groups.keep_rules import KeepRules
     from pictor.duplicates.groups.records import Group
     from pictor.duplicates.removal.apply import ApplyOptions, Mode
     from pictor.duplicates.removal.plan import RemovalPlan
@@ -59,7 +59,7 @@ class Duplicates:
         *,
         kinds: Sequence[Kind | str] = DUPLICATES,
         against: PathLike | None = None,
-        rules: str | Rules | None = None,
+        rules: str | KeepRules | None = None,
     ) -> Iterator[Group]:
         """Groups of files that are one picture, as far as they were compared: see `find`.
 
@@ -85,7 +85,7 @@ class Duplicates:
         *,
         kinds: Sequence[Kind | str] = DUPLICATES,
         against: PathLike | None = None,
-        rules: str | Rules | None = None,
+        rules: str | KeepRules | None = None,
     ) -> None:
         """Raise what `groups` would raise for these arguments, such as before a long `find`."""
         self._options(roots, kinds, against, rules)
@@ -259,7 +259,7 @@ class Duplicates:
         roots: Sequence[PathLike],
         kinds: Sequence[Kind | str],
         against: PathLike | None,
-        rules: str | Rules | None,
+        rules: str | KeepRules | None,
     ) -> GroupOptions:
         from pictor.duplicates.groups.assembly import GroupOptions, absolute
 
@@ -314,10 +314,10 @@ def _refuse_unknown(library: Library, places: Sequence[bytes]) -> None:
                 )
 
 
-def _rules(library: Library, rules: str | Rules | None) -> Rules:
-    from pictor.duplicates.groups.keep_rules import Rules, parse_rules, rules_of
+def _rules(library: Library, rules: str | KeepRules | None) -> KeepRules:
+    from pictor.duplicates.groups.keep_rules import KeepRules, parse_rules, rules_of
 
-    if isinstance(rules, Rules):
+    if isinstance(rules, KeepRules):
         return rules
     settings = library.settings.duplicates
     base = rules_of(settings.prefer, settings.never)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pictor.duplicates.groups.keep_rules import Rules, Term
+from pictor.duplicates.groups.keep_rules import KeepRules, Term
 from pictor.duplicates.groups.records import Member
 
 #: As `library.images.rawkind` names them, in lower case.
@@ -41,7 +41,7 @@ _COPIED = re.compile(
 _MOST_DIGITS = 9
 
 
-class Choice(NamedTuple):
+class Keeper(NamedTuple):
     """The member that is kept, and why."""
 
     keep: Member
@@ -60,7 +60,7 @@ class _Ranking(NamedTuple):
     exact: Callable[[Member, int], str] | None = None
 
 
-def choose(members: Sequence[Member], rules: Rules, *, why: str = "") -> Choice:
+def choose(members: Sequence[Member], rules: KeepRules, *, why: str = "") -> Keeper:
     """The best member by some rules.
 
     Args:
@@ -80,12 +80,12 @@ def choose(members: Sequence[Member], rules: Rules, *, why: str = "") -> Choice:
     if len(left) > 1:
         said.append("the first by path")
     keep = min(left, key=lambda one: (one.path, one.file_id))
-    return Choice(keep, _reason(said))
+    return Keeper(keep, _reason(said))
 
 
-def is_protected(member: Member, rules: Rules) -> bool:
+def is_protected(member: Member, rules: KeepRules) -> bool:
     """Whether a rule says that this file is never removed."""
-    return any(is_under(member.path, place) for place in rules.never)
+    return under_any(member.path, rules.never)
 
 
 def is_under(path: bytes, place: bytes) -> bool:
@@ -204,7 +204,7 @@ _REACHABLE = _Ranking(
 )
 
 
-def _stays_anyhow(rules: Rules) -> _Ranking:
+def _stays_anyhow(rules: KeepRules) -> _Ranking:
     """What stays anyhow is kept before what could go: in protected folders, inside archives."""
     return _Ranking(
         "the one that stays anyhow",

@@ -14,7 +14,7 @@ from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import move, unlink_in_place
 from pictor.duplicates.removal.log import ENDING, FOLDER, Log, LogState, logs, read_own_log
 from pictor.duplicates.removal.log_lines import Intent, RunEnd, StepState
-from pictor.duplicates.removal.preflight import Opened, Refused, open_at
+from pictor.duplicates.removal.preflight import OpenFile, Refused, open_at
 from pictor.duplicates.removal.steps import OnStep, RemovalResult, StepCounter, StepResult
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
@@ -142,7 +142,7 @@ def _undo_step(log: Log, intent: Intent) -> str:
     return ""
 
 
-def _refuse_changed(file: Opened, intent: Intent) -> None:
+def _refuse_changed(file: OpenFile, intent: Intent) -> None:
     """Raise unless the file is as the step left it, and its place is free."""
     if file.digest() != intent.content:
         raise Refused("its bytes are not those that it had")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pictor.duplicates.groups.keep_rules import Rules, Term, parse_rules, rules_of
+from pictor.duplicates.groups.keep_rules import KeepRules, Term, parse_rules, rules_of
 from pictor.duplicates.groups.keeper import choose, is_protected
 from pictor.duplicates.groups.records import Member
 from pictor.library.config import Settings
@@ -43,12 +43,12 @@ def member(path: str, **facts: Any) -> Member:
 def test_all_of_the_language() -> None:
     text = 'prefer: resolution, no-edit,path:~/Originals ; never: path:"/a, b;\\"c", path:/d/../e'
     home = os.fsencode(os.path.expanduser("~/Originals"))
-    expected = Rules(
+    expected = KeepRules(
         (Term("resolution"), Term("no-edit"), Term("path", home)), (b'/a, b;"c', b"/e")
     )
     assert parse_rules(text) == expected
     assert parse_rules(text + ";") == expected
-    assert parse_rules("never: path:/x", expected) == Rules(expected.prefer, (b"/x",))
+    assert parse_rules("never: path:/x", expected) == KeepRules(expected.prefer, (b"/x",))
     assert parse_rules("  ", expected) == expected
 
 
@@ -74,7 +74,7 @@ def test_what_is_no_rule_is_named_with_its_place(text: str, position: int, said:
 
 
 def test_settings_are_terms_without_quotes() -> None:
-    assert rules_of(["raw"], ["path:/a, b; c"]) == Rules((Term("raw"),), (b"/a, b; c",))
+    assert rules_of(["raw"], ["path:/a, b; c"]) == KeepRules((Term("raw"),), (b"/a, b; c",))
     with pytest.raises(RuleError, match=r"duplicates\.prefer: .*no preference"):
         rules_of(["biggest"], [])
 
@@ -161,7 +161,7 @@ def test_later_rules_settle_what_earlier_ones_leave_equal() -> None:
 def test_equal_files_are_settled_by_path_whatever_their_order() -> None:
     files = [member(f"/a/{name}.jpg", file_id=i) for i, name in enumerate("cab")]
     for order in (files, files[::-1]):
-        choice = choose(order, Rules())
+        choice = choose(order, KeepRules())
         assert choice.keep.path == b"/a/a.jpg" and choice.reason == "keeps the first by path"
 
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_reached_or_stays_anyhow() -> None:
     assert choose([held, near], rules).keep is held
     assert is_protected(held, rules) and not is_protected(member("/zz/9.jpg"), rules)
     zipped = member("/z.zip!/9.jpg", root_kind="archive")
-    assert choose([zipped, near], Rules()).keep is zipped
+    assert choose([zipped, near], KeepRules()).keep is zipped
 
 
 def test_what_a_rule_gets_wrong_is_repeated_in_short() -> None:
