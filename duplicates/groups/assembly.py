@@ -243,10 +243,10 @@ class _GroupReader:
         if against is not None:
             able = [one for one in able if self._is_reference(one)]
             shown = against.decode("utf-8", "backslashreplace")
-            return choose(able, self._rules, why=f"the one in the reference {shown}")
+            return choose(able, self._rules, why=f"in the reference {shown}")
         won = [one for one in able if one.content_id in winners]
         if won:
-            return choose(won, self._rules, why="the one that you decided to keep")
+            return choose(won, self._rules, why="your decision")
         return choose([o for o in able if o.content_id not in losers] or able, self._rules)
 
 
