@@ -73,7 +73,7 @@ def measure(engine: Engine, name: str, text: str, rounds: int) -> dict[str, Any]
         ranking = engine.search(query)
         whole.append(time.perf_counter() - between)
         bare.append(between - started)
-        steps.append(ranking.plan.seconds)
+        steps.append(ranking.plan.trace.seconds)
     row: dict[str, Any] = {"query": name, "hits": len(ranking.hits)}
     row |= {"bare ms": median_ms(bare), "whole ms": median_ms(whole)}
     row |= {"ratio": row["whole ms"] / row["bare ms"], "bar": BAR}

@@ -30,7 +30,7 @@ from pictor.library.catalog.filters import (
     Taken,
 )
 from pictor.search.options import SearchOptions
-from pictor.search.plan import Plan, Ranking
+from pictor.search.plan import QueryReport, Ranking
 from pictor.search.query import PicturePart, Query, WordsPart, combined, image, parse, words
 
 __all__ = [
@@ -53,8 +53,8 @@ __all__ = [
     "OfKind",
     "OfShape",
     "PicturePart",
-    "Plan",
     "Query",
+    "QueryReport",
     "Ranking",
     "Rated",
     "SearchOptions",

@@ -24,14 +24,14 @@ from pictor.search.query import Part, PicturePart, Query, WordsPart
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueryVectors:
     """A query in one space.
 
     Attributes:
         query: (1, d) unit row: the weighted mean of the positive parts; (0, d) without one.
         positive: (p, d) unit rows, one a positive part in their order.
         negative: (m, d) unit rows, one a negative part.
-        towards: (1, d) unit row that items are ranked by: the query, leaning away from negative
+        steered: (1, d) unit row that items are ranked by: the query, leaning away from negative
             words; (0, d) without a query.
         is_known: the encoder knows something of what is looked for; else only names can be found.
     """
@@ -40,7 +40,7 @@ class Asked:
     query: FloatMatrix
     positive: FloatMatrix
     negative: FloatMatrix
-    towards: FloatMatrix
+    steered: FloatMatrix
     is_known: bool
 
 
@@ -56,7 +56,7 @@ class QueryEncoder:
         """Forget the towers."""
         self._texts = {}
 
-    def asked(self, query: Query, space: SpaceRow, pictures: Pictures) -> Asked:
+    def vectors(self, query: Query, space: SpaceRow, pictures: Pictures) -> QueryVectors:
         """A query in a space.
 
         Raises:
@@ -69,7 +69,7 @@ class QueryEncoder:
         if any(known):
             weights *= np.array(known)  # a text of unknown words only has a vector of no meaning
         mean = _mean(positive, weights)
-        return Asked(space, mean, positive, negative, mean, any(known) or not known)
+        return QueryVectors(space, mean, positive, negative, mean, any(known) or not known)
 
     def _is_known(self, part: Part, space: SpaceRow) -> bool:
         return not isinstance(part, WordsPart) or self._text(space).knows(part.words)

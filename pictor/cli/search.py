@@ -155,6 +155,6 @@ def _why_none(ranking: Ranking) -> str:
         return f"no hits: the encoder {ranking.plan.spaces[0]} knows no word of {asked}"
     if ranking.plan.offset:
         return f"no hits from number {output.number(ranking.plan.offset + 1)} on"
-    weak = ranking.plan.levels.get("weak", 0)
+    weak = ranking.plan.trace.levels.get("weak", 0)
     hint = f"; {output.number(weak)} weak candidates: show them with --min any" if weak else ""
     return f"no hits{hint}"
