@@ -62,8 +62,10 @@ def main() -> None:
 def measure(engine: Engine, name: str, text: str, rounds: int) -> dict[str, Any]:
     """One query: medians in milliseconds."""
     query = parse(text)
-    vector = engine._encoder._text(engine._library.space()).encode([query.words or ""])
-    index = engine._index(engine._library.space())
+    space = engine._library.space()
+    with engine._encoder._towers.text(space) as tower:
+        vector = tower.encode([query.words or ""])
+    index = engine._indexes.current(space)
     engine.search(query)  # opens what is opened once
     bare, whole, steps = [], [], []
     for _ in range(rounds):

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pictor.library import space_encoders
 from pictor.library.catalog import contents, spaces
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.encoders.base import TextEncoder
 from pictor.library.errors import ImageError, QueryError
 from pictor.library.hashing import content_hash
 from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, FloatVector
+from pictor.library.space_encoders import WarmTowers
 from pictor.search.pictures import read
 from pictor.search.query import Part, PicturePart, Query, WordsPart
 
@@ -45,16 +44,16 @@ class QueryVectors:
 
 
 class QueryEncoder:
-    """Encodes queries for one library; keeps the text towers it opened, and what it read."""
+    """Encodes queries for one library, in any number of threads; keeps the towers it opened."""
 
     def __init__(self, library: Library) -> None:
         """Nothing is opened before the first query."""
         self._library = library
-        self._texts: dict[int, TextEncoder] = {}
+        self._towers = WarmTowers(library)
 
     def close(self) -> None:
-        """Forget the towers."""
-        self._texts = {}
+        """Close the towers. What is still to be encoded raises ValueError."""
+        self._towers.close()
 
     def vectors(self, query: Query, space: SpaceRow, pictures: Pictures) -> QueryVectors:
         """A query in a space.
@@ -72,21 +71,20 @@ class QueryEncoder:
         return QueryVectors(space, mean, positive, negative, mean, any(known) or not known)
 
     def _is_known(self, part: Part, space: SpaceRow) -> bool:
-        return not isinstance(part, WordsPart) or self._text(space).knows(part.words)
+        if not isinstance(part, WordsPart):
+            return True
+        with self._towers.text(space) as tower:
+            return tower.knows(part.words)
 
     def _rows(self, parts: Sequence[Part], space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         rows = [np.empty((0, space.dimension), np.float32)]
         for part in parts:
             if isinstance(part, WordsPart):
-                rows.append(self._text(space).encode([part.words]))
+                with self._towers.text(space) as tower:
+                    rows.append(tower.encode([part.words]))
             else:
                 rows.append(self._image(part, space, pictures))
         return np.concatenate(rows).astype(np.float32, copy=False)
-
-    def _text(self, space: SpaceRow) -> TextEncoder:
-        if space.id not in self._texts:
-            self._texts[space.id] = space_encoders.open_text(self._library, space)
-        return self._texts[space.id]
 
     def _image(self, part: PicturePart, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         """The content's stored vector where there is one, else that of the picture read now."""
@@ -118,11 +116,8 @@ class QueryEncoder:
             raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
         limits = Limits(max_pixels=self._library.settings.index.max_pixels, frames=1)
         decoded = decode(data, [spec], limits, name_hint=part.location)
-        tower = space_encoders.open_image(self._library, space)
-        try:
+        with self._towers.image(space) as tower:
             return tower.encode([decoded.frames[0].pixels[0]])
-        finally:
-            tower.close()
 
 
 class Pictures:

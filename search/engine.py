@@ -7,13 +7,12 @@ no tower at all.
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 
-from pictor.library import indexes
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.indexes import OpenIndex
+from pictor.library.indexes import SharedIndexes
 from pictor.library.library import Library
-from pictor.library.vectors.base import VectorIndex
 from pictor.search import pages
 from pictor.search.candidates import ranked
 from pictor.search.cutoff import filter_by_level
@@ -31,14 +30,19 @@ from pictor.search.run import SearchRun, SpaceQuery, is_judged
 
 
 class Engine:
-    """Answers queries on one library; keeps towers and indexes it opened. Close it after use."""
+    """Answers queries on one library, in any number of threads at once.
+
+    It keeps the towers and indexes it opened. Close it after use.
+    """
 
     def __init__(self, library: Library) -> None:
         """Nothing is opened before the first query."""
         self._library = library
         self._encoder = QueryEncoder(library)
-        self._indexes: dict[int, OpenIndex] = {}
-        self._judges: dict[int, Judge] = {}
+        self._indexes = SharedIndexes(library)
+        self._judges: dict[tuple[int, str], Judge] = {}
+        self._judges_lock = threading.Lock()
+        self._is_closed = False
 
     def __enter__(self) -> Engine:
         return self
@@ -52,12 +56,12 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Release what was opened."""
-        for opened in self._indexes.values():
-            opened.index.close()
-        self._indexes = {}
-        self._judges = {}
+        """Release what was opened. A search that goes on in another thread is finished, or raises
+        ValueError."""
+        self._is_closed = True
         self._encoder.close()
+        self._indexes.close()
+        self._judges.clear()
 
     def search(self, query: Query, options: SearchOptions | None = None) -> Ranking:
         """The best matches of all parts together, best first, one hit a content.
@@ -66,7 +70,10 @@ class Engine:
 
         Raises:
             QueryError: a part cannot be read or encoded, or there is no such space or root.
+            ValueError: the engine was closed.
         """
+        if self._is_closed:
+            raise ValueError("the search engine was closed; open the library again")
         run = self._begin(query, options or SearchOptions())
         matches, ranking = ranked(run)
         candidates = filter_by_level(run, matches, ranking)
@@ -96,25 +103,16 @@ class Engine:
         space = vectors.space
         judge = self._judge(space) if is_judged(query) or query.negative else None
         is_ranked = query.positive and vectors.is_known
-        index = self._index(space) if is_ranked else None
+        index = self._indexes.current(space) if is_ranked else None
         return SpaceQuery(steered(query, vectors, judge), judge, index)
-
-    def _index(self, space: SpaceRow) -> VectorIndex:
-        """The index with every vector committed up to now, also by another process."""
-        opened = self._indexes.get(space.id)
-        if opened is not None and not indexes.catch_up(self._library, space, opened):
-            del self._indexes[space.id]
-            opened.index.close()
-            opened = None
-        if opened is None:
-            opened = self._indexes[space.id] = indexes.open_index(self._library, space)
-        return opened.index
 
     def _judge(self, space: SpaceRow) -> Judge | None:
         """What tells the levels of a space's hits; None where it has no background values yet."""
-        if space.id not in self._judges:
-            judge = Judge.open(self._library, space)
-            if judge is None:
-                return None
-            self._judges[space.id] = judge
-        return self._judges[space.id]
+        key = (space.id, space.fingerprint)
+        judge = self._judges.get(key)
+        if judge is None:
+            with self._judges_lock:  # of several threads one opens it
+                judge = self._judges.get(key) or Judge.open(self._library, space)
+                if judge is not None:
+                    self._judges[key] = judge
+        return judge
