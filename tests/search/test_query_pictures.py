@@ -183,6 +183,7 @@ def test_what_cannot_be_asked_is_one_sentence(colours: World) -> None:
         f"of item {both} is smaller than a pixel: the picture has 120x80": item(
             both, (0.5, 0.5, 1e-3, 1e-3)
         ),
+        f"5e-324 of item {both} is smaller than a pixel": item(both, (0.5, 0.5, 0.5, 5e-324)),
         "its first bytes .* are of no known image type": picture(b"no picture at all"),
     }
     for sentence, part in refused.items():
