@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pictor.library.errors import ImageError
+from pictor.library.names import shown
 from pictor.library.records import Reason
 
 if TYPE_CHECKING:
     from pictor.indexer.content_places import ArchiveMembers
+    from pictor.library.catalog.rows import FilePlace
+    from pictor.library.config import Settings
 
 #: A member of an archive that holds more bytes is not read; as for a file by default.
 MAX_MEMBER_BYTES = 512 << 20
@@ -25,6 +28,26 @@ def link_of(path: bytes) -> str:
     if _is_link(path):
         return ""
     return "file://" + urllib.parse.quote_from_bytes(_archive_of(path) or path)
+
+
+def original(place: FilePlace, settings: Settings) -> bytes | Path:
+    """A file of a library, wherever it is: its path, or the bytes of what is in an archive or on
+    the web.
+
+    Raises:
+        ImageError: it is not there any more, or cannot be read or fetched.
+    """
+    path = place.full_path
+    if not _is_link(path):
+        found = Originals([path]).read(path)
+        if isinstance(found, Path) and not found.is_file():
+            raise ImageError(Reason.VANISHED, f"there is no file {shown(path)}")
+        return found
+    if settings.network.offline:
+        raise ImageError(Reason.FETCH, f"{shown(path)} is on the web and pictor is offline")
+    from pictor.library.downloads import fetch
+
+    return fetch(path, settings.index.max_file_mib << 20, settings.index.fetch_timeout_s)
 
 
 class Originals:

@@ -19,7 +19,7 @@ HOUSE = (
 ROOMS = {room: floor for floor, rooms in enumerate(HOUSE) for room in rooms}
 #: Inside `library`, from the top down: a module imports those of its own floor or below.
 FLOORS = (
-    ("status", "verify", "purge", "indexes", "caption_bank", "space_encoders"),
+    ("status", "item_facts", "verify", "purge", "indexes", "caption_bank", "space_encoders"),
     ("library",),
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "downloads", "html_files"),
