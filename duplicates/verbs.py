@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pictor.library.errors import DecisionError, SourceError, quoted
 from pictor.library.names import PathLike
+from pictor.library.observer import SILENT, Observer
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pictor.duplicates.removal.steps import OnStep, RemovalResult, Step
     from pictor.library.catalog.decisions import DecisionRow
     from pictor.library.library import Library
-    from pictor.library.observer import Observer
 
 Decision = Literal["not-duplicate", "related", "keep"]
 _HEX = frozenset("0123456789abcdef")
@@ -49,9 +49,8 @@ class Duplicates:
     def find(self, *, observer: Observer | None = None) -> Compared:
         """Compare contents that are new since the last time with all others; the counts."""
         from pictor.duplicates.comparison.run import compare_all
-        from pictor.library.observer import Silent
 
-        return compare_all(self._opened(), observer or Silent())
+        return compare_all(self._opened(), observer or SILENT)
 
     def groups(
         self,
@@ -90,7 +89,9 @@ class Duplicates:
         """Raise what `groups` would raise for these arguments, such as before a long `find`."""
         self._options(roots, kinds, against, rules)
 
-    def report(self, groups: Sequence[Group], path: PathLike) -> None:
+    def report(
+        self, groups: Sequence[Group], path: PathLike, *, observer: Observer | None = None
+    ) -> None:
         """Write groups as one HTML page to look and decide in.
 
         Raises:
@@ -98,7 +99,8 @@ class Duplicates:
         """
         from pictor.duplicates.report import write_report
 
-        write_report(self._opened(), groups, os.fsencode(path))
+        target = os.fsencode(path)
+        write_report(self._opened(), groups, target, observer=observer or SILENT)
 
     def plan(
         self, groups: Iterable[Group], path: PathLike | None = None, *, force: bool = False
@@ -133,7 +135,7 @@ class Duplicates:
 
         library = self._opened()
         steps, options = _steps(library, plan), _apply_options(library, mode, folder)
-        return preview(library, steps, options, on_step=on_step, observer=observer)
+        return preview(library, steps, options, on_step=on_step, observer=observer or SILENT)
 
     def apply(
         self,
@@ -162,7 +164,7 @@ class Duplicates:
         library = self._opened()
         steps, options = _steps(library, plan), _apply_options(library, mode, folder)
         try:
-            return apply(library, steps, options, on_step=on_step, observer=observer)
+            return apply(library, steps, options, on_step=on_step, observer=observer or SILENT)
         finally:
             self._changed()
 
@@ -186,7 +188,7 @@ class Duplicates:
 
         which = LAST if os.fsdecode(log) == LAST else _path(log)
         try:
-            return undo(self._opened(), which, on_step=on_step, observer=observer)
+            return undo(self._opened(), which, on_step=on_step, observer=observer or SILENT)
         finally:
             self._changed()
 

@@ -30,7 +30,7 @@ from pictor.library.catalog.filters import (
     Taken,
 )
 from pictor.search.options import SearchOptions
-from pictor.search.plan import Plan, Ranking
+from pictor.search.plan import QueryReport, Ranking
 from pictor.search.query import (
     BytesPart,
     ItemPart,
@@ -68,8 +68,8 @@ __all__ = [
     "OfKind",
     "OfShape",
     "PicturePart",
-    "Plan",
     "Query",
+    "QueryReport",
     "Ranking",
     "Rated",
     "Region",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from pictor.library.catalog.fingerprints import FingerprintRow
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.spaces import LITTLE_FLOAT16
 from pictor.library.errors import LibraryCorrupt
+from pictor.library.observer import SILENT, Observer, check
 from pictor.library.pairs import BURST_S, DUPLICATES
 from pictor.library.records import BoolVector, FloatVector, HalfMatrix, IdArray
 
@@ -47,8 +48,6 @@ MOST_RELATIVES = 64
 #: Rounds: each doubles how far along a chain of copies is looked.
 ROUNDS = 3
 _PAIR_ROWS = 1 << 16  # pairs scored at once
-
-_Go = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -128,18 +127,18 @@ def _is_fresh(row: FingerprintRow, comparison: int) -> bool:
 
 
 def find(
-    connection: Connection, contents: FingerprintTable, go_on: _Go = lambda: None
+    connection: Connection, contents: FingerprintTable, observer: Observer = SILENT
 ) -> Candidates:
     """All pairs of a fresh content and any content that are worth comparing.
 
     Args:
-        go_on: called now and then; what it raises ends the search.
+        observer: asked now and then whether to stop; the search is then left with `Stopped`.
     """
-    alike = alike_pairs(contents, go_on)
+    alike = alike_pairs(contents, observer)
     ids = contents.ids
     keys = [_keys(contents.stills[alike.low], contents.stills[alike.high], len(ids))]
     for pairs in (_bursts(connection, contents), _same_names(connection, contents)):
-        go_on()
+        check(observer)
         keys.append(_keys(pairs[:, 0], pairs[:, 1], len(ids)))
     rows = np.unique(np.concatenate(keys))
     low, high = np.divmod(rows, max(1, len(ids)))
@@ -156,16 +155,16 @@ class AlikePairs(NamedTuple):
     crowded: int
 
 
-def alike_pairs(contents: FingerprintTable, go_on: _Go = lambda: None) -> AlikePairs:
+def alike_pairs(contents: FingerprintTable, observer: Observer = SILENT) -> AlikePairs:
     """Pairs of a fresh still and any still that are near by hash or by vector."""
     fresh, n = contents.fresh_stills, len(contents.stills)
     if not len(fresh):
         return AlikePairs(np.empty(0, np.int64), np.empty(0, np.int64), 1.0, 0)
-    by_hash = hash_neighbours.near_pairs(contents.hashes, fresh, go_on)
+    by_hash = hash_neighbours.near_pairs(contents.hashes, fresh, observer)
     keys = [_keys(by_hash.pairs.low, by_hash.pairs.high, n)]
     recall = 1.0
     if contents.vectors.shape[1]:
-        found = vector_neighbours.nearest(contents.vectors, fresh, go_on=go_on)
+        found = vector_neighbours.nearest(contents.vectors, fresh, observer=observer)
         at, columns = np.nonzero(found.rows >= 0)
         keys.append(_keys(fresh[at], found.rows[at, columns].astype(np.int64), n))
         recall = found.recall

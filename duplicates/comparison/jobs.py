@@ -18,7 +18,7 @@ from pictor.duplicates.comparison import metadata_verdict
 from pictor.duplicates.comparison.metadata_verdict import PairFacts, Side
 from pictor.indexer.content_places import ContentPlace, ContentPlaces
 from pictor.library.catalog import fingerprints, pairs
-from pictor.library.catalog.fingerprints import ContentFacts
+from pictor.library.catalog.fingerprints import ShotFacts
 from pictor.library.library import Library
 from pictor.library.pairs import PairRow
 from pictor.library.records import IdArray
@@ -76,7 +76,7 @@ class JobSlice:
 class _SliceFacts(NamedTuple):
     """What the catalog says of the contents of a slice."""
 
-    facts: Mapping[int, ContentFacts]
+    facts: Mapping[int, ShotFacts]
     places: Mapping[int, ContentPlace]
     pairs: Mapping[tuple[int, int], PairRow]
 
@@ -149,7 +149,7 @@ class Jobs:
         return PairJob(self._next_id, a, b, facts)
 
 
-def _facts(found: Candidates, row: int, a: ContentFacts, b: ContentFacts) -> PairFacts:
+def _facts(found: Candidates, row: int, a: ShotFacts, b: ShotFacts) -> PairFacts:
     bits, score = int(found.bits[row]), float(found.scores[row])
     return PairFacts(
         hash_distance=bits if bits >= 0 else None,

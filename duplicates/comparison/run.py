@@ -24,11 +24,12 @@ from pictor.duplicates.comparison.workers import ComparisonOptions, ComparisonPo
 from pictor.indexer.content_places import ContentPlaces
 from pictor.indexer.reader import ReaderPool
 from pictor.indexer.roots import display
+from pictor.indexer.run_loop import run_loop
 from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
 from pictor.indexer.worker_pool import worker_count
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Progress, Silent
+from pictor.library.observer import SILENT, Observer, Progress, Stopped
 from pictor.library.pairs import DUPLICATES, Kind, PairRow
 from pictor.library.records import Decoded
 
@@ -54,6 +55,7 @@ class Compared(NamedTuple):
             sample; 1 where it was exact; None where nothing was searched.
         filled: fingerprints made; unread: contents that could not be read now.
         crowded: contents with more neighbours by hash than are compared.
+        stopped: the observer ended the run; what was found until then is kept.
     """
 
     contents: int
@@ -66,6 +68,7 @@ class Compared(NamedTuple):
     unread: int = 0
     crowded: int = 0
     seconds: float = 0.0
+    stopped: bool = False
 
 
 class Filled(NamedTuple):
@@ -73,6 +76,7 @@ class Filled(NamedTuple):
 
     filled: int
     unread: int
+    stopped: bool = False
 
 
 def is_due(library: Library) -> bool:
@@ -83,37 +87,46 @@ def is_due(library: Library) -> bool:
         return fingerprints.count_fresh(connection, COMPARISON) > 0
 
 
-def compare_all(library: Library, observer: Observer | None = None) -> Compared:
+def compare_all(library: Library, observer: Observer = SILENT) -> Compared:
     """Compare every content that is new since the last run with all others.
 
     Raises:
         LibraryLocked: another process writes the library.
-        KeyboardInterrupt: the observer stopped it; what was committed is kept.
     """
-    watching = observer or Silent()
     started = time.monotonic()
     if not is_due(library):
-        with library.reading() as connection:
-            return Compared(fingerprints.count(connection), 0, 0, 0, 0, None)
+        return _nothing(library)
     with library.writer():
-        filled = fill(library, watching)
+        filled = fill(library, observer)
+        done = _nothing(library) if filled.stopped else _compared(library, observer)
+    return done._replace(
+        filled=filled.filled,
+        unread=done.unread + filled.unread,
+        seconds=round(time.monotonic() - started, 3),
+        stopped=filled.stopped or done.stopped,
+    )
+
+
+def _nothing(library: Library) -> Compared:
+    with library.reading() as connection:
+        return Compared(fingerprints.count(connection), 0, 0, 0, 0, None)
+
+
+def _compared(library: Library, observer: Observer) -> Compared:
+    try:
         with library.reading() as connection:
             rows = spaces.spaces(connection)
             contents = candidate_pairs.load(connection, rows[0] if rows else None, COMPARISON)
-            found = candidate_pairs.find(connection, contents, lambda: _go_on(watching))
-        done = _ComparisonRun(library, watching, contents).run(found)
-    seconds = round(time.monotonic() - started, 3)
-    unread = done.unread + filled.unread
-    return done._replace(filled=filled.filled, unread=unread, seconds=seconds)
+            found = candidate_pairs.find(connection, contents, observer)
+    except Stopped:
+        return _nothing(library)._replace(stopped=True)
+    return _ComparisonRun(library, observer, contents).run(found)
 
 
 def fill(library: Library, observer: Observer) -> Filled:
     """Make the fingerprints that lack; hold the write lock. Videos get a row without hashes.
 
     What cannot be read now is left for the next time. Commits every few seconds.
-
-    Raises:
-        KeyboardInterrupt: the observer stopped it; what was made is kept.
     """
     with library.reading() as connection:
         total = fingerprints.count_lacking(connection)
@@ -129,7 +142,6 @@ class _ComparisonRun:
         self._contents = contents
         self._places = ContentPlaces(library)
         self._jobs = Jobs(library, self._places)
-        self._committed_at = time.monotonic()
         self._total = self._settled = self._looked_at = self._alike = 0
         # What the next commit writes.
         self._rows: list[PairRow] = []
@@ -143,28 +155,14 @@ class _ComparisonRun:
         self._with_copies: set[int] = set()
 
     def run(self, found: Candidates) -> Compared:
-        """Look at what was found, and at what follows from it."""
+        """Compare what was found, and what follows from it."""
         self._begin(found)
-        with self._pool() as pool:
-            self._look(pool, found)
-            for _ in range(ROUNDS):
-                with self._library.reading() as connection:
-                    unseen = candidate_pairs.unseen_relatives(
-                        connection, self._with_copies, COMPARISON
-                    )
-                if not unseen:
-                    break
-                self._total += len(unseen)
-                self._look(pool, candidate_pairs.between(self._contents, unseen))
-        self._finished.extend(self._with_copies)
-        self._with_copies = set()
-        self._commit()
-        self._tell()
-        if found.crowded:
-            self._observer.notice(
-                f"{found.crowded:,} pictures have hashes like many others', as flat ones do; "
-                f"each was compared with {MOST_NEIGHBOURS} of those only"
-            )
+        stopped = self._compare_all(found)
+        if not stopped:
+            self._finished.extend(self._with_copies)
+            self._with_copies = set()
+            self._commit()
+            self._tell(found.crowded)
         return Compared(
             contents=len(self._contents.ids),
             fresh=int(np.count_nonzero(self._contents.fresh)),
@@ -174,7 +172,24 @@ class _ComparisonRun:
             candidate_recall=found.recall if len(self._contents.fresh_stills) else None,
             unread=len(self._unread),
             crowded=found.crowded,
+            stopped=stopped,
         )
+
+    def _compare_all(self, found: Candidates) -> bool:
+        """Compare what was found and the relatives of duplicates; True if it was stopped."""
+        with self._pool() as pool:
+            stopped = self._compare(pool, found)
+            for _ in range(ROUNDS):
+                if stopped:
+                    break
+                with self._library.reading() as connection:
+                    copied = self._with_copies
+                    unseen = candidate_pairs.unseen_relatives(connection, copied, COMPARISON)
+                if not unseen:
+                    break
+                self._total += len(unseen)
+                stopped = self._compare(pool, candidate_pairs.between(self._contents, unseen))
+        return stopped
 
     def _begin(self, found: Candidates) -> None:
         """Count the pairs of each fresh content; one without any is compared by now."""
@@ -193,22 +208,18 @@ class _ComparisonRun:
         limit = settings.index.time_limit_s
         return ComparisonPool(options, workers=worker_count(settings), time_limit_s=limit)
 
-    def _look(self, pool: ComparisonPool, found: Candidates) -> None:
-        """Look at pairs, and commit now and then.
-
-        Raises:
-            KeyboardInterrupt: the observer stopped it; what was found is committed.
-        """
-        for looked in pool.run(self._batches(found)):
-            if looked is not None:
-                self._take(looked)
-            if time.monotonic() - self._committed_at > self._library.settings.index.checkpoint_s:
-                self._commit()
-            self._observer.progress(Progress(self._total, self._settled, self._settled, 0))
-            if self._observer.should_stop():
-                self._commit()
-                raise KeyboardInterrupt
+    def _compare(self, pool: ComparisonPool, found: Candidates) -> bool:
+        """Compare pairs and commit what was found; True if the observer stopped it."""
+        stopped = run_loop(
+            pool.run(self._batches(found)),
+            self._take,
+            self._commit,
+            lambda: Progress("comparing", self._settled, self._total, "pairs"),
+            self._observer,
+            self._library.settings.index.checkpoint_s,
+        )
         self._commit()
+        return stopped
 
     def _batches(self, found: Candidates) -> Iterator[list[PairJob]]:
         """Pairs to compare by pixels, as work for processes; the others are settled on the way."""
@@ -224,7 +235,9 @@ class _ComparisonRun:
                 self._settle(low, high)
             yield from part.batches
 
-    def _take(self, looked: PairResult) -> None:
+    def _take(self, looked: PairResult | None) -> None:
+        if looked is None:
+            return
         low, high = self._jobs.pair_of(looked.task_id)
         fresh_pixels = looked.pixels.keys() - self._hashed
         self._pixels.update((one, looked.pixels[one]) for one in fresh_pixels)
@@ -263,7 +276,6 @@ class _ComparisonRun:
 
     def _commit(self) -> None:
         """One transaction: what was found, and which contents are compared by that."""
-        self._committed_at = time.monotonic()
         finished = set(self._finished) - self._with_copies - self._unread.keys()
         if not (self._rows or self._pixels or finished or self._unread):
             return
@@ -274,7 +286,7 @@ class _ComparisonRun:
             fingerprints.mark_compared(connection, self._unread, 0)
         self._rows, self._pixels, self._finished = [], {}, []
 
-    def _tell(self) -> None:
+    def _tell(self, crowded: int) -> None:
         """What a person should know of this run."""
         with self._library.reading() as connection:
             some = fingerprints.facts(connection, list(self._unread)[:MOST_NOTICES])
@@ -286,11 +298,11 @@ class _ComparisonRun:
             self._observer.notice(f"{more:,} more were not compared; the next run tries again")
         for problem in self._places.archives.problems.values():
             self._observer.notice(f"{NOT_COMPARED}: {problem}")
-
-
-def _go_on(observer: Observer) -> None:
-    if observer.should_stop():
-        raise KeyboardInterrupt
+        if crowded:
+            self._observer.notice(
+                f"{crowded:,} pictures have hashes like many others', as flat ones do; "
+                f"each was compared with {MOST_NEIGHBOURS} of those only"
+            )
 
 
 class _FingerprintRun:
@@ -304,7 +316,6 @@ class _FingerprintRun:
         self._expected: dict[int, tuple[int, bytes]] = {}
         self._numbers = count(1)
         self._ready: dict[int, bytes] = {}
-        self._committed_at = time.monotonic()
         self._filled = 0
         self._unread = 0
         self._done = 0
@@ -320,16 +331,17 @@ class _FingerprintRun:
             wanted=lambda _: True,
         )
         with pool:
-            for result in pool.run(self._tasks()):
-                if result is not None:
-                    self._take(result)
-                if time.monotonic() - self._committed_at > settings.checkpoint_s:
-                    self._commit()
-                self._observer.progress(Progress(self._total, self._done, self._done, 0))
-                if self._observer.should_stop():
-                    self._commit()
-                    raise KeyboardInterrupt
+            stopped = run_loop(
+                pool.run(self._tasks()),
+                self._take,
+                self._commit,
+                lambda: Progress("fingerprinting", self._done, self._total, "pictures"),
+                self._observer,
+                settings.checkpoint_s,
+            )
         self._commit()
+        if stopped:
+            return Filled(self._filled, 0, stopped=True)
         for problem in self._places.archives.problems.values():
             self._observer.notice(f"{NOT_COMPARED}: {problem}")
         return Filled(self._filled, self._total - self._filled)
@@ -350,7 +362,9 @@ class _FingerprintRun:
                     self._expected[number] = (content_id, digest)
                     yield ReadTask(number, places[content_id].locator, -1, -1, forced=True)
 
-    def _take(self, result: ReadResult) -> None:
+    def _take(self, result: ReadResult | None) -> None:
+        if result is None:
+            return
         content_id, digest = self._expected.pop(result.task_id)
         self._done += 1
         found = result.outcome
@@ -358,7 +372,6 @@ class _FingerprintRun:
             self._ready[content_id] = found.hashes
 
     def _commit(self) -> None:
-        self._committed_at = time.monotonic()
         ready = {self_id: self._ready.pop(self_id) for self_id in list(self._ready)}
         if ready:
             with self._library.writing() as connection:

@@ -28,7 +28,7 @@ from pictor.indexer.roots import display
 from pictor.library.catalog import files
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Silent
+from pictor.library.observer import SILENT, Observer
 
 Mode = Literal["trash", "hardlink", "move"]
 TRASH = "trash"
@@ -62,7 +62,7 @@ def preview(
     options: ApplyOptions,
     *,
     on_step: OnStep | None = None,
-    observer: Observer | None = None,
+    observer: Observer = SILENT,
 ) -> RemovalResult:
     """What applying a plan would do, as far as it can be told without reading files whole.
 
@@ -74,7 +74,7 @@ def preview(
     Raises:
         PlanError: the folder cannot be used.
     """
-    counter = StepCounter(len(steps), on_step, observer or Silent())
+    counter = StepCounter("checking", len(steps), on_step, observer)
     base = _base(library, options)
     if base is not None:
         _refuse_inside_roots(library, base)
@@ -116,7 +116,7 @@ def apply(
     options: ApplyOptions,
     *,
     on_step: OnStep | None = None,
-    observer: Observer | None = None,
+    observer: Observer = SILENT,
 ) -> RemovalResult:
     """Do the steps. What cannot be done is left alone.
 
@@ -127,7 +127,6 @@ def apply(
         PlanError: the folder cannot be used, or the log cannot be written; nothing more is touched.
         LibraryLocked: another process writes the library.
     """
-    observer = observer or Silent()
     with library.writer():
         for notice in recovery.settle_all(library):
             observer.notice(notice)
@@ -138,7 +137,7 @@ def apply(
         mode, count = options.mode, len(steps)
         with new_log(library, mode=mode, steps=count, owns_target=mode == "trash") as log:
             run = _ApplyRun(library, options, base, log, count)
-            return run.run(steps, StepCounter(count, on_step, observer))
+            return run.run(steps, StepCounter("applying", count, on_step, observer))
 
 
 class _ApplyRun:

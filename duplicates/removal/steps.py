@@ -84,8 +84,9 @@ class RemovalResult:
 class StepCounter:
     """Counts what becomes of steps, and passes each result on."""
 
-    def __init__(self, total: int, on_step: OnStep | None, observer: Observer) -> None:
-        """`total`: files of the run, without sidecars."""
+    def __init__(self, doing: str, total: int, on_step: OnStep | None, observer: Observer) -> None:
+        """`doing`: as of `Progress`; `total`: files of the run, without sidecars."""
+        self._doing = doing
         self._total = total
         self._on_step = on_step
         self._observer = observer
@@ -94,7 +95,7 @@ class StepCounter:
 
     def goes_on(self) -> bool:
         """Report progress; whether the next step may begin."""
-        self._observer.progress(Progress(self._total, self._seen, self._seen, 0))
+        self._observer.progress(Progress(self._doing, self._seen, self._total, "files"))
         self._is_stopped = self._observer.should_stop()
         return not self._is_stopped
 

@@ -12,7 +12,7 @@ import click
 from pictor.cli import output
 from pictor.cli.options import Target, Verb
 from pictor.cli.progress import Reporter
-from pictor.cli.signals import StopSignals
+from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.cli.steps import count
 from pictor.library.names import path_fields, safe_text, shown
 from pictor.library.pairs import DUPLICATES, LADDER, Kind
@@ -69,12 +69,11 @@ class GroupChoice:
         """Compare new pictures, unless that is not wanted or changes nothing; then the groups."""
         if self._is_compared:
             library.duplicates.check(self._roots, **self._asked)  # before a long comparison
-            with Reporter("comparing") as reporter, StopSignals(reporter.stop):
-                try:
-                    compared = library.duplicates.find(observer=reporter)
-                except KeyboardInterrupt:
-                    output.say("stopped early: the next pictor duplicates goes on from there")
-                    raise
+            with Reporter() as reporter, StopSignals(reporter.stop):
+                compared = library.duplicates.find(observer=reporter)
+            if compared.stopped:
+                output.say("stopped early: the next pictor duplicates goes on from there")
+                click.get_current_context().exit(INTERRUPTED)
             _say_compared(compared)
         return library.duplicates.groups(self._roots, **self._asked)
 
@@ -129,7 +128,8 @@ def find(
             if html is not None:
                 shown_later.append(group)
         if html is not None:
-            library.duplicates.report(shown_later, html)
+            with Reporter() as reporter:
+                library.duplicates.report(shown_later, html, observer=reporter)
             output.say(f"written: {safe_text(html)}")
     output.say(totals.sentence())
 
