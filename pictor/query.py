@@ -31,13 +31,27 @@ from pictor.library.catalog.filters import (
 )
 from pictor.search.options import SearchOptions
 from pictor.search.plan import QueryReport, Ranking
-from pictor.search.query import PicturePart, Query, WordsPart, combined, image, parse, words
+from pictor.search.query import (
+    BytesPart,
+    ItemPart,
+    PicturePart,
+    Query,
+    Region,
+    WordsPart,
+    combined,
+    image,
+    item,
+    parse,
+    picture,
+    words,
+)
 
 __all__ = [
     "After",
     "All",
     "Any",
     "Before",
+    "BytesPart",
     "Camera",
     "Filter",
     "Has",
@@ -45,6 +59,7 @@ __all__ = [
     "InLabelSet",
     "InRoot",
     "Inside",
+    "ItemPart",
     "Lens",
     "MinMegapixels",
     "Near",
@@ -57,12 +72,15 @@ __all__ = [
     "QueryReport",
     "Ranking",
     "Rated",
+    "Region",
     "SearchOptions",
     "Tagged",
     "Taken",
     "WordsPart",
     "combined",
     "image",
+    "item",
     "parse",
+    "picture",
     "words",
 ]

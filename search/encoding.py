@@ -11,15 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pictor.library.catalog import contents, spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import ImageError, QueryError
-from pictor.library.hashing import content_hash
 from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, FloatVector
 from pictor.library.space_encoders import WarmTowers
-from pictor.search.pictures import read
-from pictor.search.query import Part, PicturePart, Query, WordsPart
+from pictor.search.pictures import Pictures
+from pictor.search.query import Part, Pictured, Query, WordsPart
 
 
 @dataclass(frozen=True)
@@ -86,59 +84,21 @@ class QueryEncoder:
                 rows.append(self._image(part, space, pictures))
         return np.concatenate(rows).astype(np.float32, copy=False)
 
-    def _image(self, part: PicturePart, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
+    def _image(self, part: Pictured, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         """The content's stored vector where there is one, else that of the picture read now."""
         try:
-            data = pictures.data(part)
-            stored = self._stored(pictures.digests[part.location], space)
-            return self._encoded(data, part, space) if stored is None else stored
+            stored = pictures.stored(part, space)
+            return self._encoded(part, space, pictures) if stored is None else stored
         except ImageError as error:
-            shown = part.location.decode("utf-8", errors="backslashreplace")
-            raise QueryError(f"{shown!r} cannot be the query: {error.detail}") from error
+            raise QueryError(f"{part.name} cannot be the query: {error.detail}") from error
 
-    def _stored(self, digest: bytes, space: SpaceRow) -> FloatMatrix | None:
-        with self._library.reading() as connection:
-            state = contents.content_state(connection, digest)
-            item = contents.first_item(connection, state.id) if state else None
-            if item is None:
-                return None
-            found = spaces.vectors_of(connection, space.id, space.dimension, [item])
-        return found[item].astype(np.float32)[None] if item in found else None
-
-    def _encoded(self, data: bytes, part: PicturePart, space: SpaceRow) -> FloatMatrix:
-        from pictor.library.images import (  # Pillow takes 0.1 s, and words need none of it
-            Limits,
-            decode,
-        )
-
+    def _encoded(self, part: Pictured, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         spec = space.card.spec
         if spec is None:
             raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
-        limits = Limits(max_pixels=self._library.settings.index.max_pixels, frames=1)
-        decoded = decode(data, [spec], limits, name_hint=part.location)
+        pixels = pictures.pixels(part, spec)
         with self._towers.image(space) as tower:
-            return tower.encode([decoded.frames[0].pixels[0]])
-
-
-class Pictures:
-    """The pictures of one query, each read once however many spaces it is encoded for."""
-
-    def __init__(self, library: Library) -> None:
-        """Nothing is read yet."""
-        self._settings = library.settings.index
-        self._data: dict[bytes, bytes] = {}
-        self.digests: dict[bytes, bytes] = {}
-
-    def data(self, part: PicturePart) -> bytes:
-        """All bytes of one.
-
-        Raises:
-            ImageError: it cannot be read or fetched.
-        """
-        if part.location not in self._data:
-            self._data[part.location] = data = read(part, self._settings)
-            self.digests[part.location] = content_hash(data)
-        return self._data[part.location]
+            return tower.encode([pixels])
 
 
 def _mean(rows: FloatMatrix, weights: FloatVector) -> FloatMatrix:

@@ -8,6 +8,8 @@ no tower at all.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from pictor.library.catalog.rows import SpaceRow
@@ -16,12 +18,13 @@ from pictor.library.library import Library
 from pictor.search import pages
 from pictor.search.candidates import ranked
 from pictor.search.cutoff import filter_by_level
-from pictor.search.encoding import Pictures, QueryEncoder, QueryVectors
+from pictor.search.encoding import QueryEncoder, QueryVectors
 from pictor.search.entries import EntryReader
 from pictor.search.hits import hits_of
 from pictor.search.negative_parts import steered
 from pictor.search.neighbours import Selector
 from pictor.search.options import SearchOptions
+from pictor.search.pictures import OriginalReader, Pictures, plain_file
 from pictor.search.plan import Ranking, Trace
 from pictor.search.query import Query, WordsPart
 from pictor.search.ranking.judge import Judge
@@ -35,9 +38,14 @@ class Engine:
     It keeps the towers and indexes it opened. Close it after use.
     """
 
-    def __init__(self, library: Library) -> None:
-        """Nothing is opened before the first query."""
+    def __init__(self, library: Library, read_original: OriginalReader = plain_file) -> None:
+        """Nothing is opened before the first query.
+
+        Args:
+            read_original: reads a file of the library, for regions of items.
+        """
         self._library = library
+        self._read_original = read_original
         self._encoder = QueryEncoder(library)
         self._indexes = SharedIndexes(library)
         self._judges: dict[tuple[int, str], Judge] = {}
@@ -72,21 +80,25 @@ class Engine:
             QueryError: a part cannot be read or encoded, or there is no such space or root.
             ValueError: the engine was closed.
         """
-        if self._is_closed:
-            raise ValueError("the search engine was closed; open the library again")
-        options, trace = options or SearchOptions(), Trace()
-        pictures = Pictures(self._library)
-        spaces = self._spaces(query, options, pictures, trace)
-        hidden = frozenset(pictures.digests.values() if options.without_itself else ())
-        with self._library.reading() as connection:
-            spaces = tuple(steered(connection, query, space) for space in spaces)
-            selector = Selector(connection, query.filter, trace)
-            run = SearchRun(self._library, connection, query, options, spaces, selector, hidden)
+        with self._begun(query, options or SearchOptions()) as run:
             matches, ranking = ranked(run)
             candidates = filter_by_level(run, matches, ranking)
             entries = EntryReader(run).entries(candidates)
             hits = hits_of(run, matches, pages.page(run, entries))
             return Ranking(hits, run.report())
+
+    @contextmanager
+    def _begun(self, query: Query, options: SearchOptions) -> Iterator[SearchRun]:
+        """A search for the length of the block, with all that it needs opened and encoded."""
+        if self._is_closed:
+            raise ValueError("the search engine was closed; open the library again")
+        trace, pictures = Trace(), Pictures(self._library, self._read_original)
+        spaces = self._spaces(query, options, pictures, trace)
+        hidden = frozenset(pictures.digests.values() if options.without_itself else ())
+        with self._library.reading() as connection:
+            spaces = tuple(steered(connection, query, space) for space in spaces)
+            selector = Selector(connection, query.filter, trace)
+            yield SearchRun(self._library, connection, query, options, spaces, selector, hidden)
 
     def _spaces(
         self, query: Query, options: SearchOptions, pictures: Pictures, trace: Trace

@@ -256,7 +256,7 @@ def shard(path: Path, samples: dict[str, bytes]) -> Path:
 def captions(world: World, path: bytes) -> list[str]:
     (content,) = world.sql("SELECT content_id FROM file WHERE path = ?", path)[0]
     with world.open() as library, library.reading() as connection:
-        return [caption.text for caption in captions_of(connection, content)]
+        return [caption.text for caption in captions_of(connection, [content])[content]]
 
 
 @pytest.mark.parametrize("commits_always", [False, True])
