@@ -25,6 +25,7 @@ from pictor.indexer.run import index
 from pictor.library.caption_bank import Bank, open_bank
 from pictor.library.config import Settings
 from pictor.library.library import Library
+from pictor.library.observer import SILENT
 from pictor.library.records import FloatMatrix, Scoring
 from pictor.search.ranking.evidence import Usual
 
@@ -85,7 +86,7 @@ def encoder_world(name: str, photos: Path, captions: CaptionSet) -> World:
         with Library.create(Path(folder) / "library", Settings()) as library:
             index(library, [str(home)], [name])
             space = library.space(name)
-            bench = Bench(library, space, "exact", lambda done, total: None)
+            bench = Bench(library, space, "exact", SILENT)
             found = bench.photos([os.fsencode(home / p) for p in captions.photos], Problems())
             asked = questions(captions, load_concepts(), found.rows >= 0)
             texts = bench.texts([one.text for one in asked.asked])

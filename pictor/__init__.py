@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pictor.api import open_library as open_library
     from pictor.evaluation.problems import Problem as Problem
     from pictor.evaluation.run import Evaluation as Evaluation
-    from pictor.evaluation.run import Watcher as Watcher
     from pictor.evaluation.run import evaluate as evaluate
     from pictor.evaluation.task import ClassResult as ClassResult
     from pictor.evaluation.task import Confusion as Confusion

@@ -50,11 +50,12 @@ class Tags:
             LabelError: there is no such set, or it or a template is no good.
             LibraryLocked: another process writes the library.
         """
+        from pictor.library.observer import SILENT
         from pictor.tagging.labels import LabelSet, read_labels
         from pictor.tagging.run import tag
 
         given = labels if isinstance(labels, LabelSet) else read_labels(os.fspath(labels))
-        summary = tag(self._opened(), given, options, observer)
+        summary = tag(self._opened(), given, options, observer or SILENT)
         self._changed()
         return summary
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from pictor.library.catalog.fingerprints import FingerprintRow
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.spaces import LITTLE_FLOAT16
 from pictor.library.errors import LibraryCorrupt
+from pictor.library.observer import SILENT, Observer, check
 from pictor.library.records import BoolVector, FloatVector, HalfMatrix, IdArray
 
 #: Seconds between two shots of a burst, and how alike they must be to be looked at: either will do.
@@ -40,8 +41,6 @@ SAME_NAME_MOST = 6
 #: Vectors up to so many bytes are held in memory: 1,000,000 of 256 values. More lie in a file.
 VECTORS_IN_MEMORY = 640 << 20
 _PAIR_ROWS = 1 << 16  # pairs scored at once
-
-_Go = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -120,17 +119,17 @@ def _is_fresh(row: FingerprintRow, comparison: int) -> bool:
     return row.compared != comparison and row.is_placed
 
 
-def find(connection: Connection, contents: Contents, go_on: _Go = lambda: None) -> Candidates:
+def find(connection: Connection, contents: Contents, observer: Observer = SILENT) -> Candidates:
     """All pairs of a fresh content and any content that are worth a look.
 
     Args:
-        go_on: called now and then; what it raises ends the search.
+        observer: asked now and then whether to stop; the search is then left with `Stopped`.
     """
-    alike = alike_pairs(contents, go_on)
+    alike = alike_pairs(contents, observer)
     ids = contents.ids
     keys = [_keys(contents.stills[alike.low], contents.stills[alike.high], len(ids))]
     for pairs in (_bursts(connection, contents), _same_names(connection, contents)):
-        go_on()
+        check(observer)
         keys.append(_keys(pairs[:, 0], pairs[:, 1], len(ids)))
     rows = np.unique(np.concatenate(keys))
     low, high = np.divmod(rows, max(1, len(ids)))
@@ -147,16 +146,16 @@ class Alike(NamedTuple):
     crowded: int
 
 
-def alike_pairs(contents: Contents, go_on: _Go = lambda: None) -> Alike:
+def alike_pairs(contents: Contents, observer: Observer = SILENT) -> Alike:
     """Pairs of a fresh still and any still that are near by hash or by vector."""
     fresh, n = contents.fresh_stills, len(contents.stills)
     if not len(fresh):
         return Alike(np.empty(0, np.int64), np.empty(0, np.int64), 1.0, 0)
-    by_hash = near_hashes.near_pairs(contents.hashes, fresh, go_on)
+    by_hash = near_hashes.near_pairs(contents.hashes, fresh, observer)
     keys = [_keys(by_hash.pairs.low, by_hash.pairs.high, n)]
     recall = 1.0
     if contents.vectors.shape[1]:
-        found = near_vectors.nearest(contents.vectors, fresh, go_on=go_on)
+        found = near_vectors.nearest(contents.vectors, fresh, observer=observer)
         at, columns = np.nonzero(found.rows >= 0)
         keys.append(_keys(fresh[at], found.rows[at, columns].astype(np.int64), n))
         recall = found.recall

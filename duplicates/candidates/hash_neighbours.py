@@ -9,12 +9,13 @@ hashes, 8 queries a picture; whole buckets against whole buckets took 3.5 µs on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pictor.library.observer import SILENT, Observer, check
 from pictor.library.records import IdArray
 
 #: Bits of 64 by which hashes of copies may differ. Measured on 101 photos, 30 changes each:
@@ -52,7 +53,7 @@ class HashNeighbours(NamedTuple):
 
 
 def near_pairs(
-    hashes: NDArray[np.uint64], fresh: IdArray, go_on: Callable[[], None] = lambda: None
+    hashes: NDArray[np.uint64], fresh: IdArray, observer: Observer = SILENT
 ) -> HashNeighbours:
     """Every pair of a fresh row and any row within `RADIUS`, up to `MOST_NEIGHBOURS` a row.
 
@@ -61,7 +62,7 @@ def near_pairs(
     Args:
         hashes: (n, 8) as `library.images.fingerprint.unpacked` gives them.
         fresh: rows to find the neighbours of.
-        go_on: called now and then; what it raises ends the search.
+        observer: asked now and then whether to stop; the search is then left with `Stopped`.
     """
     plain = hashes[:, 0]
     values, groups = np.unique(plain, return_inverse=True)
@@ -69,7 +70,7 @@ def near_pairs(
     collected = _Collected(len(plain))
     turned, owners = _queries(hashes[fresh], fresh)
     blocks = _direct if len(turned) * len(values) <= DIRECT_PRODUCTS else _by_pieces
-    for asking, asked in blocks(turned, values, go_on):
+    for asking, asked in blocks(turned, values, observer):
         bits = np.bitwise_count(turned[asking] ^ values[asked])
         collected.add(*members.expanded(owners[asking], asked, bits))
     collected.cut()
@@ -177,17 +178,17 @@ def _rank(rows: IdArray, bits: Bits) -> IdArray:
 _Found = Iterator[tuple[IdArray, IdArray]]
 
 
-def _direct(queries: Hashes, values: Hashes, go_on: Callable[[], None]) -> _Found:
+def _direct(queries: Hashes, values: Hashes, observer: Observer) -> _Found:
     """Every query against every hash."""
     every, asking = np.arange(len(values)), np.arange(len(queries))
     step = max(1, (64 * _TILE) // max(1, len(values)))
     for start in range(0, len(queries), step):
-        go_on()
+        check(observer)
         part = asking[start : start + step]
         yield _held_against(queries, values, part, every)
 
 
-def _by_pieces(queries: Hashes, values: Hashes, go_on: Callable[[], None]) -> _Found:
+def _by_pieces(queries: Hashes, values: Hashes, observer: Observer) -> _Found:
     """Every query against the hashes that share a piece with it but for a bit.
 
     A pair may come once a piece. The queries of one key are taken together, so that a step costs
@@ -198,7 +199,7 @@ def _by_pieces(queries: Hashes, values: Hashes, go_on: Callable[[], None]) -> _F
         asking, starts = _buckets(queries, piece)
         for key in np.flatnonzero(np.diff(starts)).tolist():
             if key % 1024 == 0:
-                go_on()
+                check(observer)
             keys = (key ^ _FLIPS).tolist()
             near = np.concatenate([held[held_starts[k] : held_starts[k + 1]] for k in keys])
             if len(near):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from itertools import count
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from pictor.duplicates.comparison.content_places import Places
 from pictor.indexer.pipeline import MIB, default_workers
 from pictor.indexer.reader import ReaderPool
+from pictor.indexer.run_loop import run_loop
 from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
 from pictor.library.catalog import fingerprints
 from pictor.library.images import Limits
@@ -25,15 +25,13 @@ class Filled(NamedTuple):
 
     filled: int
     unread: int
+    stopped: bool = False
 
 
 def fill(library: Library, observer: Observer) -> Filled:
     """Make the fingerprints that lack; hold the write lock. Videos get a row without hashes.
 
     What cannot be read now is left for the next time. Commits every few seconds.
-
-    Raises:
-        KeyboardInterrupt: the observer stopped it; what was made is kept.
     """
     with library.reading() as connection:
         total = fingerprints.count_lacking(connection)
@@ -58,7 +56,6 @@ class _Filling:
         self._expected: dict[int, tuple[int, bytes]] = {}
         self._numbers = count(1)
         self._ready: dict[int, bytes] = {}
-        self._committed_at = time.monotonic()
         self._filled = 0
         self._unread = 0
         self._done = 0
@@ -81,16 +78,17 @@ class _Filling:
             wanted=lambda _: True,
         )
         with pool:
-            for result in pool.run(self._tasks()):
-                if result is not None:
-                    self._take(result)
-                if time.monotonic() - self._committed_at > settings.checkpoint_s:
-                    self._commit()
-                self._observer.progress(Progress(self._total, self._done, self._done, 0))
-                if self._observer.should_stop():
-                    self._commit()
-                    raise KeyboardInterrupt
+            stopped = run_loop(
+                pool.run(self._tasks()),
+                self._take,
+                self._commit,
+                lambda: Progress("fingerprinting", self._done, self._total, "pictures"),
+                self._observer,
+                settings.checkpoint_s,
+            )
         self._commit()
+        if stopped:
+            return Filled(self._filled, 0, stopped=True)
         for problem in self._places.problems:
             self._observer.notice(problem)
         return Filled(self._filled, self._total - self._filled)
@@ -111,7 +109,9 @@ class _Filling:
                     self._expected[number] = (content_id, digest)
                     yield ReadTask(number, places[content_id].locator, -1, -1, forced=True)
 
-    def _take(self, result: ReadResult) -> None:
+    def _take(self, result: ReadResult | None) -> None:
+        if result is None:
+            return
         content_id, digest = self._expected.pop(result.task_id)
         self._done += 1
         found = result.outcome
@@ -119,7 +119,6 @@ class _Filling:
             self._ready[content_id] = found.hashes
 
     def _commit(self) -> None:
-        self._committed_at = time.monotonic()
         ready = {self_id: self._ready.pop(self_id) for self_id in list(self._ready)}
         if ready:
             with self._library.writing() as connection:

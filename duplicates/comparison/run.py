@@ -26,9 +26,10 @@ from pictor.duplicates.comparison.pool import LookPool
 from pictor.duplicates.comparison.worker import Looked, LookOptions, LookTask
 from pictor.indexer.pipeline import MIB, default_workers
 from pictor.indexer.roots import display
+from pictor.indexer.run_loop import run_loop
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Progress, Silent
+from pictor.library.observer import SILENT, Observer, Progress, Stopped
 from pictor.library.pairs import DUPLICATES, Kind, PairRow
 
 __all__ = ["COMPARISON", "Compared", "compare_all", "is_due"]
@@ -50,6 +51,7 @@ class Compared(NamedTuple):
             sample; 1 where it was exact; None where nothing was searched.
         filled: fingerprints made; unread: contents that could not be read now.
         crowded: contents with more neighbours by hash than are compared.
+        stopped: the observer ended the pass; what was found until then is kept.
     """
 
     contents: int
@@ -62,6 +64,7 @@ class Compared(NamedTuple):
     unread: int = 0
     crowded: int = 0
     seconds: float = 0.0
+    stopped: bool = False
 
 
 def is_due(library: Library) -> bool:
@@ -72,28 +75,40 @@ def is_due(library: Library) -> bool:
         return fingerprints.count_fresh(connection, COMPARISON) > 0
 
 
-def compare_all(library: Library, observer: Observer | None = None) -> Compared:
+def compare_all(library: Library, observer: Observer = SILENT) -> Compared:
     """Compare every content that is new since the last pass with all others.
 
     Raises:
         LibraryLocked: another process writes the library.
-        KeyboardInterrupt: the observer stopped it; what was committed is kept.
     """
-    watching = observer or Silent()
     started = time.monotonic()
     if not is_due(library):
-        with library.reading() as connection:
-            return Compared(fingerprints.count(connection), 0, 0, 0, 0, None)
+        return _nothing(library)
     with library.writer():
-        filled = fill(library, watching)
+        filled = fill(library, observer)
+        done = _nothing(library) if filled.stopped else _compared(library, observer)
+    return done._replace(
+        filled=filled.filled,
+        unread=done.unread + filled.unread,
+        seconds=round(time.monotonic() - started, 3),
+        stopped=filled.stopped or done.stopped,
+    )
+
+
+def _nothing(library: Library) -> Compared:
+    with library.reading() as connection:
+        return Compared(fingerprints.count(connection), 0, 0, 0, 0, None)
+
+
+def _compared(library: Library, observer: Observer) -> Compared:
+    try:
         with library.reading() as connection:
             rows = spaces.spaces(connection)
             contents = finding.load(connection, rows[0] if rows else None, COMPARISON)
-            found = finding.find(connection, contents, lambda: _go_on(watching))
-        done = _Pass(library, watching, contents).run(found)
-    seconds = round(time.monotonic() - started, 3)
-    unread = done.unread + filled.unread
-    return done._replace(filled=filled.filled, unread=unread, seconds=seconds)
+            found = finding.find(connection, contents, observer)
+    except Stopped:
+        return _nothing(library)._replace(stopped=True)
+    return _Pass(library, observer, contents).run(found)
 
 
 class _Pass:
@@ -105,7 +120,6 @@ class _Pass:
         self._contents = contents
         self._places = Places(library)
         self._tasks = Tasks(library, self._places)
-        self._committed_at = time.monotonic()
         self._total = self._settled = self._looked_at = self._alike = 0
         # What the next commit writes.
         self._rows: list[PairRow] = []
@@ -121,24 +135,12 @@ class _Pass:
     def run(self, found: Candidates) -> Compared:
         """Look at what was found, and at what follows from it."""
         self._begin(found)
-        with self._pool() as pool:
-            self._look(pool, found)
-            for _ in range(ROUNDS):
-                with self._library.reading() as connection:
-                    unseen = unseen_relatives(connection, self._with_copies, COMPARISON)
-                if not unseen:
-                    break
-                self._total += len(unseen)
-                self._look(pool, finding.between(self._contents, unseen))
-        self._finished.extend(self._with_copies)
-        self._with_copies = set()
-        self._commit()
-        self._tell()
-        if found.crowded:
-            self._observer.notice(
-                f"{found.crowded:,} pictures have hashes like many others', as flat ones do; "
-                f"each was compared with {MOST_NEIGHBOURS} of those only"
-            )
+        stopped = self._look_at_all(found)
+        if not stopped:
+            self._finished.extend(self._with_copies)
+            self._with_copies = set()
+            self._commit()
+            self._tell(found.crowded)
         return Compared(
             contents=len(self._contents.ids),
             fresh=int(np.count_nonzero(self._contents.fresh)),
@@ -148,7 +150,23 @@ class _Pass:
             candidate_recall=found.recall if len(self._contents.fresh_stills) else None,
             unread=len(self._unread),
             crowded=found.crowded,
+            stopped=stopped,
         )
+
+    def _look_at_all(self, found: Candidates) -> bool:
+        """Look at what was found and at the relatives of duplicates; True if it was stopped."""
+        with self._pool() as pool:
+            stopped = self._look(pool, found)
+            for _ in range(ROUNDS):
+                if stopped:
+                    break
+                with self._library.reading() as connection:
+                    unseen = unseen_relatives(connection, self._with_copies, COMPARISON)
+                if not unseen:
+                    break
+                self._total += len(unseen)
+                stopped = self._look(pool, finding.between(self._contents, unseen))
+        return stopped
 
     def _begin(self, found: Candidates) -> None:
         """Count the pairs of each fresh content; one without any is compared by now."""
@@ -173,22 +191,18 @@ class _Pass:
         workers = settings.workers or default_workers()
         return LookPool(options, workers=workers, time_limit_s=settings.time_limit_s)
 
-    def _look(self, pool: LookPool, found: Candidates) -> None:
-        """Look at pairs, and commit now and then.
-
-        Raises:
-            KeyboardInterrupt: the observer stopped it; what was found is committed.
-        """
-        for looked in pool.run(self._batches(found)):
-            if looked is not None:
-                self._take(looked)
-            if time.monotonic() - self._committed_at > self._library.settings.index.checkpoint_s:
-                self._commit()
-            self._observer.progress(Progress(self._total, self._settled, self._settled, 0))
-            if self._observer.should_stop():
-                self._commit()
-                raise KeyboardInterrupt
+    def _look(self, pool: LookPool, found: Candidates) -> bool:
+        """Look at pairs and commit what was found; True if the observer stopped it."""
+        stopped = run_loop(
+            pool.run(self._batches(found)),
+            self._take,
+            self._commit,
+            lambda: Progress("comparing", self._settled, self._total, "pairs"),
+            self._observer,
+            self._library.settings.index.checkpoint_s,
+        )
         self._commit()
+        return stopped
 
     def _batches(self, found: Candidates) -> Iterator[list[LookTask]]:
         """The pairs that need a look, as work for processes; the others are settled on the way."""
@@ -204,7 +218,9 @@ class _Pass:
                 self._settle(low, high)
             yield from part.batches
 
-    def _take(self, looked: Looked) -> None:
+    def _take(self, looked: Looked | None) -> None:
+        if looked is None:
+            return
         low, high = self._tasks.pair_of(looked.task_id)
         fresh_pixels = looked.pixels.keys() - self._hashed
         self._pixels.update((one, looked.pixels[one]) for one in fresh_pixels)
@@ -243,7 +259,6 @@ class _Pass:
 
     def _commit(self) -> None:
         """One transaction: what was found, and which contents are compared by that."""
-        self._committed_at = time.monotonic()
         finished = set(self._finished) - self._with_copies - self._unread.keys()
         if not (self._rows or self._pixels or finished or self._unread):
             return
@@ -254,7 +269,7 @@ class _Pass:
             fingerprints.mark_compared(connection, self._unread, 0)
         self._rows, self._pixels, self._finished = [], {}, []
 
-    def _tell(self) -> None:
+    def _tell(self, crowded: int) -> None:
         """What a person should know of this pass."""
         with self._library.reading() as connection:
             some = fingerprints.facts(connection, list(self._unread)[:MOST_NOTICES])
@@ -266,8 +281,8 @@ class _Pass:
             self._observer.notice(f"{more:,} more were not compared; the next run tries again")
         for problem in self._places.problems:
             self._observer.notice(problem)
-
-
-def _go_on(observer: Observer) -> None:
-    if observer.should_stop():
-        raise KeyboardInterrupt
+        if crowded:
+            self._observer.notice(
+                f"{crowded:,} pictures have hashes like many others', as flat ones do; "
+                f"each was compared with {MOST_NEIGHBOURS} of those only"
+            )

@@ -73,7 +73,7 @@ def preview(
     Raises:
         PlanError: the folder cannot be used.
     """
-    counter = StepCounter(len(steps), on_step, observer or Silent())
+    counter = StepCounter("checking", len(steps), on_step, observer or Silent())
     base = _base(library, options)
     if base is not None:
         _refuse_inside_roots(library, base)
@@ -137,7 +137,7 @@ def apply(
         mode, count = options.mode, len(steps)
         with new_log(library, mode=mode, steps=count, owns_target=mode == "trash") as log:
             run = _ApplyRun(library, options, base, log, count)
-            return run.run(steps, StepCounter(count, on_step, observer))
+            return run.run(steps, StepCounter("applying", count, on_step, observer))
 
 
 class _ApplyRun:

@@ -85,9 +85,11 @@ class StepCounter:
     """Counts what becomes of steps, and passes each result on.
 
     Attributes:
+        doing: what the run does, such as "undoing".
         total: files of the run, without sidecars.
     """
 
+    doing: str
     total: int
     on_step: OnStep | None = None
     observer: Observer = field(default_factory=Silent)
@@ -97,7 +99,7 @@ class StepCounter:
     def goes_on(self) -> bool:
         """Report progress; whether the next step may begin."""
         seen = self._count("done") + self._count("skipped")
-        self.observer.progress(Progress(self.total, seen, seen, 0))
+        self.observer.progress(Progress(self.doing, min(seen, self.total), self.total, "files"))
         self._is_stopped = self.observer.should_stop()
         return not self._is_stopped
 

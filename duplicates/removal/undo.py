@@ -84,7 +84,7 @@ def _undo(
 ) -> RemovalResult:
     waiting: list[Intent] = []
     intents = [state.intents[number] for number in reversed(state.steps("done"))]
-    counter = StepCounter(sum(not one.is_sidecar for one in intents), on_step, observer)
+    counter = StepCounter("undoing", sum(not one.is_sidecar for one in intents), on_step, observer)
     try:
         for intent in intents:
             if not counter.goes_on():

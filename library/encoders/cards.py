@@ -28,11 +28,15 @@ def card_folder() -> Path:
     return presets_dir() / "encoders"
 
 
+def shipped_cards() -> list[tuple[EncoderCard, tuple[str, ...]]]:
+    """The cards of configs/encoders with their short names, by id."""
+    found = [read_card(path) for path in card_folder().glob("*.toml")]
+    return sorted(found, key=lambda pair: pair[0].id)
+
+
 def list_cards() -> tuple[EncoderCard, ...]:
-    """All shipped cards by id, the built-in encoder first."""
-    paths = sorted(card_folder().glob("*.toml"))
-    cards = sorted((read_card(path)[0] for path in paths), key=lambda card: card.id)
-    return (read_builtin_card(), *cards)
+    """The built-in encoder's card, then all shipped ones."""
+    return (read_builtin_card(), *(card for card, _ in shipped_cards()))
 
 
 def find_card(name: str) -> EncoderCard:
@@ -72,8 +76,7 @@ def id_of(name: str) -> str:
 def _by_alias() -> dict[str, EncoderCard]:
     """Shipped cards by their ids and short names, in lower case."""
     aliases: dict[str, EncoderCard] = {}
-    for path in sorted(card_folder().glob("*.toml")):
-        card, short_names = read_card(path)
+    for card, short_names in shipped_cards():
         aliases.update(dict.fromkeys((card.id.lower(), *short_names), card))
     return aliases
 

@@ -12,7 +12,7 @@ import click
 from pictor.cli import output
 from pictor.cli.options import Target, Verb
 from pictor.cli.progress import Reporter
-from pictor.cli.signals import StopSignals
+from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.cli.steps import count
 from pictor.library.names import path_fields, safe_text, shown
 from pictor.library.pairs import DUPLICATES, LADDER, Kind
@@ -74,12 +74,11 @@ class GroupChoice:
         """Compare new pictures, unless that is not wanted or changes nothing; then the groups."""
         self.check(library)  # a slip is told before a long comparison
         if self._is_compared and set(self.kinds) != {Kind.BYTES.value}:
-            with Reporter("comparing") as reporter, StopSignals(reporter.stop):
-                try:
-                    compared = library.duplicates.find(observer=reporter)
-                except KeyboardInterrupt:
-                    output.say("stopped early: the next pictor duplicates goes on from there")
-                    raise
+            with Reporter() as reporter, StopSignals(reporter.stop):
+                compared = library.duplicates.find(observer=reporter)
+            if compared.stopped:
+                output.say("stopped early: the next pictor duplicates goes on from there")
+                click.get_current_context().exit(INTERRUPTED)
             _say_compared(compared)
         return library.duplicates.groups(
             self.roots, kinds=self.kinds, against=self.against, rules=self.rules

@@ -79,7 +79,7 @@ def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     assert world.index(retry=True).failed == 2
     assert sorted(tried) == [b"disk.png", b"file.png"]
     monkeypatch.setattr(pictor.indexer.worker, "decode", decode)
-    monkeypatch.setattr(Pipeline, "_commit_if_due", Pipeline._commit)  # between decode and encode
+    world.set(index__checkpoint_s=1e-9)  # a commit between decode and encode
     assert world.index(retry=True).indexed == 2
     assert world.verify().ok
 
@@ -95,9 +95,8 @@ def test_copies_of_a_refused_content_are_not_decoded_again_also_not_on_a_retry(
         raise ImageError(Reason.TIMEOUT, "it took a minute")
 
     monkeypatch.setattr(pictor.indexer.worker, "decode", failing)
-    monkeypatch.setattr(
-        pictor.indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
-    )  # the first is in the catalog, as refused, before the second is asked for
+    # The first is in the catalog, as refused, before the second is asked for.
+    world.set(index__checkpoint_s=1e-9)
     for name in ("a.png", "b.png", "c.png"):
         world.draw(name, 1)
     assert world.index().failed == 3
@@ -197,15 +196,15 @@ def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
     modules = world.folder / "modules"
     modules.mkdir()
     (modules / "odd_decoder.py").write_text(
-        "import os, time, indexer.worker\n"
+        "import os, time, pictor.indexer.worker\n"
         "from pictor.indexer.worker import main\n"
-        "decode = indexer.worker.decode\n"
+        "decode = pictor.indexer.worker.decode\n"
         "def odd(data, specs, limits, name, **options):\n"
         "    name = os.path.basename(name)\n"
         "    if b'crash' in name: os.abort()\n"
         "    if b'hang' in name: time.sleep(600)\n"
         "    return decode(data, specs, limits, name, **options)\n"
-        "indexer.worker.decode = odd\n"
+        "pictor.indexer.worker.decode = odd\n"
     )
     monkeypatch.syspath_prepend(modules)
     monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "odd_decoder")
@@ -257,14 +256,14 @@ def test_a_stopped_run_keeps_what_it_did_and_the_next_one_does_the_rest(world: W
         world.draw(f"{i:02}.png", i)
     world.set(encoder__batch_size=4)
     first = world.index(observer=StopAfter(9))
-    assert first.interrupted
+    assert first.stopped
     assert 0 < first.indexed < 20
     assert first.indexed == first.encoded == first.items
     assert world.verify().ok
     assert len(world.search("a picture")) == first.items
     world.forget_work()
     second = world.index()
-    assert not second.interrupted
+    assert not second.stopped
     assert (second.unchanged, second.indexed) == (first.indexed, 20 - first.indexed)
     assert world.encoded == 20 - first.indexed
     assert [row[0] for row in world.sql("SELECT state FROM run ORDER BY id")] == [
@@ -292,7 +291,7 @@ def test_a_stopped_run_calls_nothing_missing_whose_new_place_it_did_not_come_to(
     (world.root / "a.png").rename(world.root / "z.png")
     world.draw("b.png", 9)
     first = world.index(observer=StopAfter(1))
-    assert first.interrupted
+    assert first.stopped
     assert (first.moved, first.missing) == (0, 0)
     second = world.index()
     assert (second.moved, second.missing) == (1, 0)

@@ -24,6 +24,7 @@ from pictor.duplicates.groups.decisions_file import PairDecision, decision_of, r
 from pictor.duplicates.groups.records import Group, Link
 from pictor.duplicates.report import write_report
 from pictor.duplicates.report.difference import difference
+from pictor.library.observer import Progress, Silent
 from pictor.library.pairs import Evidence, Kind, Verdict
 
 CHROMIUM = Path(os.environ.get("PICTOR_TEST_CHROMIUM", "/usr/bin/chromium"))
@@ -189,9 +190,11 @@ def test_many_members_are_counted_not_listed(alike, target):
 
 
 def test_progress_is_told_group_by_group(alike, some_groups, target):
-    told: list[tuple[int, int]] = []
-    write(alike, some_groups, target, picture_bytes=0, progress=lambda *now: told.append(now))
-    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    told: list[Progress] = []
+    observer = Silent()
+    observer.progress = told.append
+    write(alike, some_groups, target, picture_bytes=0, observer=observer)
+    assert [(state.done, state.total) for state in told] == [(n, 5) for n in range(1, 6)]
 
 
 def test_only_a_page_is_replaced_and_nothing_is_left_beside_it(alike, some_groups, target):

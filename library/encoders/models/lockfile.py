@@ -14,13 +14,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pictor.library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
 from pictor.library.errors import ModelError
+from pictor.library.observer import ByteCount
 from pictor.library.records import JsonObject
 
 LOCK = "pictor-model.json"
@@ -179,12 +180,12 @@ def check_same(known: ModelLock, found: Mapping[str, FileFacts], where: str) -> 
             )
 
 
-def digest(path: Path, read: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file, as hex digits; `read` is told of each block's length."""
+def digest(path: Path, count: ByteCount | None = None) -> str:
+    """SHA-256 of a file, as hex digits; `count` counts each block."""
     total = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             total.update(block)
-            if read is not None:
-                read(len(block))
+            if count is not None:
+                count.add(len(block))
     return total.hexdigest()
