@@ -28,6 +28,8 @@ class Kind(StrEnum):
 #: The ladder: a group is as sure as its weakest step. Duplicates are those of the first three.
 LADDER = (Kind.BYTES, Kind.PIXELS, Kind.NEAR, Kind.BURST, Kind.SIMILAR)
 DUPLICATES = (Kind.BYTES, Kind.PIXELS, Kind.NEAR)
+#: A burst is over after so many seconds.
+BURST_S = 10.0
 
 
 class Verdict(StrEnum):

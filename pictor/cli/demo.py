@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pictor.api import open_library
+from pictor import open_library
 from pictor.cli import indexing, output
 from pictor.cli.options import Target, Verb
-from pictor.duplicates.groups.records import Group
+from pictor.duplicates import Group
 from pictor.hits_page import Section, write_page
 from pictor.library.errors import PictorError
 from pictor.library.names import shown
-from pictor.search.options import SearchOptions
+from pictor.query import SearchOptions
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,12 +14,8 @@ from pictor.cli.steps import StepReporter, count, sentence, step_writer
 from pictor.library.names import safe_text
 
 if TYPE_CHECKING:
-    from pictor.api import OpenLibrary
-    from pictor.duplicates.removal.apply import Mode
-    from pictor.duplicates.removal.plan import RemovalPlan
-    from pictor.duplicates.removal.steps import RemovalResult
-    from pictor.duplicates.verbs import Decision
-    from pictor.library.catalog.decisions import DecisionRow
+    from pictor import OpenLibrary
+    from pictor.duplicates import Decision, DecisionRow, Mode, RemovalPlan, RemovalResult
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -198,7 +194,7 @@ def decide(
 
 
 def _read_decisions(library: OpenLibrary, source: str) -> None:
-    from pictor.duplicates.groups.decisions_file import read_decisions
+    from pictor.duplicates import read_decisions
 
     decisions = read_decisions(source)
     library.duplicates.decide_all(decisions)

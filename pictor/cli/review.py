@@ -13,17 +13,26 @@ from typing import NamedTuple
 
 import click
 
-from pictor.cli import output, previews
-from pictor.cli.sheets import Sheets
+from pictor.cli import output
+from pictor.cli.previews import Previews, has_colours
 from pictor.cli.terminal import ENDED, Terminal
-from pictor.duplicates.groups import descriptions as words
-from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
-from pictor.duplicates.groups.records import Group, Member
-from pictor.duplicates.removal.plan import freed_bytes
-from pictor.duplicates.verbs import Duplicates
+from pictor.duplicates import (
+    COPIES_STAY,
+    KINDS,
+    Duplicates,
+    Group,
+    Member,
+    PairDecision,
+    Verdict,
+    decision_of,
+    evidence,
+    facts,
+    freed_bytes,
+    has_copies,
+    link_with,
+)
 from pictor.library.errors import LibraryError
 from pictor.library.names import safe_text, shown
-from pictor.library.pairs import Verdict
 
 #: Files of a group that have a key, and those that are listed.
 MOST_KEYS, MOST_LISTED = 9, 20
@@ -86,8 +95,9 @@ def review(
     settled = len(groups) - len(asked)
     with opened:
         opened.write(_settled(len(groups) - len(several), len(several) - len(asked)))
-        protocol = previews.detect(os.environ) if preview else previews.Protocol.NONE
-        found = _Review(duplicates, asked, opened, protocol).run()
+        shows = preview and has_colours(os.environ)
+        previews = Previews(asked, opened) if shows else None
+        found = _Review(duplicates, asked, opened, previews).run()
     return found._replace(settled=settled)
 
 
@@ -97,12 +107,12 @@ class _Review:
         duplicates: Duplicates,
         groups: Sequence[Group],
         terminal: Terminal,
-        protocol: previews.Protocol,
+        previews: Previews | None,
     ) -> None:
         self._duplicates = duplicates
         self._groups = groups
         self._terminal = terminal
-        self._sheets = Sheets(groups, terminal, protocol)
+        self._previews = previews
         self._steps: list[_Step] = []
         self._skipped: set[int] = set()
         self._place = 0
@@ -119,7 +129,8 @@ class _Review:
     def _show(self, group: Group) -> None:
         progress = f"{output.number(self._place + 1)} of {output.number(len(self._groups))}"
         self._terminal.write("\n" + click.style(progress, bold=True) + _headline(group))
-        self._terminal.write(self._sheets.of(group))
+        if self._previews is not None:
+            self._terminal.write(self._previews.sheet(group))
         self._terminal.write("".join(f"{line}\n" for line in _lines(group)))
         self._terminal.write(f"{click.style(_ASK, dim=True)}\n")
 
@@ -275,7 +286,7 @@ def _settled(copies: int, decided: int) -> str:
 
 
 def _headline(group: Group) -> str:
-    said = [words.KINDS[group.kind]]
+    said = [KINDS[group.kind]]
     if freed := freed_bytes(group):
         said.append(f"up to {output.size(freed)} can be freed")
     return f"  {' · '.join(said)}\n"
@@ -304,16 +315,16 @@ def _member_lines(group: Group, member: Member, number: int) -> Iterator[str]:
     yield f"     {' · '.join(fact for fact in facts if fact)}"
     if is_keeper:
         return
-    link = words.link_with(group, group.keep, member)
+    link = link_with(group, group.keep, member)
     if link is not None:
-        sure = f"{words.KINDS[link.kind]}, {100 * link.confidence:.0f} % sure"
-        yield f"     {sure}: {words.evidence(link)}"
+        sure = f"{KINDS[link.kind]}, {100 * link.confidence:.0f} % sure"
+        yield f"     {sure}: {evidence(link)}"
 
 
 def _differences(members: Sequence[Member]) -> Iterator[str]:
     """The facts that no other line shows, where the files differ in them."""
     said_above = {"name", "folder", "pixels", "bytes", "format", "taken at", "content", "state"}
-    for fact in words.facts(members):
+    for fact in facts(members):
         if fact.differs and fact.name not in said_above:
             values = _by_value(fact.values)
             yield f"  {fact.name}: {values}"
@@ -329,7 +340,7 @@ def _by_value(values: Iterable[str]) -> str:
 
 def _told(group: Group, key: str) -> str:
     if key == "n":
-        more = f", but {words.COPIES_STAY}" if words.has_copies(group) else ""
+        more = f", but {COPIES_STAY}" if has_copies(group) else ""
         return f"no duplicates{more}"
     if key == "r":
         return "related"

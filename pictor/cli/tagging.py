@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.options import Target, Verb, Verbs
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.library.names import path_fields, safe_text, shown
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.api import OpenLibrary
-    from pictor.tagging.run import TagOptions, TagSummary
-    from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions
+    from pictor import OpenLibrary
+    from pictor.tagging import SidecarChange, SidecarOptions, TagOptions, TagSummary
 
 #: Lines of a dry run on a terminal; --json and pipes have all.
 MOST_SHOWN = 20
@@ -70,8 +69,7 @@ def tag(
         return
     if labels is None:
         raise click.UsageError("name a set with --labels, or use `tag add` or `tag remove`")
-    from pictor.tagging.run import TagOptions
-    from pictor.tagging.sidecars.files import SidecarOptions
+    from pictor.tagging import SidecarOptions, TagOptions
 
     wanted = TagOptions(
         encoder=options["encoder"],

@@ -18,7 +18,6 @@ import pictor.indexer.encode
 import pictor.indexer.pipeline
 import pictor.indexer.scan
 import pictor.indexer.worker
-from pictor.indexer.pipeline import Pipeline
 from pictor.indexer.sources.base import FoundFile, Locator
 from pictor.indexer.sources.folder import FolderSource
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
