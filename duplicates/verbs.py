@@ -36,15 +36,9 @@ class Duplicates:
     The verbs that write raise `LibraryLocked` while another process writes the library.
     """
 
-    def __init__(self, opened: Callable[[], Library], changed: Callable[[], None]) -> None:
-        """The duplicates of a library.
-
-        Args:
-            opened: gives the library below.
-            changed: is called after each change of what a search finds.
-        """
+    def __init__(self, opened: Callable[[], Library]) -> None:
+        """The duplicates of the library that `opened` gives."""
         self._opened = opened
-        self._changed = changed
 
     def find(self, *, observer: Observer | None = None) -> Compared:
         """Compare contents that are new since the last time with all others; the counts."""
@@ -161,10 +155,7 @@ class Duplicates:
 
         library = self._opened()
         steps, options = _steps(library, plan), _apply_options(library, mode, folder)
-        try:
-            return apply(library, steps, options, on_step=on_step, observer=observer)
-        finally:
-            self._changed()
+        return apply(library, steps, options, on_step=on_step, observer=observer)
 
     def undo(
         self,
@@ -185,10 +176,7 @@ class Duplicates:
         from pictor.duplicates.removal.undo import LAST, undo
 
         which = LAST if os.fsdecode(log) == LAST else _path(log)
-        try:
-            return undo(self._opened(), which, on_step=on_step, observer=observer)
-        finally:
-            self._changed()
+        return undo(self._opened(), which, on_step=on_step, observer=observer)
 
     def decide(
         self,

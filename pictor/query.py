@@ -34,7 +34,7 @@ from pictor.search.filters import KEYS as FILTERS
 from pictor.search.filters import Key as FilterKey
 from pictor.search.filters import read as read_filter
 from pictor.search.options import MINIMA, ORDERS, SearchOptions
-from pictor.search.plan import Plan, Ranking
+from pictor.search.plan import QueryReport, Ranking, Trace
 from pictor.search.query import (
     BytesPart,
     ItemPart,
@@ -77,14 +77,15 @@ __all__ = [
     "OfKind",
     "OfShape",
     "PicturePart",
-    "Plan",
     "Query",
+    "QueryReport",
     "Ranking",
     "Rated",
     "Region",
     "SearchOptions",
     "Tagged",
     "Taken",
+    "Trace",
     "WordsPart",
     "both",
     "combined",

@@ -11,25 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pictor.library import space_encoders
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.encoders.base import TextEncoder
 from pictor.library.errors import ImageError, QueryError
 from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, FloatVector
+from pictor.library.space_encoders import WarmTowers
 from pictor.search.pictures import Pictures
 from pictor.search.query import Part, Pictured, Query, WordsPart
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueryVectors:
     """A query in one space.
 
     Attributes:
         query: (1, d) unit row: the weighted mean of the positive parts; (0, d) without one.
         positive: (p, d) unit rows, one a positive part in their order.
         negative: (m, d) unit rows, one a negative part.
-        towards: (1, d) unit row that items are ranked by: the query, leaning away from negative
+        steered: (1, d) unit row that items are ranked by: the query, leaning away from negative
             words; (0, d) without a query.
         is_known: the encoder knows something of what is looked for; else only names can be found.
     """
@@ -38,23 +37,23 @@ class Asked:
     query: FloatMatrix
     positive: FloatMatrix
     negative: FloatMatrix
-    towards: FloatMatrix
+    steered: FloatMatrix
     is_known: bool
 
 
 class QueryEncoder:
-    """Encodes queries for one library; keeps the text towers it opened, and what it read."""
+    """Encodes queries for one library, in any number of threads; keeps the towers it opened."""
 
     def __init__(self, library: Library) -> None:
         """Nothing is opened before the first query."""
         self._library = library
-        self._texts: dict[int, TextEncoder] = {}
+        self._towers = WarmTowers(library)
 
     def close(self) -> None:
-        """Forget the towers."""
-        self._texts = {}
+        """Close the towers. What is still to be encoded raises ValueError."""
+        self._towers.close()
 
-    def asked(self, query: Query, space: SpaceRow, pictures: Pictures) -> Asked:
+    def vectors(self, query: Query, space: SpaceRow, pictures: Pictures) -> QueryVectors:
         """A query in a space.
 
         Raises:
@@ -67,24 +66,23 @@ class QueryEncoder:
         if any(known):
             weights *= np.array(known)  # a text of unknown words only has a vector of no meaning
         mean = _mean(positive, weights)
-        return Asked(space, mean, positive, negative, mean, any(known) or not known)
+        return QueryVectors(space, mean, positive, negative, mean, any(known) or not known)
 
     def _is_known(self, part: Part, space: SpaceRow) -> bool:
-        return not isinstance(part, WordsPart) or self._text(space).knows(part.words)
+        if not isinstance(part, WordsPart):
+            return True
+        with self._towers.text(space) as tower:
+            return tower.knows(part.words)
 
     def _rows(self, parts: Sequence[Part], space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         rows = [np.empty((0, space.dimension), np.float32)]
         for part in parts:
             if isinstance(part, WordsPart):
-                rows.append(self._text(space).encode([part.words]))
+                with self._towers.text(space) as tower:
+                    rows.append(tower.encode([part.words]))
             else:
                 rows.append(self._image(part, space, pictures))
         return np.concatenate(rows).astype(np.float32, copy=False)
-
-    def _text(self, space: SpaceRow) -> TextEncoder:
-        if space.id not in self._texts:
-            self._texts[space.id] = space_encoders.open_text(self._library, space)
-        return self._texts[space.id]
 
     def _image(self, part: Pictured, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         """The content's stored vector where there is one, else that of the picture read now."""
@@ -99,11 +97,8 @@ class QueryEncoder:
         if spec is None:
             raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
         pixels = pictures.pixels(part, spec)
-        tower = space_encoders.open_image(self._library, space)
-        try:
+        with self._towers.image(space) as tower:
             return tower.encode([pixels])
-        finally:
-            tower.close()
 
 
 def _mean(rows: FloatMatrix, weights: FloatVector) -> FloatMatrix:

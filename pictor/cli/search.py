@@ -172,10 +172,10 @@ def _why_none(ranking: Ranking) -> str:
         return f"no hits from number {output.number(ranking.plan.offset + 1)} on"
     if not _has_weak_only(ranking):
         return "no hits"
-    weak = output.number(ranking.plan.levels["weak"])
+    weak = output.number(ranking.plan.trace.levels["weak"])
     return f"nothing fits well enough; {weak} weak candidates: show them with --min any"
 
 
 def _has_weak_only(ranking: Ranking) -> bool:
     """Whether there would be hits on the first page if weak ones counted."""
-    return not ranking.hits and not ranking.plan.offset and "weak" in ranking.plan.levels
+    return not ranking.hits and not ranking.plan.offset and "weak" in ranking.plan.trace.levels
