@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from pictor.library.item_facts import ItemTag as ItemTag
     from pictor.library.observer import Observer as Observer
     from pictor.library.observer import Progress as Progress
+    from pictor.library.purge import PurgeSummary as PurgeSummary
     from pictor.library.records import Caption as Caption
     from pictor.library.records import Hit as Hit
     from pictor.library.records import JsonObject as JsonObject

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pictor.library.item_facts import ItemFacts
     from pictor.library.library import Library
     from pictor.library.observer import Observer
+    from pictor.library.purge import PurgeSummary
     from pictor.library.status import FileProblem, Status
     from pictor.library.verify import VerifyReport
     from pictor.search.engine import Engine
@@ -242,11 +243,13 @@ class OpenLibrary:
 
         return verify(self._open())
 
-    def purge(self, *, roots: Sequence[PathLike] = ()) -> tuple[int, int]:
-        """Forget missing files (and whole roots, if named) and what only they held.
+    def purge(self, *, roots: Sequence[PathLike] = ()) -> PurgeSummary:
+        """Forget missing files, or whole roots if some are named, and what only they contained.
 
-        Returns:
-            (files, contents) forgotten. Nothing on disk outside the library is touched.
+        Nothing on disk outside the library is touched.
+
+        Raises:
+            SourceError: one is not a root of this library.
         """
         from pictor.library.purge import purge
 
