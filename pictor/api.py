@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from pictor.search.query import Query
     from pictor.tagging.verbs import Tags
 
-BUILTIN = "builtin"
-
 
 def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> OpenLibrary:
     """A library by its folder; `PICTOR_LIBRARY` or the user's data folder if none is named.
@@ -262,6 +260,8 @@ class OpenLibrary:
         That is so where the settings name an encoder and the library, which was filled when it
         could not be had, has a space of the built-in one only.
         """
+        from pictor.library.encoders.builtin_card import BUILTIN
+
         library = self._open()
         named = next(iter(library.settings.encoder.names), BUILTIN)
         if named == BUILTIN or [row.encoder for row in library.spaces()] != [BUILTIN]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pictor.library.encoders.models.states import ModelState, State
-from pictor.library.errors import ModelError, ModelNotAvailable
+from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
 from pictor.library.names import PathLike, expanded
 from pictor.library.observer import SILENT, Observer
 
@@ -142,14 +142,14 @@ def pull(
         ModelError: a file differs from its lock file or its checksum, or the disk is full.
     """
     from pictor.library.encoders import hub
-    from pictor.library.encoders.models.names import licence_of, model_named
+    from pictor.library.encoders.cards import find_card
 
-    repo, revision = model_named(name, can_be_builtin=False)
+    repo, revision = _named(name)
     watching = observer or SILENT
     if folder is not None:
         from pictor.library.encoders.models.install import install_folder
 
-        licence = licence_of(repo)
+        licence = find_card(repo).licence
         path = _path(folder)
         return _pulled(install_folder(repo, path, revision, licence=licence, observer=watching))
     if offline or hub.is_offline():
@@ -160,7 +160,7 @@ def pull(
     if source == "modelscope":
         from pictor.library.encoders.models.modelscope import pull_from_modelscope
 
-        licence = licence_of(repo)
+        licence = find_card(repo).licence
         return _pulled(pull_from_modelscope(repo, revision, licence=licence, observer=watching))
     from pictor.library.encoders.models.pull import pull as pull_from_hub
 
@@ -179,11 +179,13 @@ def verify(
     """
     from pictor.library.encoders.builtin_card import BUILTIN
     from pictor.library.encoders.models import states
-    from pictor.library.encoders.models.names import model_named
     from pictor.library.observer import ByteCount
 
     found: builtins.list[ModelState] = []
-    for repo, revision in [model_named(name) for name in names] or [(BUILTIN, ""), ("", "")]:
+    for repo, revision in [_named(name, can_be_builtin=True) for name in names] or [
+        (BUILTIN, ""),
+        ("", ""),
+    ]:
         if repo == BUILTIN:
             found.append(states.verify_builtin())
             continue
@@ -204,9 +206,8 @@ def export(names: Sequence[str], file: PathLike, *, observer: Observer | None = 
         ModelError: one is not whole, or the file is there already or cannot be written.
     """
     from pictor.library.encoders.models import bundle
-    from pictor.library.encoders.models.names import model_named
 
-    wanted = [model_named(name, can_be_builtin=False) for name in names]
+    wanted = [_named(name) for name in names]
     return bundle.export([_in_use(*one) for one in wanted], _path(file), observer or SILENT)
 
 
@@ -232,10 +233,35 @@ def remove(name: str, *, dry_run: bool = False) -> RemovedModel:
         ModelError: a file cannot be removed.
     """
     from pictor.library.encoders.models import remove as removal
-    from pictor.library.encoders.models.names import model_named
 
-    repo, revision = model_named(name, can_be_builtin=False)
+    repo, revision = _named(name)
     return RemovedModel(repo, removal.remove(repo, revision, dry_run=dry_run))
+
+
+def _named(name: str, *, can_be_builtin: bool = False) -> tuple[str, str]:
+    """The hub id, or "builtin", and the revision ("" if none) of a name, short or not.
+
+    Raises:
+        ModelNotAvailable: nothing is called so.
+        ModelUnsupported: it is a folder, or the built-in encoder where that cannot be.
+    """
+    from pictor.library.encoders.builtin_card import BUILTIN
+    from pictor.library.encoders.cards import find_card, split_revision
+
+    bare, revision = split_revision(name)
+    repo = find_card(bare).id
+    if Path(repo).is_absolute():
+        raise ModelUnsupported(
+            f"{name!r} is a folder; name the model by its id, such as "
+            "'openai/clip-vit-base-patch32' (a folder is used as it is: pictor index --encoder "
+            f"{name})"
+        )
+    if repo == BUILTIN and not can_be_builtin:
+        raise ModelUnsupported(
+            "the built-in encoder is a part of pictor: it is always here, and is neither pulled, "
+            "carried nor removed"
+        )
+    return repo, "" if revision == "main" else revision
 
 
 def _path(path: PathLike) -> Path:

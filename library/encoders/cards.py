@@ -8,6 +8,7 @@ preprocessing, scoring, revision) is read from the checkpoint itself.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Any
 from pictor.library.config import presets_dir
 from pictor.library.encoders.builtin_card import BUILTIN, read_builtin_card
 from pictor.library.encoders.families import FAMILIES
-from pictor.library.encoders.models.lockfile import is_hub_id
 from pictor.library.errors import ConfigError, ModelNotAvailable, quoted
 from pictor.library.records import EncoderCard, ImageSpec, JsonObject, Scoring
 
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _LOCAL_STARTS = ("/", "./", "../", "~")
 
 
@@ -65,6 +66,11 @@ def find_card(name: str) -> EncoderCard:
         f"no encoder is called {quoted(name)}; give a hub id such as "
         f"'google/siglip2-base-patch16-224', a folder, or 'builtin'{hint}"
     )
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form owner/model."""
+    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def id_of(name: str) -> str:

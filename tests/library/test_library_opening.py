@@ -28,6 +28,7 @@ from pictor.library.errors import (
     QueryError,
 )
 from pictor.library.library import Library
+from pictor.search.routes import route
 
 
 def test_opening_nothing_says_how_to_make_it(tmp_path: Path) -> None:
@@ -54,6 +55,7 @@ def test_a_space_is_found_by_its_id_the_end_of_it_and_a_short_name(world: World)
             space = spaces.add_space(connection, card, default=True)
         for name in (card.id, "siglip2-base-patch16-224", "siglip2", "SigLIP2"):
             assert library.space(name).id == space
+            assert [one.id for one in route("a dog", library.spaces(), name)] == [space]
         with pytest.raises(QueryError, match="no space of encoder 'chinese-clip'"):
             library.space("chinese-clip")
 
