@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MIB = 1 << 20
+#: Of a side; no picture that is decoded has a pixel in less.
+LEAST_SHARE = 1e-6
 #: Gives the bytes of a file of the library, or its path on this machine; raises ImageError.
 OriginalReader = Callable[[FilePlace], bytes | Path]
 
@@ -82,7 +84,7 @@ class Pictures:
 
         limits = Limits(max_pixels=self._library.settings.index.max_pixels, frames=1)
         region = part.region or Region(0, 0, 1, 1)
-        edge = math.ceil(spec.draft_edge / min(region.width, region.height))
+        edge = math.ceil(spec.draft_edge / max(LEAST_SHARE, min(region.width, region.height)))
         if isinstance(part, ItemPart):
             row = self._row(part)
             (data, name), time_s = self._original(row), row.time_s

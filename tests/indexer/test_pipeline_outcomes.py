@@ -6,6 +6,7 @@ import os
 import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,11 @@ def test_each_kind_of_outcome_is_counted_and_stored(world: World) -> None:
     ]
 
 
+def commit_at_each_result(world: World) -> None:
+    """As no setting allows it."""
+    world.settings = replace(world.settings, index=replace(world.settings.index, checkpoint_s=0.0))
+
+
 def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +84,7 @@ def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     assert world.index(retry=True).failed == 2
     assert sorted(tried) == [b"disk.png", b"file.png"]
     monkeypatch.setattr(pictor.indexer.worker, "decode", decode)
-    world.set(index__checkpoint_s=1e-9)  # a commit between decode and encode
+    commit_at_each_result(world)  # also between decode and encode
     assert world.index(retry=True).indexed == 2
     assert world.verify().ok
 
@@ -95,7 +101,7 @@ def test_copies_of_a_refused_content_are_not_decoded_again_also_not_on_a_retry(
 
     monkeypatch.setattr(pictor.indexer.worker, "decode", failing)
     # The first is in the catalog, as refused, before the second is asked for.
-    world.set(index__checkpoint_s=1e-9)
+    commit_at_each_result(world)
     for name in ("a.png", "b.png", "c.png"):
         world.draw(name, 1)
     assert world.index().failed == 3
@@ -180,6 +186,7 @@ def test_an_encoder_that_fails_on_everything_is_blamed_and_the_files_are_not(
 
     for i in range(pictor.indexer.encode.MAX_FAILURES_IN_A_ROW + 2):
         world.draw(f"{i}.png", i)
+    world.set(index__checkpoint_s=60.0)  # all of them in one batch, however slow the machine is
     monkeypatch.setattr(OnnxImageEncoder, "encode", lost)
     with pytest.raises(ModelError, match="'builtin' fails: CUDA error"):
         world.index()
@@ -190,7 +197,7 @@ def test_an_encoder_that_fails_on_everything_is_blamed_and_the_files_are_not(
 def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pictor.indexer.processes
+    import pictor.indexer.reader
 
     modules = world.folder / "modules"
     modules.mkdir()
@@ -206,7 +213,7 @@ def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
         "pictor.indexer.worker.decode = odd\n"
     )
     monkeypatch.syspath_prepend(modules)
-    monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "odd_decoder")
+    monkeypatch.setattr(pictor.indexer.reader, "WORKER_MODULE", "odd_decoder")
     world.use_processes()
     world.set(index__time_limit_s=3.0, index__workers=2)
     for name in ("a", "b", "c", "crash", "hang"):

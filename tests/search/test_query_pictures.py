@@ -157,6 +157,30 @@ def test_a_moment_is_read_at_its_time(world: World) -> None:
         assert names(ask(world, item(moment, LEFT)))[0] == name
 
 
+def test_a_moment_of_a_video_is_read_at_its_time_and_only_from_what_it_was(world: World) -> None:
+    av = pytest.importorskip("av")
+    for name in ("red", "blue", "yellow"):
+        world.colour(f"{name}.png", COLOURS[name])
+    clip = world.root / "clip.mp4"
+    with av.open(str(clip), "w") as output:
+        stream = output.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 160, 96, "yuv420p", 4_000_000
+        for left, right in 20 * [("red", "blue")] + 20 * [("blue", "yellow")]:
+            frame = halves(left, right, width=160, height=96)
+            output.mux(stream.encode(av.VideoFrame.from_image(frame)))
+        output.mux(stream.encode(None))
+    world.set(index__frames=2)
+    world.index()
+    moments = [number(world, "clip.mp4", position) for position in (0, 1)]
+    hits = [names(ask(world, item(one, side))) for one in moments for side in (LEFT, RIGHT)]
+    nearest = [next(name for name in found if name != "clip") for found in hits]
+    assert nearest == ["red", "blue", "blue", "yellow"]
+    with clip.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(QueryError, match="was changed since it was indexed"):
+        ask(world, item(moments[0], LEFT))
+
+
 def test_any_present_file_of_an_item_will_do(colours: World) -> None:
     both = colours.root / "both.png"
     copy = colours.root / "z" / "copy.png"
@@ -183,6 +207,7 @@ def test_what_cannot_be_asked_is_one_sentence(colours: World) -> None:
         f"of item {both} is smaller than a pixel: the picture has 120x80": item(
             both, (0.5, 0.5, 1e-3, 1e-3)
         ),
+        f"5e-324 of item {both} is smaller than a pixel": item(both, (0.5, 0.5, 0.5, 5e-324)),
         "its first bytes .* are of no known image type": picture(b"no picture at all"),
     }
     for sentence, part in refused.items():
