@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pictor.duplicates.groups.descriptions import facts as facts
     from pictor.duplicates.groups.descriptions import has_copies as has_copies
     from pictor.duplicates.groups.descriptions import link_with as link_with
-    from pictor.duplicates.groups.keep_rules import Rules as Rules
+    from pictor.duplicates.groups.keep_rules import KeepRules as KeepRules
     from pictor.duplicates.groups.keep_rules import Term as Term
     from pictor.duplicates.groups.records import Group as Group
     from pictor.duplicates.groups.records import Link as Link

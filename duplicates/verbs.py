@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Literal
 
 from pictor.library.errors import DecisionError, SourceError, quoted
 from pictor.library.names import PathLike
+from pictor.library.observer import SILENT, Observer
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 
 if TYPE_CHECKING:
     from pictor.duplicates.comparison.run import Compared
     from pictor.duplicates.groups.assembly import GroupOptions
     from pictor.duplicates.groups.decisions_file import PairDecision
-    from pictor.duplicates.groups.keep_rules import Rules
+    from pictor.duplicates.groups.keep_rules import KeepRules
     from pictor.duplicates.groups.records import Group
     from pictor.duplicates.removal.apply import ApplyOptions, Mode
     from pictor.duplicates.removal.plan import RemovalPlan
     from pictor.duplicates.removal.steps import OnStep, RemovalResult, Step
     from pictor.library.catalog.decisions import DecisionRow
     from pictor.library.library import Library
-    from pictor.library.observer import Observer
 
 Decision = Literal["not-duplicate", "related", "keep"]
 _HEX = frozenset("0123456789abcdef")
@@ -43,9 +43,8 @@ class Duplicates:
     def find(self, *, observer: Observer | None = None) -> Compared:
         """Compare contents that are new since the last time with all others; the counts."""
         from pictor.duplicates.comparison.run import compare_all
-        from pictor.library.observer import Silent
 
-        return compare_all(self._opened(), observer or Silent())
+        return compare_all(self._opened(), observer or SILENT)
 
     def groups(
         self,
@@ -53,7 +52,7 @@ class Duplicates:
         *,
         kinds: Sequence[Kind | str] = DUPLICATES,
         against: PathLike | None = None,
-        rules: str | Rules | None = None,
+        rules: str | KeepRules | None = None,
     ) -> Iterator[Group]:
         """Groups of files that are one picture, as far as they were compared: see `find`.
 
@@ -79,12 +78,14 @@ class Duplicates:
         *,
         kinds: Sequence[Kind | str] = DUPLICATES,
         against: PathLike | None = None,
-        rules: str | Rules | None = None,
+        rules: str | KeepRules | None = None,
     ) -> None:
         """Raise what `groups` would raise for these arguments, such as before a long `find`."""
         self._options(roots, kinds, against, rules)
 
-    def report(self, groups: Sequence[Group], path: PathLike) -> None:
+    def report(
+        self, groups: Sequence[Group], path: PathLike, *, observer: Observer | None = None
+    ) -> None:
         """Write groups as one HTML page to look and decide in.
 
         Raises:
@@ -92,7 +93,8 @@ class Duplicates:
         """
         from pictor.duplicates.report import write_report
 
-        write_report(self._opened(), groups, os.fsencode(path))
+        target = os.fsencode(path)
+        write_report(self._opened(), groups, target, observer=observer or SILENT)
 
     def plan(
         self, groups: Iterable[Group], path: PathLike | None = None, *, force: bool = False
@@ -127,7 +129,7 @@ class Duplicates:
 
         library = self._opened()
         steps, options = _steps(library, plan), _apply_options(library, mode, folder)
-        return preview(library, steps, options, on_step=on_step, observer=observer)
+        return preview(library, steps, options, on_step=on_step, observer=observer or SILENT)
 
     def apply(
         self,
@@ -155,7 +157,7 @@ class Duplicates:
 
         library = self._opened()
         steps, options = _steps(library, plan), _apply_options(library, mode, folder)
-        return apply(library, steps, options, on_step=on_step, observer=observer)
+        return apply(library, steps, options, on_step=on_step, observer=observer or SILENT)
 
     def undo(
         self,
@@ -176,7 +178,7 @@ class Duplicates:
         from pictor.duplicates.removal.undo import LAST, undo
 
         which = LAST if os.fsdecode(log) == LAST else _path(log)
-        return undo(self._opened(), which, on_step=on_step, observer=observer)
+        return undo(self._opened(), which, on_step=on_step, observer=observer or SILENT)
 
     def decide(
         self,
@@ -247,7 +249,7 @@ class Duplicates:
         roots: Sequence[PathLike],
         kinds: Sequence[Kind | str],
         against: PathLike | None,
-        rules: str | Rules | None,
+        rules: str | KeepRules | None,
     ) -> GroupOptions:
         from pictor.duplicates.groups.assembly import GroupOptions, absolute
 
@@ -302,10 +304,10 @@ def _refuse_unknown(library: Library, places: Sequence[bytes]) -> None:
                 )
 
 
-def _rules(library: Library, rules: str | Rules | None) -> Rules:
-    from pictor.duplicates.groups.keep_rules import Rules, parse_rules, rules_of
+def _rules(library: Library, rules: str | KeepRules | None) -> KeepRules:
+    from pictor.duplicates.groups.keep_rules import KeepRules, parse_rules, rules_of
 
-    if isinstance(rules, Rules):
+    if isinstance(rules, KeepRules):
         return rules
     settings = library.settings.duplicates
     base = rules_of(settings.prefer, settings.never)

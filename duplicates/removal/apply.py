@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pictor.duplicates.groups.keeper import under_any
 from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import link_in_place, move
 from pictor.duplicates.removal.log import Log, new_log
 from pictor.duplicates.removal.log_lines import Intent, RunEnd, StepState
-from pictor.duplicates.removal.preflight import Checker, Opened, Refused, is_under, open_in
+from pictor.duplicates.removal.preflight import Checker, OpenFile, Refused, open_in
 from pictor.duplicates.removal.sidecar_moves import Companion, companions
 from pictor.duplicates.removal.steps import (
     OnStep,
@@ -22,12 +23,12 @@ from pictor.duplicates.removal.steps import (
     Step,
     StepCounter,
     StepResult,
-    display,
 )
+from pictor.indexer.roots import display
 from pictor.library.catalog import files
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Silent
+from pictor.library.observer import SILENT, Observer
 
 Mode = Literal["trash", "hardlink", "move"]
 TRASH = "trash"
@@ -61,7 +62,7 @@ def preview(
     options: ApplyOptions,
     *,
     on_step: OnStep | None = None,
-    observer: Observer | None = None,
+    observer: Observer = SILENT,
 ) -> RemovalResult:
     """What applying a plan would do, as far as it can be told without reading files whole.
 
@@ -73,7 +74,7 @@ def preview(
     Raises:
         PlanError: the folder cannot be used.
     """
-    counter = StepCounter("checking", len(steps), on_step, observer or Silent())
+    counter = StepCounter("checking", len(steps), on_step, observer)
     base = _base(library, options)
     if base is not None:
         _refuse_inside_roots(library, base)
@@ -87,7 +88,7 @@ def preview(
             _check_action(step, options)
             with checker.opened(step, reads=False) as (source, _):
                 target = step.path if base is None else _free_name(_below(base, step.path))
-                found = [StepResult(_weighed(step, source), target)]
+                found = [StepResult(_with_size(step, source), target)]
                 if base is not None:
                     away = gone[os.path.dirname(step.path)]
                     found += _would_follow(step, source, target, away, options)
@@ -99,12 +100,12 @@ def preview(
 
 
 def _would_follow(
-    step: Step, source: Opened, target: bytes, gone: set[bytes], options: ApplyOptions
+    step: Step, source: OpenFile, target: bytes, gone: set[bytes], options: ApplyOptions
 ) -> Iterator[StepResult]:
     """The sidecars that would go along with a photo; their names are added to those gone."""
     for one in companions(source, gone):
         path = os.path.join(os.path.dirname(step.path), one.name)
-        if not _stays(path, options):
+        if not under_any(path, options.never):
             gone.add(one.name)
             yield StepResult(step._replace(path=path), one.beside(target), is_sidecar=True)
 
@@ -115,7 +116,7 @@ def apply(
     options: ApplyOptions,
     *,
     on_step: OnStep | None = None,
-    observer: Observer | None = None,
+    observer: Observer = SILENT,
 ) -> RemovalResult:
     """Do the steps. What cannot be done is left alone.
 
@@ -126,7 +127,6 @@ def apply(
         PlanError: the folder cannot be used, or the log cannot be written; nothing more is touched.
         LibraryLocked: another process writes the library.
     """
-    observer = observer or Silent()
     with library.writer():
         for notice in recovery.settle_all(library):
             observer.notice(notice)
@@ -183,7 +183,7 @@ class _ApplyRun:
         try:
             _check_action(step, self._options)
             with self._checker.opened(step) as (source, keeper):
-                step = _weighed(step, source)
+                step = _with_size(step, source)
                 target = (
                     step.path if self._base is None else _free_name(_below(self._base, step.path))
                 )
@@ -197,7 +197,7 @@ class _ApplyRun:
             return [StepResult(step, problem=str(error))]
         return [StepResult(step, target), *(one for one in also if one is not None)]
 
-    def _done(self, intent: Intent, source: Opened, keeper: Opened) -> str:
+    def _done(self, intent: Intent, source: OpenFile, keeper: OpenFile) -> str:
         """Do one thing, logged before and after; why it could not be done, or ""."""
         self._log.write(intent)
         try:
@@ -214,17 +214,17 @@ class _ApplyRun:
         return ""
 
     def _follow(
-        self, photo: Intent, source: Opened, keeper: Opened, one: Companion
+        self, photo: Intent, source: OpenFile, keeper: OpenFile, one: Companion
     ) -> StepResult | None:
         """Move a sidecar to where its photo went; None where a rule says that it stays."""
         path = os.path.join(os.path.dirname(photo.path), one.name)
-        if _stays(path, self._options):
+        if under_any(path, self._options.never):
             return None
         step = Step(path, "", 0, photo.keep, "", photo.group, "", "")
         try:
             with open_in(source.parent, one.name) as file:
                 digest = file.digest()
-                step = _weighed(step, file)._replace(content=digest, keep_content=digest)
+                step = _with_size(step, file)._replace(content=digest, keep_content=digest)
                 target = _free_name(one.beside(photo.target))
                 self._sidecar += 1
                 intent = self._intent(self._sidecar, step, file, keeper, target)
@@ -234,7 +234,7 @@ class _ApplyRun:
         return StepResult(step, b"" if why else target, why, is_sidecar=True)
 
     def _intent(
-        self, number: int, step: Step, source: Opened, keeper: Opened, target: bytes
+        self, number: int, step: Step, source: OpenFile, keeper: OpenFile, target: bytes
     ) -> Intent:
         facts = source.facts
         part = os.fsencode(f".pictor-{self._log.path.stem}-{number}.part")
@@ -258,13 +258,9 @@ class _ApplyRun:
         )
 
 
-def _weighed(step: Step, source: Opened) -> Step:
+def _with_size(step: Step, source: OpenFile) -> Step:
     """The step with the bytes that the file has, whatever the plan says."""
     return step._replace(size_bytes=source.facts.st_size)
-
-
-def _stays(path: bytes, options: ApplyOptions) -> bool:
-    return any(is_under(path, place) for place in options.never)
 
 
 def _check_action(step: Step, options: ApplyOptions) -> None:

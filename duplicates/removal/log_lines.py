@@ -12,8 +12,13 @@ from pictor.library.records import JsonObject
 
 FORMAT = 1
 Action = Literal["move", "hardlink"]
-_TEXTS = ("content", "keep_content", "group")
-_NUMBERS = ("step", "bytes", "mode", "mtime_ns", "uid", "gid", "keep_ino")
+_PATHS = ("path", "target", "part", "keep")
+#: Fields of an intent in the order of its line, and those that have another name there.
+_FACTS = dict.fromkeys(("content", "keep_content"), str) | {
+    **dict.fromkeys(("size_bytes", "mode", "mtime_ns", "uid", "gid", "keep_inode"), int),
+    "group": str,
+}
+_KEYS = {"size_bytes": "bytes", "keep_inode": "keep_ino"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Intent:
         part: a temporary file, beside the target; for a hard link its name only, beside `path`.
         keep: the file that stays. content, keep_content: hashes of both.
         size_bytes, mode, mtime_ns, uid, gid: of the file, as `os.stat` has them.
-        keep_inode: of the file that stays.
+        keep_inode: of the file that stays. group: of the step.
         sidecar_of: the number of the photo whose sidecar this is; None for a file of the plan.
     """
 
@@ -111,24 +116,10 @@ class Intent:
 
     def to_json(self) -> JsonObject:
         """As the log has it."""
-        row = {
-            "step": self.number,
-            "state": "intent",
-            "action": self.action,
-            **path_fields(self.path, "path"),
-            **path_fields(self.target, "target"),
-            **path_fields(self.part, "part"),
-            **path_fields(self.keep, "keep"),
-            "content": self.content,
-            "keep_content": self.keep_content,
-            "bytes": self.size_bytes,
-            "mode": self.mode,
-            "mtime_ns": self.mtime_ns,
-            "uid": self.uid,
-            "gid": self.gid,
-            "keep_ino": self.keep_inode,
-            "group": self.group,
-        }
+        row = {"step": self.number, "state": "intent", "action": self.action}
+        for name in _PATHS:
+            row |= path_fields(getattr(self, name), name)
+        row |= {_KEYS.get(name, name): getattr(self, name) for name in _FACTS}
         return row if self.sidecar_of is None else row | {"sidecar_of": self.sidecar_of}
 
     @classmethod
@@ -138,31 +129,16 @@ class Intent:
         Raises:
             ValueError: it is nothing that a run has written.
         """
-        action: Any = row.get("action")  # Any: what JSON may hold
-        photo = row.get("sidecar_of")
+        action, photo = row.get("action"), row.get("sidecar_of")
         if action not in get_args(Action):
             raise ValueError("action is missing")
-        for name, kind in (*((one, str) for one in _TEXTS), *((one, int) for one in _NUMBERS)):
-            if not isinstance(row.get(name), kind):
-                raise ValueError(f"{name} is missing")
-        return cls(
-            number=row["step"],
-            action=action,
-            path=path_of(row, "path"),
-            target=path_of(row, "target"),
-            part=path_of(row, "part"),
-            keep=path_of(row, "keep"),
-            content=row["content"],
-            keep_content=row["keep_content"],
-            size_bytes=row["bytes"],
-            mode=row["mode"],
-            mtime_ns=row["mtime_ns"],
-            uid=row["uid"],
-            gid=row["gid"],
-            keep_inode=row["keep_ino"],
-            group=row["group"],
-            sidecar_of=photo if isinstance(photo, int) else None,
-        )
+        paths = {name: path_of(row, name) for name in _PATHS}
+        facts = {name: row.get(_KEYS.get(name, name)) for name in _FACTS}
+        for name, kind in _FACTS.items():
+            if not isinstance(facts[name], kind):
+                raise ValueError(f"{_KEYS.get(name, name)} is missing")
+        made: dict[str, Any] = {**paths, **facts, "action": action}  # Any: checked above
+        return cls(row["step"], sidecar_of=photo if isinstance(photo, int) else None, **made)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class RemovalPlan(NamedTuple):
     out_of_reach: int
 
 
-def going(group: Group) -> list[Member]:
+def removable(group: Group) -> list[Member]:
     """The rule of what goes: the members of a group that go if it is resolved.
 
     The keeper stays, and so do protected files, what is out of reach, and what lies in archives.
@@ -74,7 +74,7 @@ def steps_of(group: Group) -> Iterator[Step]:
     keep = group.keep
     if keep.state != "present" or keep.root_kind not in ("folder", "file", "list"):
         return
-    for one in going(group):
+    for one in removable(group):
         facts = (one.path, one.content, one.size_bytes, keep.path, keep.content)
         yield Step(*facts, group.id, group.kind.value, group.reason)
 
@@ -98,8 +98,8 @@ def plan_of(groups: Iterable[Group]) -> RemovalPlan:
             continue
         chosen.append(step)
         names.setdefault(key, [facts.st_nlink, 0, facts.st_size])[1] += 1
-    size = sum(size for linked, going, size in names.values() if going >= linked)
-    stays = sum(going for linked, going, _ in names.values() if going < linked)
+    size = sum(size for linked, leaving, size in names.values() if leaving >= linked)
+    stays = sum(leaving for linked, leaving, _ in names.values() if leaving < linked)
     count = len({step.group for step in chosen})
     return RemovalPlan(tuple(chosen), size, count, links, stays, gone)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pictor.library.observer import Observer, Progress, Silent
+from pictor.library.observer import Observer, Progress
 from pictor.library.records import JsonObject
 
 
@@ -80,50 +81,43 @@ class RemovalResult:
         return not (self.skipped or self.sidecars_skipped)
 
 
-@dataclass
 class StepCounter:
-    """Counts what becomes of steps, and passes each result on.
+    """Counts what becomes of steps, and passes each result on."""
 
-    Attributes:
-        doing: what the run does, such as "undoing".
-        total: files of the run, without sidecars.
-    """
-
-    doing: str
-    total: int
-    on_step: OnStep | None = None
-    observer: Observer = field(default_factory=Silent)
-    _counts: dict[str, int] = field(default_factory=dict)
-    _is_stopped: bool = False
+    def __init__(self, doing: str, total: int, on_step: OnStep | None, observer: Observer) -> None:
+        """`doing`: as of `Progress`; `total`: files of the run, without sidecars."""
+        self._doing = doing
+        self._total = total
+        self._on_step = on_step
+        self._observer = observer
+        self._counts = Counter[str]()
+        self._is_stopped = False
 
     def goes_on(self) -> bool:
         """Report progress; whether the next step may begin."""
-        seen = self._count("done") + self._count("skipped")
-        self.observer.progress(Progress(self.doing, min(seen, self.total), self.total, "files"))
-        self._is_stopped = self.observer.should_stop()
+        self._observer.progress(Progress(self._doing, self._seen, self._total, "files"))
+        self._is_stopped = self._observer.should_stop()
         return not self._is_stopped
 
     def add(self, results: Iterable[StepResult]) -> None:
         """Count some results."""
         for one in results:
-            name = "sidecars_skipped" if one.problem else "sidecars"
-            if not one.is_sidecar:
-                name = "skipped" if one.problem else "done"
-            self._counts[name] = self._count(name) + 1
-            if name == "done":
-                size = self._count("size_bytes") + one.step.size_bytes
-                self._counts["size_bytes"] = size
-            if self.on_step is not None:
-                self.on_step(one)
+            if one.is_sidecar:
+                self._counts["sidecars_skipped" if one.problem else "sidecars"] += 1
+            else:
+                self._counts["skipped" if one.problem else "done"] += 1
+                self._counts["size_bytes"] += 0 if one.problem else one.step.size_bytes
+            if self._on_step is not None:
+                self._on_step(one)
 
     def result(self, log: Path | None = None) -> RemovalResult:
         """All of them."""
-        seen = self._count("done") + self._count("skipped")
-        unseen = self.total - seen if self._is_stopped else 0
+        unseen = self._total - self._seen if self._is_stopped else 0
         return RemovalResult(**self._counts, unseen=unseen, stopped=self._is_stopped, log=log)
 
-    def _count(self, name: str) -> int:
-        return self._counts.get(name, 0)
+    @property
+    def _seen(self) -> int:
+        return self._counts["done"] + self._counts["skipped"]
 
 
 def path_of(data: JsonObject, name: str) -> bytes:
@@ -145,8 +139,3 @@ def path_of(data: JsonObject, name: str) -> bytes:
     if not path or b"\0" in path:
         raise ValueError(f"{name} is no path")
     return path
-
-
-def display(path: bytes) -> str:
-    """A path as text that any terminal and any database can hold."""
-    return path.decode("utf-8", errors="backslashreplace")

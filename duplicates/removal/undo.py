@@ -14,11 +14,11 @@ from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import move, unlink_in_place
 from pictor.duplicates.removal.log import ENDING, FOLDER, Log, LogState, logs, read_own_log
 from pictor.duplicates.removal.log_lines import Intent, RunEnd, StepState
-from pictor.duplicates.removal.preflight import Opened, Refused, open_at
+from pictor.duplicates.removal.preflight import OpenFile, Refused, open_at
 from pictor.duplicates.removal.steps import OnStep, RemovalResult, StepCounter, StepResult
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Silent
+from pictor.library.observer import SILENT, Observer
 
 LAST = "last"
 _BATCH = 100
@@ -29,7 +29,7 @@ def undo(
     which: str | Path,
     *,
     on_step: OnStep | None = None,
-    observer: Observer | None = None,
+    observer: Observer = SILENT,
 ) -> RemovalResult:
     """Undo the run of a log, or of the last one that did anything.
 
@@ -42,7 +42,6 @@ def undo(
         PlanError: there is no such log, or nothing of it is left to undo.
         LibraryLocked: another process writes the library.
     """
-    observer = observer or Silent()
     with library.writer():
         for notice in recovery.settle_all(library):
             observer.notice(notice)
@@ -84,7 +83,8 @@ def _undo(
 ) -> RemovalResult:
     waiting: list[Intent] = []
     intents = [state.intents[number] for number in reversed(state.steps("done"))]
-    counter = StepCounter("undoing", sum(not one.is_sidecar for one in intents), on_step, observer)
+    total = sum(not one.is_sidecar for one in intents)
+    counter = StepCounter("undoing", total, on_step, observer)
     try:
         for intent in intents:
             if not counter.goes_on():
@@ -142,7 +142,7 @@ def _undo_step(log: Log, intent: Intent) -> str:
     return ""
 
 
-def _refuse_changed(file: Opened, intent: Intent) -> None:
+def _refuse_changed(file: OpenFile, intent: Intent) -> None:
     """Raise unless the file is as the step left it, and its place is free."""
     if file.digest() != intent.content:
         raise Refused("its bytes are not those that it had")

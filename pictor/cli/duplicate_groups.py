@@ -47,7 +47,8 @@ def which_groups(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         chosen = kinds or tuple(kind.value for kind in DUPLICATES)
-        choice = GroupChoice(roots, chosen, against, rules, is_compared=not no_compare)
+        asked = {"kinds": chosen, "against": against, "rules": rules}
+        choice = GroupChoice(roots, is_compared=not no_compare, **asked)
         command(*args, choice=choice, **options)
 
     return with_options
@@ -56,37 +57,23 @@ def which_groups(command: Callable[..., None]) -> Callable[..., None]:
 class GroupChoice:
     """Which groups a command is about."""
 
-    def __init__(
-        self,
-        roots: Sequence[str],
-        kinds: Sequence[str],
-        against: str | None,
-        rules: str | None,
-        *,
-        is_compared: bool,
-    ) -> None:
-        self.roots, self.kinds, self.against, self.rules = roots, kinds, against, rules
-        self._is_compared = is_compared
+    def __init__(self, roots: Sequence[str], *, is_compared: bool, **asked: Any) -> None:
+        """`asked`: as `library.duplicates.groups` takes it."""
+        self._roots = roots
+        self._asked = asked
+        self._is_compared = is_compared and set(asked["kinds"]) != {Kind.BYTES.value}
 
     def groups(self, library: OpenLibrary) -> Iterator[Group]:
         """Compare new pictures, unless that is not wanted or changes nothing; then the groups."""
-        self.check(library)  # a slip is told before a long comparison
-        if self._is_compared and set(self.kinds) != {Kind.BYTES.value}:
+        if self._is_compared:
+            library.duplicates.check(self._roots, **self._asked)  # before a long comparison
             with Reporter() as reporter, StopSignals(reporter.stop):
                 compared = library.duplicates.find(observer=reporter)
             if compared.stopped:
                 output.say("stopped early: the next pictor duplicates goes on from there")
                 click.get_current_context().exit(INTERRUPTED)
             _say_compared(compared)
-        return library.duplicates.groups(
-            self.roots, kinds=self.kinds, against=self.against, rules=self.rules
-        )
-
-    def check(self, library: OpenLibrary) -> None:
-        """Raise where there can be no such groups."""
-        library.duplicates.check(
-            self.roots, kinds=self.kinds, against=self.against, rules=self.rules
-        )
+        return library.duplicates.groups(self._roots, **self._asked)
 
 
 def _say_compared(compared: Compared) -> None:
@@ -139,7 +126,8 @@ def find(
             if html is not None:
                 shown_later.append(group)
         if html is not None:
-            library.duplicates.report(shown_later, html)
+            with Reporter() as reporter:
+                library.duplicates.report(shown_later, html, observer=reporter)
             output.say(f"written: {safe_text(html)}")
     output.say(totals.sentence())
 

@@ -310,7 +310,7 @@ def _member_lines(group: Group, member: Member, number: int) -> Iterator[str]:
     facts = [f"{member.width} × {member.height}", output.size(member.size_bytes)]
     facts += [safe_text(member.format), safe_text((member.taken_at or "")[:16]).replace("T", " ")]
     facts += [] if member.state == "present" else [safe_text(member.state)]
-    facts += ["stays anyhow"] if member.path in group.protected and not is_keeper else []
+    facts += ["always kept"] if member.path in group.protected and not is_keeper else []
     yield f"  {mark} {name}"
     yield f"     {' · '.join(fact for fact in facts if fact)}"
     if is_keeper:

@@ -183,7 +183,7 @@ def test_group_is_shown_with_its_facts_and_reason(alike, groups, start):
     assert "320 × 240 · " in review.text and "200 × 150" in review.text
     assert "same picture, 97 % sure: cropped" in review.text
     assert "camera: 1: Camera\\x1b[31m | 2, 3, 4: –" in review.text
-    assert "keeps the one with most pixels" in review.text
+    assert "kept: highest resolution" in review.text
     assert review.press("q").end() == [0, 0, 1, 0]
 
 

@@ -93,7 +93,7 @@ def test_a_plan_says_what_goes_and_what_it_frees(home: World) -> None:
     assert going == {"a2.png", "sub/a3.png", "b.png", "sub/c2.png"}
     assert header["bytes"] == sum(step["bytes"] for step in steps)
     assert {os.path.basename(step["keep"]) for step in steps} == {"a.png", "c.png"}
-    assert all(step["reason"].startswith("keeps ") for step in steps)
+    assert all(step["reason"].startswith("kept: ") for step in steps)
 
 
 def test_a_plan_is_never_written_over(home: World) -> None:
