@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from pictor.indexer import roots
 from pictor.indexer.background import fill_background
+from pictor.indexer.introduction import introduction
 from pictor.indexer.pipeline import Pipeline, Summary
 from pictor.indexer.sources.base import ScanOptions
 from pictor.indexer.spaces import opened
 from pictor.library.catalog import files
+from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.library import Library
 from pictor.library.observer import Observer, Remembering, Silent
 from pictor.library.records import Outcome
@@ -35,7 +37,8 @@ def index(
         LibraryLocked: another process writes the library.
         ModelError: a named encoder cannot be had.
     """
-    remembering = Remembering(observer or Silent())
+    observer = observer or Silent()
+    remembering = Remembering(observer)
     settings = library.settings.index
     options = ScanOptions(
         include=settings.include,
@@ -49,9 +52,14 @@ def index(
             with library.writing() as connection:
                 files.forget_stat(connection, [Outcome.FAILED, Outcome.SKIPPED])
         run_options = encoder_options(library)
+        is_first = not library.spaces()
         with opened(
             library, encoders, run_options, remembering, keep_default=keep_default
         ) as spaces:
+            card = library.space().card
+            asked = encoders or library.settings.encoder.names
+            if is_first and (card.id != BUILTIN or BUILTIN in asked):  # else it stands in: said
+                observer.notice(introduction(card))
             summary = Pipeline(library, spaces, remembering, retry=retry).run(scopes)
             fill_background(library, spaces, remembering)
     return replace(summary, notices=tuple(remembering.notices))

@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from pictor import Dtype, JsonObject, Runtime
 from pictor.cli.indexing import BatchSize
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import number, say, size, write_json, write_rows
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
-from pictor.library.encoders.base import Dtype, Runtime
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.evaluation.problems import Problem
-    from pictor.evaluation.run import Evaluation
-    from pictor.evaluation.task import (
+    from pictor import (
         CutoffResult,
+        Evaluation,
         NegationResult,
-        Result,
+        Problem,
         RetrievalResult,
         ZeroShotResult,
     )
@@ -127,7 +125,7 @@ eval = evaluate  # the verb by its name, as `pictor.cli.main` finds it
 
 def _evaluations(target: Target, captions: str, options: dict[str, Any]) -> Iterator[Evaluation]:
     """Evaluations with progress and notices on stderr; signals end one at a batch boundary."""
-    from pictor.evaluation.run import evaluate
+    from pictor import evaluate
 
     flags = {f"encoder__{key}": options.pop(key) for key in ("device", "dtype", "batch_size")}
     flags |= {"encoder__runtime": options.pop("runtime"), "index__workers": options.pop("workers")}
@@ -206,8 +204,10 @@ def _headings(task: str) -> list[str]:
     return _HEADINGS[task]
 
 
-def _cells(result: Result) -> list[Any]:
-    from pictor.evaluation.task import CutoffResult, NegationResult, RetrievalResult
+def _cells(
+    result: RetrievalResult | ZeroShotResult | CutoffResult | NegationResult,
+) -> list[Any]:
+    from pictor import CutoffResult, NegationResult, RetrievalResult
 
     if isinstance(result, RetrievalResult):
         return _recall_cells(result)

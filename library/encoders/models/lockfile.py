@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pictor.library.encoders.cards import is_hub_id
 from pictor.library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
 from pictor.library.errors import ModelError
 from pictor.library.observer import ByteCount
@@ -27,16 +28,10 @@ from pictor.library.records import JsonObject
 LOCK = "pictor-model.json"
 FORMAT = 1
 MAX_LOCK_BYTES = 1_000_000
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _SHARD = re.compile(r"model-\d+-of-\d+\.safetensors", re.ASCII)
 _REVISION = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BLOCK_BYTES = 1 << 20
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name has the form owner/model."""
-    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def is_revision(text: str) -> bool:
