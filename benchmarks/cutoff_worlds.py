@@ -89,7 +89,7 @@ def encoder_world(name: str, photos: Path, captions: CaptionSet) -> World:
             bench = Bench(library, space, "exact", SILENT)
             found = bench.photos([os.fsencode(home / p) for p in captions.photos], Problems())
             asked = questions(captions, load_concepts(), found.rows >= 0)
-            texts = bench.texts([one.text for one in asked.asked])
+            texts = bench.texts([one.text for one in asked.queries])
             bank = open_bank(library, space)
     right, is_caption = _answers(asked)
     remain = np.flatnonzero(asked.remains)
@@ -97,7 +97,7 @@ def encoder_world(name: str, photos: Path, captions: CaptionSet) -> World:
     pairs: list[Pair] = []
     for language in LANGUAGES:
         rows = [
-            i for i, one in enumerate(asked.asked) if (one.kind, one.language) == (WORD, language)
+            i for i, one in enumerate(asked.queries) if (one.kind, one.language) == (WORD, language)
         ]
         found_pairs = concept_pairs.pairs(right[rows], kin(load_concepts()))
         pairs += [Pair(rows[one.wanted], rows[one.unwanted]) for one in found_pairs]
@@ -137,10 +137,10 @@ def _concept(name: str, known: Sequence[Concept]) -> Concept:
 
 
 def _answers(asked: Questions) -> tuple[BoolMatrix, NDArray[np.bool_]]:
-    right = np.zeros((len(asked.asked), len(asked.remains)), bool)
-    for row, one in zip(right, asked.asked, strict=True):
+    right = np.zeros((len(asked.queries), len(asked.remains)), bool)
+    for row, one in zip(right, asked.queries, strict=True):
         row[list(one.photos)] = True
-    return right, np.array([one.kind == CAPTION for one in asked.asked])
+    return right, np.array([one.kind == CAPTION for one in asked.queries])
 
 
 def _world(
