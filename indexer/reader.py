@@ -41,7 +41,7 @@ class ReaderPool:
         time_limit_s: of one file, from sending it to a worker until its result.
         lookahead_bytes: decoded pixels that may wait for the caller.
         wanted: asked, from the dispatcher's thread, whether a content of this digest must be
-        decoded.
+            decoded.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from pictor.library.records import Hit
 from pictor.tagging.verbs import TagVerbs
 
 if TYPE_CHECKING:
-    from pictor.indexer.pipeline import Summary
+    from pictor.indexer.run import Summary
     from pictor.library.library import Library
     from pictor.library.observer import Observer
     from pictor.library.status import FileProblem, Status

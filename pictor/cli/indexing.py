@@ -16,7 +16,7 @@ from pictor.library.encoders.base import Attention, Dtype, Runtime
 from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.indexer.pipeline import Summary
+    from pictor.indexer.run import Summary
 
 
 class BatchSize(click.ParamType[int]):
