@@ -139,9 +139,9 @@ class _Run:
         self._observer.progress(Progress("embedding", self.written + self.failed, 0, "pictures"))
 
     def _read_ahead(self, images: Iterable[PathLike]) -> Iterator[_Read]:
-        from pictor.indexer.pipeline import default_workers
+        from pictor.indexer.worker_pool import worker_count
 
-        workers = self._settings.index.workers or default_workers()
+        workers = worker_count(self._settings)
         waiting: deque[tuple[bytes, bool, Future[PixelArray]]] = deque()
         with ThreadPoolExecutor(workers, "pictor-decoder") as threads:
             try:

@@ -6,6 +6,7 @@ import os
 import re
 import urllib.parse
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from pictor.library.errors import ImageError
 from pictor.library.records import Reason
 
 if TYPE_CHECKING:
-    from pictor.indexer.sources import Locator, Source
+    from pictor.indexer.content_places import ArchiveMembers
 
 #: A member of an archive that holds more bytes is not read; as for a file by default.
 MAX_MEMBER_BYTES = 512 << 20
@@ -32,8 +33,12 @@ class Originals:
     def __init__(self, paths: Iterable[bytes]) -> None:
         """`paths`: all that will be asked for and may lie in archives."""
         self._wanted = frozenset(paths)
-        self._members: dict[bytes, Locator] = {}
-        self._sources: dict[bytes, Source] = {}  # kept: an unpacked copy goes with its source
+
+    @cached_property
+    def _archives(self) -> ArchiveMembers:
+        from pictor.indexer.content_places import ArchiveMembers
+
+        return ArchiveMembers()
 
     def read(self, path: bytes) -> bytes | Path:
         """The place of a file, or the bytes of a member of an archive.
@@ -48,24 +53,15 @@ class Originals:
         archive = _archive_of(path)
         if archive is None:
             return Path(os.fsdecode(path))
-        if archive not in self._sources:
-            self._list(archive)
-        if path not in self._members:
+        start = archive + b"!/"
+        members = self._archives.of(archive, wanted=lambda name: start + name in self._wanted)
+        locator = members.get(path.removeprefix(start))
+        if locator is None:
+            problem = self._archives.problems.get(archive)
+            if problem is not None:
+                raise ImageError(Reason.IO_ERROR, problem)
             raise ImageError(Reason.VANISHED, "it is not in its archive any more")
-        return read_bytes(self._members[path], MAX_MEMBER_BYTES, timeout_s=0)
-
-    def _list(self, archive: bytes) -> None:
-        from pictor.indexer.sources import FoundFile, ScanOptions, open_source
-        from pictor.library.errors import SourceError
-
-        try:
-            (source,) = open_source(archive, ScanOptions(hidden=True))
-            self._sources[archive] = source
-            for found in source.scan():
-                if isinstance(found, FoundFile) and archive + b"!/" + found.path in self._wanted:
-                    self._members[archive + b"!/" + found.path] = found.locator
-        except SourceError as error:
-            raise ImageError(Reason.IO_ERROR, str(error)) from error
+        return read_bytes(locator, MAX_MEMBER_BYTES, timeout_s=0)
 
 
 def _is_link(path: bytes) -> bool:

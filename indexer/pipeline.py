@@ -7,7 +7,6 @@ catalog is the only memory a run has.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -20,17 +19,16 @@ from pictor.indexer.reader import ReaderPool
 from pictor.indexer.run_loop import run_loop
 from pictor.indexer.scan import Scan
 from pictor.indexer.spaces import OpenSpaces
-from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.worker_pool import worker_count
 from pictor.library import indexes
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.contents import content_state
 from pictor.library.errors import LibraryError
-from pictor.library.images import Limits
 from pictor.library.library import Library
 from pictor.library.observer import Observer, Progress
 from pictor.library.records import TRANSIENT, Decoded, Outcome, Reason
 
-MIB = 1 << 20
 #: A video stops giving frames at this share of the time limit; at the limit its process is ended.
 SOFT_LIMIT_SHARE = 0.5
 #: While a long run goes on, the index caches are renewed when so many items, and this share of all,
@@ -117,24 +115,14 @@ class Pipeline:
 
     def _pool(self) -> ReaderPool:
         settings = self._settings
-        limits = Limits(
-            max_pixels=settings.max_pixels,
-            max_bytes=settings.max_file_mib * MIB,
-            frames=settings.frames,
-        )
-        options = WorkerOptions(
-            specs=self._spaces.specs,
-            limits=limits,
-            max_file_bytes=settings.max_file_mib * MIB,
-            fetch_timeout_s=settings.fetch_timeout_s,
-            deadline_s=settings.time_limit_s * SOFT_LIMIT_SHARE,
-            offline=self._library.settings.network.offline,
-        )
+        reading = ReadOptions.of(self._library.settings)
+        deadline_s = settings.time_limit_s * SOFT_LIMIT_SHARE
+        options = WorkerOptions(self._spaces.specs, reading, deadline_s)
         return ReaderPool(
             options,
-            workers=settings.workers or default_workers(),
+            workers=worker_count(self._library.settings),
             time_limit_s=settings.time_limit_s,
-            lookahead_bytes=settings.lookahead_mib * MIB,
+            lookahead_bytes=settings.lookahead_mib << 20,
             wanted=self._wanted,
         )
 
@@ -246,10 +234,3 @@ class Pipeline:
         total = max(total, settled) if scan.complete or self._counter.total else 0
         encoded = f"encoded {self.encoded:,}".replace(",", " ") if self.encoded else ""
         return Progress("indexing", settled, total, "files", encoded)
-
-
-def default_workers() -> int:
-    """One decoding process a core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1

@@ -3,7 +3,7 @@
 Two hashes of 64 bits that differ in at most 7 have one of four pieces of 16 bits in which they
 differ in at most one (the pigeonholes of multi-index hashing: Norouzi, Punjani and Fleet, CVPR
 2012). So hashes are put into buckets by each piece, and only buckets whose keys differ in at most
-a bit are held against each other. faiss's own index of this kind took 180 µs a query at 1,000,000
+a bit are compared with each other. faiss's own index of this kind took 180 µs a query at 1,000,000
 hashes, 8 queries a picture; whole buckets against whole buckets took 3.5 µs on the same machine.
 """
 
@@ -28,7 +28,7 @@ MOST_NEIGHBOURS = 32
 _PIECES, _PIECE_BITS = 4, 16
 _KEYS = 1 << _PIECE_BITS
 _FLIPS = np.array([0] + [1 << bit for bit in range(_PIECE_BITS)], dtype=np.int64)
-#: Up to so many comparisons (some 8 s) every hash is held against every other one.
+#: Up to so many comparisons (some 8 s) every hash is compared with every other one.
 DIRECT_PRODUCTS = 6_000_000_000
 _TILE = 1 << 19  # hashes compared in one step: 4 MB of differences, which stay in the cache
 _MOST_PENDING = 1 << 22  # pairs collected before they are cut to the nearest
@@ -37,7 +37,7 @@ Hashes = NDArray[np.uint64]
 Bits = NDArray[np.uint8]
 
 
-class Pairs(NamedTuple):
+class HashPairs(NamedTuple):
     """Pairs of rows, `low` < `high`, each once; `bits` apart in the nearest orientation."""
 
     low: IdArray
@@ -48,7 +48,7 @@ class Pairs(NamedTuple):
 class HashNeighbours(NamedTuple):
     """The pairs, and how many pictures had more neighbours than they may have."""
 
-    pairs: Pairs
+    pairs: HashPairs
     crowded: int
 
 
@@ -125,7 +125,7 @@ class _Collected:
     def __init__(self, count: int) -> None:
         self._count = count
         empty = np.empty(0, np.int64)
-        self.pairs = Pairs(empty, empty, np.empty(0, np.uint8))
+        self.pairs = HashPairs(empty, empty, np.empty(0, np.uint8))
         self._pending: list[tuple[IdArray, IdArray, Bits]] = []
         self._size = 0
         self._crowded = np.zeros(count, np.bool_)
@@ -160,7 +160,7 @@ class _Collected:
         keep = ~(lost_low & lost_high)
         self._crowded[low[lost_low & ~keep]] = True
         self._crowded[high[lost_high & ~keep]] = True
-        self.pairs = Pairs(low[keep], high[keep], bits[keep])
+        self.pairs = HashPairs(low[keep], high[keep], bits[keep])
         self._pending, self._size = [], 0
 
 
@@ -173,7 +173,7 @@ def _rank(rows: IdArray, bits: Bits) -> IdArray:
     return ranks
 
 
-# --- which hashes are held against which: (query positions, positions of distinct hashes)
+# --- which hashes are compared with which: (query positions, positions of distinct hashes)
 
 _Found = Iterator[tuple[IdArray, IdArray]]
 

@@ -2,7 +2,7 @@
 
 Where it is feasible this is exact: products of blocks of rows, only half of them where every row
 asks. Otherwise the rows are put into cells around centres, as an IVF index does, and each row is
-held against the cells nearest to it; whole cells against whole groups of rows, so that it is still
+compared with the cells nearest to it; whole cells against whole groups of rows, so that it is still
 products of matrices. What the cells lose is measured against the exact answer.
 """
 
@@ -25,7 +25,7 @@ LEAST_SCORE = 0.5
 EXACT_WORK = 1.4e12
 #: Rows of one product: 2,048 × 8,192 scores are 64 MB.
 _ASKING_ROWS, _HELD_ROWS = 2048, 8192
-#: Cells that a row is held against. Measured at 1,000,000 × 256 random vectors with planted near
+#: Cells that a row is compared with. Measured at 1,000,000 × 256 random vectors with planted near
 #: copies, which have no clusters to help: 24 find 98.3 % of those at cosines of 0.8 to 0.98
 #: (benchmarks/duplicates_scale.py).
 PROBES = 24
@@ -35,7 +35,7 @@ _TRAIN_ROUNDS = 6
 SAMPLE = 500  # rows of which recall is measured: a standard error of at most 0.7 % at 0.98
 
 
-class Neighbours(NamedTuple):
+class VectorNeighbours(NamedTuple):
     """For each of m asking rows: k rows and their cosines, best first; -1 and -inf where there are
     no more. `recall` is the share of the exact answer that a sample of them has; 1 where exact."""
 
@@ -46,7 +46,7 @@ class Neighbours(NamedTuple):
 
 def nearest(
     vectors: HalfMatrix, asking: IdArray, k: int = NEIGHBOURS, observer: Observer = SILENT
-) -> Neighbours:
+) -> VectorNeighbours:
     """The k nearest rows of each asking row whose cosine is at least `LEAST_SCORE`.
 
     Args:
@@ -58,10 +58,10 @@ def nearest(
     share = 0.5 if len(asking) == n else 1.0
     if share * len(asking) * n * d <= EXACT_WORK:
         best = exact(vectors, asking, k, observer)
-        return Neighbours(best.rows, best.scores, 1.0)
+        return VectorNeighbours(best.rows, best.scores, 1.0)
     best = _by_cells(vectors, asking, k, observer)
     best.sort()
-    return Neighbours(best.rows, best.scores, _recall(vectors, asking, best, k, observer))
+    return VectorNeighbours(best.rows, best.scores, _recall(vectors, asking, best, k, observer))
 
 
 class _Best:
@@ -194,7 +194,7 @@ def _centres(vectors: HalfMatrix) -> FloatMatrix:
 def _assigned(
     vectors: HalfMatrix, centres: FloatMatrix, asking: IdArray, observer: Observer
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The cell of each row (n,), and the cells that each asking row is held against (m, p)."""
+    """The cell of each row (n,), and the cells that each asking row is compared with (m, p)."""
     n, probes = len(vectors), min(PROBES, len(centres))
     own = np.empty(n, np.int32)
     probed = np.empty((len(asking), probes), np.int32)

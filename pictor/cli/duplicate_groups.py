@@ -195,7 +195,7 @@ def _member_as_json(one: Member, group: Group) -> JsonObject:
 def _link_as_json(link: Link) -> JsonObject:
     ends = path_fields(link.a, "a") | path_fields(link.b, "b")
     facts = {"kind": link.kind.value, "confidence": round(link.confidence, 4)}
-    return ends | facts | {"evidence": link.evidence}
+    return ends | facts | {"evidence": link.evidence.to_json()}
 
 
 def _write_groups(groups: Iterable[Group], *, explain: bool) -> None:

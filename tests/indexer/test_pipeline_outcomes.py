@@ -192,7 +192,7 @@ def test_an_encoder_that_fails_on_everything_is_blamed_and_the_files_are_not(
 def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pictor.indexer.processes
+    import pictor.indexer.reader
 
     modules = world.folder / "modules"
     modules.mkdir()
@@ -208,7 +208,7 @@ def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
         "pictor.indexer.worker.decode = odd\n"
     )
     monkeypatch.syspath_prepend(modules)
-    monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "odd_decoder")
+    monkeypatch.setattr(pictor.indexer.reader, "WORKER_MODULE", "odd_decoder")
     world.use_processes()
     world.set(index__time_limit_s=3.0, index__workers=2)
     for name in ("a", "b", "c", "crash", "hang"):
