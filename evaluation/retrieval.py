@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pictor.evaluation.bench import Bench, Photos
-from pictor.evaluation.captions import Caption, CaptionSet
+from pictor.evaluation.captions import CaptionSet, PhotoCaption
 from pictor.evaluation.metrics import recalls
 from pictor.evaluation.problems import Problems
 from pictor.evaluation.ranks import IntVector, Pairs, exact_ranks, index_ranks
@@ -56,7 +56,7 @@ class Retrieval(CaptionTask):
         bench: Bench,
         photos: Photos,
         language: str,
-        captions: Sequence[Caption],
+        captions: Sequence[PhotoCaption],
         problems: Problems,
     ) -> _CaptionQueries | None:
         texts: list[str] = []

@@ -20,7 +20,7 @@ import platformdirs
 
 from pictor.evaluation.problems import Problem
 from pictor.evaluation.task import Measured, Result, Task
-from pictor.evaluation.task_files import Source, TaskName, open_task
+from pictor.evaluation.task_files import TaskName, TaskSource, open_task
 from pictor.library.config import Settings, load_settings, models_dir
 from pictor.library.errors import LibraryNotFound, ModelUnsupported
 from pictor.library.observer import SILENT, Observer, Stopped
@@ -103,7 +103,7 @@ def evaluate(
         ModelError: an encoder cannot be had, or has no text tower.
     """
     named = _path(labels)
-    source = Source(
+    source = TaskSource(
         Path(captions), _path(images), task, tuple(languages), split, named, tuple(templates)
     )
     task_of_files = open_task(source, scratch_folder(source.photos_home) / _UNPACKED)
@@ -127,7 +127,7 @@ class _Run:
 
     def __init__(
         self,
-        source: Source,
+        source: TaskSource,
         task: Task,
         folder: Path | None,
         settings: Settings,

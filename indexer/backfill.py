@@ -85,9 +85,7 @@ class Backfill:
         if result.digest != digest or not isinstance(pictures, Decoded):
             return f"{where!r} was not encoded for every space: its content has changed"
         lacking = frozenset(space.id for space in self._spaces)
-        return DecodedFile(
-            digest, result.size_bytes, pictures, is_known=True, spaces=lacking
-        )
+        return DecodedFile(digest, result.size_bytes, pictures, is_known=True, spaces=lacking)
 
     def _lacking(self, space: SpaceRow) -> Iterator[tuple[int, bytes, FilePlace]]:
         """(content id, hash, a place where it can be read) of what one space lacks."""
