@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pictor.indexer.embedding import Embedded as Embedded
     from pictor.indexer.embedding import embed as embed
     from pictor.indexer.originals import Originals as Originals
-    from pictor.indexer.summary import Summary as Summary
+    from pictor.indexer.run import Summary as Summary
     from pictor.library.config import SETTINGS_FILE as SETTINGS_FILE
     from pictor.library.config import DuplicateSettings as DuplicateSettings
     from pictor.library.config import EncoderSettings as EncoderSettings

@@ -21,7 +21,7 @@ from pictor.library.records import Hit
 
 if TYPE_CHECKING:
     from pictor.duplicates.verbs import Duplicates
-    from pictor.indexer.pipeline import Summary
+    from pictor.indexer.run import Summary
     from pictor.library.catalog.rows import FilePlace
     from pictor.library.item_facts import ItemFacts
     from pictor.library.library import Library

@@ -65,7 +65,7 @@ class Languages(click.ParamType[tuple[str, ...]]):
     "--index", "kind", type=click.Choice(INDEX_KINDS), default="auto", help="Beside the exact one."
 )
 @click.option("--classes", "has_classes", is_flag=True, help="Also each label, and what for what.")
-@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw it: .png or .svg.")
+@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw it, as .svg.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--dtype", type=click.Choice(get_args(Dtype)), help="Of the encoder's arithmetic.")
 @click.option("--batch-size", type=BatchSize(), help="Images a forward pass.")
@@ -288,6 +288,5 @@ def _say_problems(found: Sequence[Evaluation]) -> None:
 def _draw(path: Path, found: Sequence[Evaluation]) -> None:
     from pictor.evaluation.chart import panels_of, write_chart
 
-    if not write_chart(path, panels_of(found)):
-        say("no font here has all characters of the labels; an SVG leaves them to its viewer")
+    write_chart(path, panels_of(found))
     say(f"written: {path}")

@@ -244,11 +244,7 @@ def test_a_full_disk_keeps_what_was_committed_and_the_next_run_goes_on(
     world.set(encoder__batch_size=4)
     Library.create(world.path).close()
     (pages,) = world.sql("PRAGMA page_count")[0]
-    import pictor.indexer.pipeline
-
-    monkeypatch.setattr(
-        pictor.indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
-    )  # so that something is committed before the disk is full
+    world.commit_always()  # so that something is committed before the disk is full
     with world.open() as library:
         limit_pages(library, pages + 4)
         with pytest.raises(LibraryFull, match="is full: what was committed is kept") as caught:
