@@ -124,7 +124,6 @@ def end_with_parent(descriptor: int) -> None:
 def serve(pipe: Connection, options: WorkerOptions) -> None:
     """Work on tasks from `pipe` until it closes."""
     try:
-        fingerprint.load()
         pipe.send(READY)
         while (task := pipe.recv()) is not None:
 
