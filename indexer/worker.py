@@ -23,7 +23,7 @@ from pictor.indexer.sources.descriptors import opened_regular
 from pictor.indexer.sources.file_bytes import read_bytes
 from pictor.library.errors import ImageError
 from pictor.library.hashing import Hasher, content_hash
-from pictor.library.images import HEAD_BYTES, Limits, captured_stderr, decode, fingerprint, sniff
+from pictor.library.images import HEAD_BYTES, Limits, captured_stderr, decode, sniff
 from pictor.library.records import Decoded, ImageSpec, Reason
 
 #: Hashing a file that is not held in memory: bytes a read.

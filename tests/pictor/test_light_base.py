@@ -1,4 +1,4 @@
-"""What the base can do without the extra `models`: torch, transformers, onnx and what they bring."""
+"""What the base can do without the extra `models`, which is torch, transformers and onnx."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ def _client() -> Callable[..., Any]:  # Any: it is untyped
         from modelscope import snapshot_download
     except ImportError as error:
         raise ModelNotAvailable(
-            "ModelScope's client is not installed; run: pip install 'pictor-search[modelscope]', or "
-            "download the model in a browser and run: pictor models pull NAME --from FOLDER"
+            "ModelScope's client is not installed; run: pip install 'pictor-search[modelscope]', "
+            "or download the model in a browser and run: pictor models pull NAME --from FOLDER"
         ) from error
     fetch: Callable[..., Any] = snapshot_download
     return fetch
