@@ -152,11 +152,9 @@ def _siglip_text(tokenizer: Any) -> dict[str, Any]:
 
 
 def _naflex(folder: Path) -> None:
-    import transformers
-    from transformers import Siglip2Config, Siglip2Model
+    from transformers import Siglip2Config, Siglip2Model, Siglip2Tokenizer
 
-    kind = getattr(transformers, "Siglip2Tokenizer", None) or transformers.GemmaTokenizer  # in 5.0
-    tokenizer = _gemma_tokenizer(kind)
+    tokenizer = _gemma_tokenizer(Siglip2Tokenizer)
     tokenizer.save_pretrained(folder)
     text = _siglip_text(tokenizer)
     vision = {**_TOWER, "num_patches": 16, "patch_size": 8}
