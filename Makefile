@@ -64,10 +64,10 @@ torture: $(VENV)/.dev ## kill the indexer N times at random moments (N=50) and c
 	$(PY) tests/torture.py --kills $(N)
 
 bench: $(VENV)/.dev ## run the benchmarks (minutes)
-	for b in index_throughput cold_query rescan words ranking; do $(PY) benchmarks/$$b.py || exit 1; done
+	for b in base_size index_throughput cold_query rescan words ranking; do $(PY) benchmarks/$$b.py || exit 1; done
 
-wheel: $(VENV)/.dev ## build the wheel into dist/
-	$(PY) -m build --wheel
+wheel: $(VENV)/.dev ## build the source distribution, and from it the wheel, into dist/
+	$(PY) -m build
 
 clean: ## remove the environment and what the demo made
 	rm -rf $(VENV) $(LOWEST) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
