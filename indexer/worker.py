@@ -30,7 +30,6 @@ from pictor.library.images import (
     MediaType,
     captured_stderr,
     decode,
-    fingerprint,
     sniff,
 )
 from pictor.library.records import Decoded, ImageSpec, Reason
@@ -160,7 +159,6 @@ def end_with_parent(descriptor: int) -> None:
 
 def serve(pipe: Connection, options: WorkerOptions) -> None:
     """Read the files whose tasks come."""
-    fingerprint.load()
     pipe.send(READY)
     while (task := pipe.recv()) is not None:
 
