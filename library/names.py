@@ -1,4 +1,4 @@
-"""Names of files as text: on a terminal, on a page, in JSON.
+"""Names of files and places as text: on a terminal, on a page, in JSON, in messages.
 
 A name is bytes that others chose. It may be no UTF-8, and it may hold characters that drive a
 terminal, end a line or reorder what stands around them. Nothing here loses a byte unsaid.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import urllib.parse
 
 from pictor.library.records import JsonObject
 
@@ -15,6 +16,14 @@ from pictor.library.records import JsonObject
 #: Python holds as lone surrogates). Joiners stay: emoji and many scripts need them.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+#: Parameters of a URL that are not shown.
+_SECRET = re.compile("pass|pwd|secret|token", re.IGNORECASE)
+#: scheme://user:password@host:port/path?query. A ":" or "@" elsewhere may be a part of a password.
+_URL = re.compile(
+    r"(?P<scheme>[\w+]+)://(?:(?P<user>[^:/?@]*)(?P<password>:[^?@]*)?@)?"
+    r"(?P<place>(?:\[[^]@]*\]|[^:/?@[]*)(?::\d+)?(?:/(?:[^?:]|:(?![^?]*@))*)?)(?:\?(?P<query>.*))?",
+    re.DOTALL,
 )
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -36,6 +45,31 @@ def path_fields(path: bytes, name: str = "path") -> JsonObject:
     except UnicodeDecodeError:
         text = path.decode("utf-8", "backslashreplace")
         return {name: text, f"{name}_bytes": base64.b64encode(path).decode("ascii")}
+
+
+def shown_url(url: str) -> str:
+    """A URL for people: without its password, and without the values of secret parameters.
+
+    Of one that cannot be read without doubt, only the scheme is shown.
+    """
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        scheme = re.match(r"[\w+]+://", url)
+        return f"{scheme[0] if scheme else ''}***" if url else ""
+    user = f"{parts['user']}:***@" if parts["password"] else f"{parts['user']}@"
+    place = f"{parts['scheme']}://{user if parts['user'] is not None else ''}{parts['place']}"
+    query = "&".join(_without_secret(one) for one in (parts["query"] or "").split("&"))
+    return safe_text(f"{place}?{query}" if query else place)
+
+
+def is_secret(parameter: str) -> bool:
+    """Whether the value of this parameter of a URL is not shown."""
+    return _SECRET.search(urllib.parse.unquote_plus(parameter)) is not None
+
+
+def _without_secret(parameter: str) -> str:
+    name, mark, _ = parameter.partition("=")
+    return f"{name}{mark}***" if mark and is_secret(name) else parameter
 
 
 def _escaped(match: re.Match[str]) -> str:

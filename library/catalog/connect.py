@@ -1,5 +1,7 @@
 """Opening the database: the only place that knows one database from another.
 
+A catalog's URL may hold a password: what is raised here shows it without, and so do tracebacks.
+
 SQLite runs in WAL mode, so that readers are never blocked by the writer, with full synchronisation,
 so that a commit survives a power cut. Transactions are begun by us and not by the driver, so that
 schema changes are transactional too.
@@ -9,22 +11,31 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sqlite3
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError, SQLAlchemyError
 
 from pictor.library.errors import LibraryCorrupt, LibraryError, LibraryFull, LibraryLocked
+from pictor.library.names import is_secret, shown_url
 
 #: Execution option of connections that will write: they take the database's write lock when they
 #: begin, where they can wait for it. One that reads first and writes later cannot wait: SQLite
 #: refuses it at once if another program committed in between (SQLITE_BUSY_SNAPSHOT).
 WRITES = "pictor_writes"
+_UNREADABLE = (
+    "the catalog URL {!r} cannot be read: it is written "
+    "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE, "
+    "with %40 %3A %2F %3F for the characters @ : / ? of a name or password"
+)
 
 
 def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = False) -> Engine:
@@ -54,13 +65,45 @@ def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = F
         elif where.startswith("sqlite"):
             engine = create_engine(where, connect_args={"timeout": busy_timeout_s})
         else:
-            # As with SQLite, all that a transaction reads is of one moment.
-            return create_engine(where, isolation_level="REPEATABLE READ")
-    except Exception as error:  # SQLAlchemy raises ArgumentError, NoSuchModuleError, ImportError…
-        raise LibraryError(f"the catalog URL {str(where)!r} cannot be used: {error}") from error
+            return _open_server(where)
+    except (ArgumentError, ValueError):  # its text, or that of its cause, may hold the password
+        raise LibraryError(_UNREADABLE.format(shown_url(str(where)))) from None
+    except (ImportError, SQLAlchemyError) as error:
+        what = f"the catalog URL {shown_url(str(where))!r}"
+        raise LibraryError(f"{what} cannot be used: {error}") from error
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _open_server(where: str) -> Engine:
+    url = make_url(where)
+    if shown_url(where).endswith("://***"):
+        raise ValueError("its parts cannot be told from each other")
+    secrets = {name: url.normalized_query[name][-1] for name in url.query if is_secret(name)}
+    # Given apart, because an engine's own text shows them. As with SQLite, all that a transaction
+    # reads is of one moment.
+    engine = create_engine(
+        url.difference_update_query(secrets),
+        connect_args=secrets,
+        isolation_level="REPEATABLE READ",
+    )
+    event.listen(engine, "do_connect", partial(_connect, shown_url(where)))
+    return engine
+
+
+def _connect(
+    what: str, dialect: Any, _record: object, positional: Any, options: dict[str, Any]
+) -> Any:
+    """A connection of the driver. Its errors may say with which options it was made."""
+    try:
+        return dialect.connect(*positional, **options)
+    except Exception as error:  # also TypeError and ValueError, for options it does not know
+        text = " ".join(str(error).split())
+        for name, value in options.items():
+            if is_secret(name) and value:
+                text = re.sub(rf"(?<!\w){re.escape(str(value))}(?!\w)", "***", text)
+        raise LibraryError(f"the catalog {what} cannot be reached: {text}") from None
 
 
 def _begin_sqlite(connection: Connection) -> None:
