@@ -128,8 +128,8 @@ class _Resolver:
                 row, self.whole(row).source, path + (b"/" if os.path.isdir(location) else b"")
             )
         kind = source.kind.value
-        root_id = files.add_root(self._connection, kind, location, volume_id(location))
-        added = next(row for row in files.roots(self._connection) if row.id == root_id)
+        files.add_root(self._connection, kind, location, volume_id(location))
+        (added,) = files.roots(self._connection, location)
         self._by_location[location] = added
         return Scope(added, source)
 
