@@ -197,15 +197,15 @@ def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
     modules = world.folder / "modules"
     modules.mkdir()
     (modules / "odd_decoder.py").write_text(
-        "import os, time, indexer.worker\n"
+        "import os, time, pictor.indexer.worker\n"
         "from pictor.indexer.worker import main\n"
-        "decode = indexer.worker.decode\n"
+        "decode = pictor.indexer.worker.decode\n"
         "def odd(data, specs, limits, name, **options):\n"
         "    name = os.path.basename(name)\n"
         "    if b'crash' in name: os.abort()\n"
         "    if b'hang' in name: time.sleep(600)\n"
         "    return decode(data, specs, limits, name, **options)\n"
-        "indexer.worker.decode = odd\n"
+        "pictor.indexer.worker.decode = odd\n"
     )
     monkeypatch.syspath_prepend(modules)
     monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "odd_decoder")

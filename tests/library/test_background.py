@@ -79,7 +79,7 @@ def test_the_bank_is_encoded_once_and_kept(indexed: World, monkeypatch: pytest.M
         def refuse(*_: object) -> None:
             raise AssertionError("the text tower was opened again")
 
-        monkeypatch.setattr(caption_bank.towers, "open_text", refuse)
+        monkeypatch.setattr(caption_bank.space_encoders, "open_text", refuse)
         second = open_bank(library, library.space())
     assert np.array_equal(first.vectors, second.vectors)
     assert (first.near, first.same, first.digest) == (second.near, second.same, second.digest)

@@ -354,7 +354,7 @@ def test_a_crash_and_a_hang_cost_their_files_only(
     modules = world.folder / "modules"
     modules.mkdir()
     (modules / "odd_looker.py").write_text(
-        "import os, time, indexer.comparing.worker as worker\n"
+        "import os, time, pictor.duplicates.comparison.worker as worker\n"
         "from pictor.duplicates.comparison.worker import main\n"
         "picture_of = worker.picture_of\n"
         "def odd(data, name, limits):\n"
