@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pictor.library.errors import DecisionError, SourceError, quoted
+from pictor.library.names import PathLike
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pictor.library.library import Library
     from pictor.library.observer import Observer
 
-PathLike = str | bytes | os.PathLike[str]
 Said = Literal["not-duplicate", "related", "keep"]
 _HEX = frozenset("0123456789abcdef")
 #: Digits by which a content can be named; fewer are taken for a path.

@@ -258,7 +258,8 @@ def size_on_disk(card: EncoderCard) -> int:
     Returns:
         0 where they cannot be found.
     """
-    from pictor.library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER
+    from pictor.library.encoders.builtin_card import BUILTIN_FOLDER
+    from pictor.library.records import BUILTIN
 
     if card.id == BUILTIN:
         return _bytes_in(BUILTIN_FOLDER)

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Sequence
 
 from pictor.indexer.encode import DecodedFile
-from pictor.indexer.roots import display
 from pictor.indexer.sources import reopen
 from pictor.indexer.sources.base import FoundFile, Locator, RootKind, ScanOptions, Source
 from pictor.indexer.spaces import OpenSpaces
@@ -20,6 +19,7 @@ from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import FilePlace, SpaceRow
 from pictor.library.errors import SourceError
 from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.library.records import Decoded
 
 PAGE = 500

@@ -32,6 +32,7 @@ from pictor.library.catalog.contents import content_state
 from pictor.library.errors import LibraryError
 from pictor.library.images import Limits
 from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.library.observer import Observer, Progress
 from pictor.library.records import TRANSIENT, Decoded, Outcome, Reason
 
@@ -111,7 +112,7 @@ class Pipeline:
                     reachable.append(scope)
                 else:
                     reasons.append(reason)
-                    names.append(roots.display(scope.root.location))
+                    names.append(display(scope.root.location))
         roots.require_any_reachable(scopes, reasons)
         for name, reason in zip(names, reasons, strict=True):
             self._notice(f"{name!r} is unreachable, nothing of it was forgotten: {reason}")
@@ -282,7 +283,7 @@ class Pipeline:
         for scope, problem in scan.problems:
             if scope.root.id in lost:
                 continue
-            where = roots.display(scope.root.location + b"/" + problem.prefix)
+            where = display(scope.root.location + b"/" + problem.prefix)
             self._notice(f"{where!r} could not be listed: {problem.detail}")
         self._refresh_all()
         result = Summary(
@@ -304,7 +305,7 @@ class Pipeline:
         names: dict[int, str] = {}
         with self._library.writing() as connection:
             for scope, reason in scan.lost:
-                names[scope.root.id] = name = roots.display(scope.root.location)
+                names[scope.root.id] = name = display(scope.root.location)
                 files.set_root_state(connection, scope.root.id, "unreachable", reason)
                 self._notice(f"{name!r} is unreachable, nothing of it was forgotten: {reason}")
         return names

@@ -14,10 +14,9 @@ from pictor.library.encoders.models.plan import Plan, size_text
 from pictor.library.errors import ModelError, ModelNotAvailable
 from pictor.library.library import Library
 from pictor.library.observer import Observer
-from pictor.library.records import EncoderCard, ImageSpec
+from pictor.library.records import BUILTIN, EncoderCard, ImageSpec
 from pictor.library.space_encoders import ensure_text_tower
 
-BUILTIN = "builtin"
 #: Seconds between two notices of how far a download is.
 TOLD_S = 10.0
 

@@ -7,11 +7,15 @@ terminal, end a line or reorder what stands around them. Nothing here loses a by
 from __future__ import annotations
 
 import base64
+import binascii
+import os
 import re
 import urllib.parse
+from collections.abc import Iterable
 
 from pictor.library.records import JsonObject
 
+PathLike = str | bytes | os.PathLike[str]
 #: C0 and C1 controls, line separators, marks that reorder text, and bytes that are no UTF-8 (which
 #: Python holds as lone surrogates). Joiners stay: emoji and many scripts need them.
 _UNSAFE = re.compile(
@@ -33,6 +37,11 @@ def safe_text(text: str) -> str:
     return _UNSAFE.sub(_escaped, text)
 
 
+def display(path: bytes) -> str:
+    """A path as text that any database, message and log can hold; for people see `shown`."""
+    return path.decode("utf-8", errors="backslashreplace")
+
+
 def shown(path: bytes) -> str:
     r"""A path for people and for lines: as `safe_text`, and a backslash of its own as `\\`."""
     return safe_text(path.decode("utf-8", "surrogateescape").replace("\\", "\\\\"))
@@ -43,8 +52,44 @@ def path_fields(path: bytes, name: str = "path") -> JsonObject:
     try:
         return {name: path.decode("utf-8")}
     except UnicodeDecodeError:
-        text = path.decode("utf-8", "backslashreplace")
-        return {name: text, f"{name}_bytes": base64.b64encode(path).decode("ascii")}
+        coded = base64.b64encode(path).decode("ascii")
+        return {name: display(path), f"{name}_bytes": coded}
+
+
+def path_of(data: JsonObject, name: str) -> bytes:
+    """The path that `path_fields` wrote.
+
+    Raises:
+        ValueError: there is none, or it is no path.
+    """
+    coded, text = data.get(f"{name}_bytes"), data.get(name)
+    if isinstance(coded, str):
+        try:
+            path = base64.b64decode(coded, validate=True)
+        except binascii.Error:
+            raise ValueError(f"{name}_bytes is no base64") from None
+    elif isinstance(text, str):
+        path = text.encode("utf-8", "surrogateescape")
+    else:
+        raise ValueError(f"{name} is missing")
+    if not path or b"\0" in path:
+        raise ValueError(f"{name} is no path")
+    return path
+
+
+def is_under(path: bytes, place: bytes) -> bool:
+    """Whether a path is a place or lies below it; both absolute."""
+    return path == place or path.startswith(place.rstrip(b"/") + b"/")
+
+
+def under_any(path: bytes, places: Iterable[bytes]) -> bool:
+    """Whether a path lies at or below any of some places."""
+    return any(is_under(path, place) for place in places)
+
+
+def expanded(path: PathLike) -> bytes:
+    """A path with a leading ~ replaced, as the bytes of the file system."""
+    return os.path.expanduser(os.fsencode(path))
 
 
 def shown_url(url: str) -> str:

@@ -25,7 +25,10 @@ FloatVector = NDArray[np.float32]  # (n,)
 DoubleVector = NDArray[np.float64]  # (n,)
 DoubleMatrix = NDArray[np.float64]  # (n, m)
 BoolVector = NDArray[np.bool_]  # (n,)
+Mask = NDArray[np.bool_]  # (h, w)
 
+#: The name of the encoder that is a part of pictor.
+BUILTIN = "builtin"
 Resize = Literal["exact", "shortest_edge", "naflex"]
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from pictor.duplicates.verbs import DuplicateVerbs
 from pictor.library.config import Settings, default_library_dir
 from pictor.library.errors import LibraryNotFound, QueryError
-from pictor.library.records import Hit
+from pictor.library.names import PathLike, expanded
+from pictor.library.records import BUILTIN, Hit
 from pictor.tagging.verbs import TagVerbs
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from pictor.search.options import SearchOptions
     from pictor.search.plan import Ranking
     from pictor.search.query import Query
-
-BUILTIN = "builtin"
-PathLike = str | bytes | os.PathLike[str]
 
 
 def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> OpenLibrary:
@@ -103,7 +101,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         from pictor.indexer.run import index
 
         self._forget_engine()
-        named = [_expanded(root) for root in roots]
+        named = [expanded(root) for root in roots]
         library = self._open(create=bool(roots))
         return index(library, named, encoders, retry=retry, observer=observer)
 
@@ -170,7 +168,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         from pictor.search.query import Query, combined
         from pictor.search.query import image as picture
 
-        asked = Query((picture(_expanded(image)),))
+        asked = Query((picture(expanded(image)),))
         wished = replace(_wished(options, None, None), without_itself=True)
         return self._rank(combined([asked, *others]), wished)
 
@@ -211,7 +209,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         from pictor.library.purge import purge
 
         self._forget_engine()
-        return purge(self._open(), [_expanded(root) for root in roots])
+        return purge(self._open(), [expanded(root) for root in roots])
 
     @property
     def stand_in_for(self) -> str:
@@ -291,8 +289,3 @@ def _refuse_links(query: Query) -> None:
                 f"{os.fsdecode(part.location)!r} is a link and pictor is offline; "
                 "give a picture on this machine, or leave out --offline"
             )
-
-
-def _expanded(path: PathLike) -> bytes:
-    """The path with a leading ~ replaced, as the bytes of the file system."""
-    return os.path.expanduser(os.fsencode(path))

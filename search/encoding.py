@@ -18,6 +18,7 @@ from pictor.library.encoders.base import TextEncoder
 from pictor.library.errors import ImageError, QueryError
 from pictor.library.hashing import content_hash
 from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.library.records import FloatMatrix, FloatVector
 from pictor.search.pictures import read
 from pictor.search.query import Part, PicturePart, Query, WordsPart
@@ -95,7 +96,7 @@ class QueryEncoder:
             stored = self._stored(pictures.digests[part.location], space)
             return self._encoded(data, part, space) if stored is None else stored
         except ImageError as error:
-            shown = part.location.decode("utf-8", errors="backslashreplace")
+            shown = display(part.location)
             raise QueryError(f"{shown!r} cannot be the query: {error.detail}") from error
 
     def _stored(self, digest: bytes, space: SpaceRow) -> FloatMatrix | None:

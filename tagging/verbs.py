@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from pictor.library.names import PathLike, expanded
+
 if TYPE_CHECKING:
     from pictor.library.catalog.tags import TagCount
     from pictor.library.library import Library
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from pictor.tagging.labels import LabelSet
     from pictor.tagging.run import TagOptions, TagSummary
     from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions
-
-PathLike = str | bytes | os.PathLike[str]
 
 
 class _Opening(Protocol):
@@ -74,7 +74,7 @@ class TagVerbs:
         """
         from pictor.tagging import manual_tags
 
-        return manual_tags.add(self._open(), [_expanded(path) for path in paths], label)
+        return manual_tags.add(self._open(), [expanded(path) for path in paths], label)
 
     def remove_tag(self: _Opening, paths: Sequence[PathLike], label: str) -> int:
         """Take a tag of your own from photos; how many bore it.
@@ -84,7 +84,7 @@ class TagVerbs:
         """
         from pictor.tagging import manual_tags
 
-        return manual_tags.remove(self._open(), [_expanded(path) for path in paths], label)
+        return manual_tags.remove(self._open(), [expanded(path) for path in paths], label)
 
     def sidecars(
         self: _Opening,
@@ -105,8 +105,3 @@ class TagVerbs:
         from pictor.tagging.sidecars.files import sidecars
 
         return sidecars(self._open(), sets, options, write=write)
-
-
-def _expanded(path: PathLike) -> bytes:
-    """The path with a leading ~ replaced, as the bytes of the file system."""
-    return os.path.expanduser(os.fsencode(path))

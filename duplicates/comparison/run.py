@@ -25,9 +25,9 @@ from pictor.duplicates.comparison.jobs import COMPARISON, Tasks
 from pictor.duplicates.comparison.pool import LookPool
 from pictor.duplicates.comparison.worker import Looked, LookOptions, LookTask
 from pictor.indexer.pipeline import MIB, default_workers
-from pictor.indexer.roots import display
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.library.observer import Observer, Progress, Silent
 from pictor.library.pairs import DUPLICATES, Kind, PairRow
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pictor.duplicates.groups.keep_rules import Rules, Term
 from pictor.duplicates.groups.records import Member
+from pictor.library.names import is_under, under_any
 
 #: As `library.images.rawkind` names them, in lower case.
 RAW_FORMATS = frozenset(
@@ -85,17 +86,7 @@ def choose(members: Sequence[Member], rules: Rules, *, why: str = "") -> Choice:
 
 def is_protected(member: Member, rules: Rules) -> bool:
     """Whether a rule says that this file is never removed."""
-    return any(is_under(member.path, place) for place in rules.never)
-
-
-def is_under(path: bytes, place: bytes) -> bool:
-    """Whether a path is a place or lies below it; both absolute."""
-    return path == place or path.startswith(place.rstrip(b"/") + b"/")
-
-
-def under_any(path: bytes, places: Collection[bytes]) -> bool:
-    """Whether a path lies at or below any of some places."""
-    return any(is_under(path, place) for place in places)
+    return under_any(member.path, rules.never)
 
 
 def _reason(said: Sequence[str]) -> str:

@@ -13,19 +13,13 @@ from typing import Literal
 from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import link_in_place, move
 from pictor.duplicates.removal.log import Log, new_log
-from pictor.duplicates.removal.preflight import Checker, Opened, Refused, is_under, open_in
-from pictor.duplicates.removal.records import (
-    Action,
-    Step,
-    StepResult,
-    display,
-    path_fields,
-    path_of,
-)
+from pictor.duplicates.removal.preflight import Checker, Opened, Refused, open_in
+from pictor.duplicates.removal.records import Action, Step, StepResult
 from pictor.duplicates.removal.sidecar_moves import Companion, companions
 from pictor.library.catalog import files
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
+from pictor.library.names import display, path_fields, path_of, under_any
 from pictor.library.observer import Observer, Progress, Silent
 from pictor.library.records import JsonObject
 
@@ -267,7 +261,7 @@ def _weighed(step: Step, source: Opened) -> Step:
 
 
 def _stays(path: bytes, options: ApplyOptions) -> bool:
-    return any(is_under(path, place) for place in options.never)
+    return under_any(path, options.never)
 
 
 def _check_action(step: Step, options: ApplyOptions) -> None:

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pictor.duplicates.removal.file_moves import sync_folder
-from pictor.duplicates.removal.records import path_of
 from pictor.library.errors import PlanError, quoted
 from pictor.library.library import Library
+from pictor.library.names import path_of
 from pictor.library.records import JsonObject
 
 FORMAT = 1

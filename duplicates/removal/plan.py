@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pictor.duplicates.removal.records import Step, path_fields, path_of
+from pictor.duplicates.removal.records import Step
 from pictor.library.catalog.files import now
 from pictor.library.errors import PlanError, quoted
 from pictor.library.library import Library
+from pictor.library.names import path_fields, path_of
 from pictor.library.records import JsonObject
 
 FORMAT = 1

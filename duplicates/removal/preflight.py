@@ -21,6 +21,7 @@ from pictor.library.catalog.removals import KnownFile
 from pictor.library.errors import PlanError
 from pictor.library.hashing import Hasher
 from pictor.library.library import Library
+from pictor.library.names import under_any
 
 _READ = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -115,7 +116,7 @@ class Checker:
         for path in (step.path, step.keep):
             if not path.startswith(b"/") or os.path.normpath(path) != path:
                 raise Refused("its path, or that of the file to keep, is not plain and absolute")
-        if any(is_under(step.path, place) for place in self._never):
+        if under_any(step.path, self._never):
             raise Refused("a rule says that nothing goes from there")
         with self._library.reading() as connection:
             goes = self._row(removals.known_files(connection, step.path), ("folder", "file"))
@@ -232,11 +233,6 @@ def hash_of(descriptor: int) -> str:
 def stamp(facts: os.stat_result) -> _Stamp:
     """What tells a file, and each state of it, from others."""
     return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-
-
-def is_under(path: bytes, place: bytes) -> bool:
-    """Whether a path is a place or lies below it; both absolute."""
-    return path == place or path.startswith(place.rstrip(b"/") + b"/")
 
 
 def _why(error: OSError) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -60,38 +58,3 @@ class Counts:
 def is_sidecar(intent: JsonObject) -> bool:
     """Whether the line "intent" of a log is of a sidecar that went along with a photo."""
     return "sidecar_of" in intent
-
-
-def path_fields(path: bytes, name: str) -> JsonObject:
-    """The JSON fields of a path: text, and the very bytes in base64 where they are no UTF-8."""
-    try:
-        return {name: path.decode("utf-8")}
-    except UnicodeDecodeError:
-        coded = base64.b64encode(path).decode("ascii")
-        return {name: path.decode("utf-8", "backslashreplace"), f"{name}_bytes": coded}
-
-
-def path_of(data: JsonObject, name: str) -> bytes:
-    """The path that `path_fields` wrote.
-
-    Raises:
-        ValueError: there is none, or it is no path.
-    """
-    coded, text = data.get(f"{name}_bytes"), data.get(name)
-    if isinstance(coded, str):
-        try:
-            path = base64.b64decode(coded, validate=True)
-        except binascii.Error:
-            raise ValueError(f"{name}_bytes is no base64") from None
-    elif isinstance(text, str):
-        path = text.encode("utf-8", "surrogateescape")
-    else:
-        raise ValueError(f"{name} is missing")
-    if not path or b"\0" in path:
-        raise ValueError(f"{name} is no path")
-    return path
-
-
-def display(path: bytes) -> str:
-    """A path as text that any terminal and any database can hold."""
-    return path.decode("utf-8", errors="backslashreplace")

@@ -13,10 +13,11 @@ from sqlalchemy import Connection
 from pictor.duplicates.removal.log import SETTLED, Log, LogState, logs, read_own_log
 from pictor.duplicates.removal.metadata_transfer import carry, take_back
 from pictor.duplicates.removal.preflight import Refused, hash_of, open_at
-from pictor.duplicates.removal.records import display, is_sidecar, path_of
+from pictor.duplicates.removal.records import is_sidecar
 from pictor.library.catalog import removals
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
+from pictor.library.names import display, path_of
 from pictor.library.records import JsonObject
 
 _Place = Literal["whole", "absent", "empty", "other"]

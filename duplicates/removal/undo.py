@@ -15,9 +15,10 @@ from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import move, unlink_in_place
 from pictor.duplicates.removal.log import ENDING, FOLDER, Log, LogState, logs, read_own_log
 from pictor.duplicates.removal.preflight import Refused, open_at
-from pictor.duplicates.removal.records import Step, StepResult, is_sidecar, path_of
+from pictor.duplicates.removal.records import Step, StepResult, is_sidecar
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
+from pictor.library.names import path_of
 from pictor.library.observer import Observer, Progress, Silent
 from pictor.library.records import JsonObject
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pictor.library.names import display
+
 #: Endings of RAW files, all four bytes long. Source: the formats LibRaw and exiftool list as RAW.
 RAW_ENDINGS = frozenset(
     b".3fr .arw .bay .cap .cr2 .cr3 .crw .dcr .dcs .dng .drf .eip .erf .fff .gpr .iiq .k25"
@@ -39,7 +41,7 @@ def pair_raws(paths: Iterable[bytes]) -> dict[bytes, bytes]:
 
 def sidecar_detail(picture: bytes) -> str:
     """The sentence stored with a RAW that is skipped for `picture`."""
-    name = picture.rpartition(b"/")[2].decode("utf-8", "backslashreplace")
+    name = display(picture.rpartition(b"/")[2])
     return f"the RAW of {name!r}, which lies beside it and is indexed"
 
 

@@ -37,6 +37,7 @@ from pictor.library.catalog.filters import Filter
 from pictor.library.catalog.rows import RootRow
 from pictor.library.catalog.schema import CAPTION, CONTENT, FILE, ITEM, ROOT, TAG
 from pictor.library.errors import QueryError
+from pictor.library.names import display
 from pictor.library.records import IdArray
 
 Condition = ColumnElement[bool]
@@ -316,9 +317,8 @@ def _in_root(connection: Connection, leaf: filters.InRoot) -> Condition:
         if leaf.name in (root.location, root.location.rstrip(b"/").rpartition(b"/")[2])
     ]
     if not named:
-        have = ", ".join(repr(root.location.decode("utf-8", "backslashreplace")) for root in known)
-        shown = leaf.name.decode("utf-8", "backslashreplace")
-        raise QueryError(f"the library has no root {shown!r}; it has {have or 'none'}")
+        have = ", ".join(repr(display(root.location)) for root in known)
+        raise QueryError(f"the library has no root {display(leaf.name)!r}; it has {have or 'none'}")
     return _has_file(of_roots(named))
 
 

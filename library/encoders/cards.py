@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pictor.library.config import presets_dir
-from pictor.library.encoders.builtin_card import BUILTIN, read_builtin_card
+from pictor.library.encoders.builtin_card import read_builtin_card
 from pictor.library.encoders.families import FAMILIES
 from pictor.library.encoders.models.lockfile import is_hub_id
 from pictor.library.errors import ConfigError, ModelNotAvailable, quoted
-from pictor.library.records import EncoderCard, ImageSpec, JsonObject, Scoring
+from pictor.library.records import BUILTIN, EncoderCard, ImageSpec, JsonObject, Scoring
 
 _LOCAL_STARTS = ("/", "./", "../", "~")
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from pictor.library.encoders import builtin_towers, tower_cache
 from pictor.library.encoders.base import EncoderOptions, ImageEncoder, TextEncoder, UnpooledEncoder
-from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
 from pictor.library.encoders.onnx_text import OnnxTextEncoder
 from pictor.library.errors import LibraryFull, ModelError, ModelNotAvailable, ModelUnsupported
-from pictor.library.records import EncoderCard
+from pictor.library.records import BUILTIN, EncoderCard
 
 if TYPE_CHECKING:  # a text query needs none of these, and importing them takes 10 ms
     from pictor.library.encoders.checkpoint import Checkpoint

@@ -164,9 +164,9 @@ def models_verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> 
 
 
 def _verified(names: tuple[str, ...]) -> list[ModelState]:
-    from pictor.library.encoders.builtin_card import BUILTIN
     from pictor.library.encoders.models import states
     from pictor.library.encoders.models.names import model_named
+    from pictor.library.records import BUILTIN
 
     wanted = [model_named(name) for name in names] or [(BUILTIN, ""), ("", "")]
     found: list[ModelState] = []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.encoders.cards import find_card, split_revision
 from pictor.library.errors import ModelUnsupported
+from pictor.library.records import BUILTIN
 
 
 def model_named(name: str, *, can_be_builtin: bool = True) -> tuple[str, str]:

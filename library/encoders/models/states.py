@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pictor.library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER, read_builtin_card
+from pictor.library.encoders.builtin_card import BUILTIN_FOLDER, read_builtin_card
 from pictor.library.encoders.checkpoint import CONFIG, check_weights, read_json
 from pictor.library.encoders.models.lockfile import FileFacts, digest, needed
 from pictor.library.encoders.models.places import Stored, cached, locked, unfinished
 from pictor.library.errors import ModelError, ModelNotAvailable
+from pictor.library.records import BUILTIN
 
 State = Literal["full", "partial", "damaged", "absent"]
 #: Small enough to be read whole at each look; a tokenizer may take half a second.
