@@ -14,12 +14,12 @@ import numpy as np
 from pictor.evaluation.absence import CAPTION, WORD, Asked, questions
 from pictor.evaluation.bench import Bench
 from pictor.evaluation.captions import CaptionSet
-from pictor.evaluation.concepts import BoolMatrix, load_concepts
+from pictor.evaluation.concepts import load_concepts
 from pictor.evaluation.problems import Problems
 from pictor.evaluation.ranks import IntVector
 from pictor.evaluation.task import CutoffResult, Measured
 from pictor.library.errors import EvaluationError
-from pictor.library.records import BoolVector, FloatMatrix, Level
+from pictor.library.records import BoolMatrix, BoolVector, FloatMatrix, Level
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
 from pictor.search.ranking.evidence import Setting, evidence, see
 from pictor.search.ranking.judge import SAMPLE

@@ -35,7 +35,6 @@ from pictor.library.errors import (
     LibraryTooNew,
     QueryError,
     quoted,
-    shortened,
 )
 from pictor.library.lock import write_lock
 from pictor.library.names import shown_url
@@ -190,17 +189,7 @@ class Library:
             raise QueryError(
                 f"the library {str(self.path)!r} holds nothing yet: pictor index FOLDER"
             )
-        if encoder is None:
-            return rows[0]
-        wanted = {encoder, os.path.abspath(encoder)}
-        named = [row for row in rows if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
-        if not named:
-            have = ", ".join(row.encoder for row in rows)
-            raise QueryError(
-                f"the library {str(self.path)!r} has no space of encoder {quoted(encoder)}, "
-                f"only of {have}; fill one with: pictor index --encoder {shortened(encoder)}"
-            )
-        return max(named, key=lambda row: row.id)
+        return rows[0] if encoder is None else catalog_spaces.space_named(rows, encoder)
 
     def cache_dir(self, space: SpaceRow, kind: str) -> Path:
         """Where a cache of a space lives: `kind` is "index", "text", "image", "background"…"""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pictor.library.library import Library
     from pictor.library.observer import Observer
     from pictor.library.status import FileProblem, Status
-    from pictor.library.verify import Verdict
+    from pictor.library.verify import VerifyReport
     from pictor.search.engine import Engine
     from pictor.search.options import SearchOptions
     from pictor.search.plan import Ranking
@@ -194,7 +194,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
 
         return problems(self._open())
 
-    def verify(self) -> Verdict:
+    def verify(self) -> VerifyReport:
         """Whether everything stored agrees with itself."""
         from pictor.library.verify import verify
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pictor.library.catalog.filters import (
     After,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     Before,
     Camera,
     Filter,
@@ -35,8 +35,8 @@ from pictor.search.query import PicturePart, Query, WordsPart, combined, image, 
 
 __all__ = [
     "After",
-    "All",
-    "Any",
+    "AllOf",
+    "AnyOf",
     "Before",
     "Camera",
     "Filter",

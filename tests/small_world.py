@@ -29,7 +29,7 @@ from pictor.library.encoders.onnx_image import OnnxImageEncoder
 from pictor.library.library import Library
 from pictor.library.observer import Silent
 from pictor.library.records import Decoded, Hit
-from pictor.library.verify import Verdict, verify
+from pictor.library.verify import VerifyReport, verify
 from pictor.search import query
 from pictor.search.engine import Engine
 from pictor.search.options import SearchOptions
@@ -135,7 +135,7 @@ class World:
         check_counts(summary)
         return summary
 
-    def verify(self) -> Verdict:
+    def verify(self) -> VerifyReport:
         with self.open() as library:
             return verify(library)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pictor.duplicates.comparison.local_features import Features, find_features
+from pictor.library.arrays import LUMA
 from pictor.library.hashing import Hasher
 from pictor.library.images import Limits, load_rgb
 from pictor.library.records import PixelArray
@@ -42,8 +43,7 @@ class Picture:
     @cached_property
     def grey(self) -> PixelArray:
         """(h, w) uint8."""
-        weights = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-        return np.asarray(np.rint(self.pixels.astype(np.float32) @ weights), np.uint8)
+        return np.asarray(np.rint(self.pixels.astype(np.float32) @ LUMA), np.uint8)
 
     @cached_property
     def thumb(self) -> FloatImage:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pictor.duplicates.comparison.alignment import Overlay
 from pictor.duplicates.comparison.picture import FloatImage
-from pictor.library.records import PixelArray
+from pictor.library.arrays import LUMA
+from pictor.library.records import FloatVector, Mask, PixelArray
 
 _WINDOW_SHARE = 1 / 14  # of the frame's longest side; smaller windows see noise
 _LEAST_WINDOW = 5
@@ -37,9 +38,6 @@ _LEAST_CLEAN = 0.3
 _SAMPLED = 3000
 
 Tones = NDArray[np.float64]
-FloatVector = NDArray[np.float32]
-
-Mask = NDArray[np.bool_]
 
 
 class Agreement(NamedTuple):
@@ -129,8 +127,7 @@ def _mean(local: FloatImage, where: Mask) -> float:
 
 def grey_of(pixels: PixelArray) -> FloatImage:
     """(h, w) float32 luma of (h, w, 3) RGB."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    return np.asarray(pixels.astype(np.float32) @ weights)
+    return np.asarray(pixels.astype(np.float32) @ LUMA)
 
 
 def _local(a: FloatImage, b: FloatImage, window: int) -> tuple[FloatImage, FloatImage]:

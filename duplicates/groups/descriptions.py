@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.duplicates.verbs import weighed
 from pictor.library.names import safe_text, shown
+from pictor.library.orientations import TURNS
 from pictor.library.pairs import DUPLICATES, Kind
 from pictor.library.records import JsonObject
 
@@ -21,18 +22,6 @@ KINDS = {
     Kind.RELATED: "related",
     Kind.DIFFERENT: "different",
 }
-#: EXIF orientation → what it does to a picture.
-_TURNS = {
-    2: "mirrored",
-    3: "turned by 180°",
-    4: "mirrored upside down",
-    5: "mirrored and turned",
-    6: "turned by 90°",
-    7: "mirrored and turned",
-    8: "turned by 270°",
-}
-
-
 #: What "no duplicates" does not say, as it is about contents.
 COPIES_STAY = (
     "files with the same bytes stay duplicates, and a plan removes all but one of them: "
@@ -135,7 +124,7 @@ def _changes(found: JsonObject) -> str:
 
 
 def _turn(found: JsonObject) -> str:
-    return _TURNS.get(found.get("orientation", 1), "")
+    return TURNS[found.get("orientation", 1)].words
 
 
 def _pixels(found: JsonObject) -> list[str]:

@@ -7,36 +7,15 @@ the rules leave equal is settled by the path, so that two runs never keep differ
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pictor.duplicates.groups.keep_rules import Rules, Term
 from pictor.duplicates.groups.records import Member
+from pictor.library.edited_names import is_copy, is_edited
 from pictor.library.names import is_under, under_any
-
-#: As `library.images.rawkind` names them, in lower case.
-RAW_FORMATS = frozenset(
-    (
-        *("3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef"),
-        *("mos", "mrw", "nef", "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf"),
-        *("srw", "x3f"),
-    )
-)
-#: How programs name what they made of a photo: "IMG_E1234", "beach-edited", "strand-bearbeitet".
-_EDITED = re.compile(
-    rb"^IMG_E\d|[-_ (.](edit(ed)?|retouch(ed)?|bearbeitet|modifi(\xc3\xa9|e)e?|editado|modificato)"
-    rb"([-_ ).]|\d*$)|\xe5\xb7\xb2\xe7\xbc\x96\xe8\xbe\x91",
-    re.IGNORECASE,
-)
-#: How programs name a copy: "photo (1)", "photo copy 2", "photo - Copy", "Kopie von photo".
-_COPIED = re.compile(
-    rb"\(\d+\)$|[-_ ]cop(y|ie)( ?\d+)?$|^cop(y|ie) (of|de) |[-_ ]kopie( ?\d+)?$|^kopie von "
-    rb"|\xe5\x89\xaf\xe6\x9c\xac",
-    re.IGNORECASE,
-)
-
+from pictor.library.raw_names import RAW_ENDINGS
 
 #: Digits of a fraction of a second that file systems store.
 _MOST_DIGITS = 9
@@ -124,7 +103,7 @@ def _pixels(one: Member) -> str:
 
 def _is_edited(one: Member) -> bool:
     """Whether its pixels or its name say so."""
-    return one.is_edited or _EDITED.search(_stem(one)) is not None
+    return one.is_edited or is_edited(_stem(one))
 
 
 def _facts_known(one: Member) -> int:
@@ -155,7 +134,7 @@ def _size(one: Member) -> str:
 
 def _name_key(one: Member) -> tuple[bool, int, bytes]:
     name = os.path.basename(one.path)
-    return _COPIED.search(_stem(one)) is not None, len(name), name
+    return is_copy(_stem(one)), len(name), name
 
 
 _RANKINGS = {
@@ -163,7 +142,7 @@ _RANKINGS = {
         "the one with most pixels", lambda one: -one.width * one.height, _pixels
     ),
     "raw": _Ranking(
-        "the raw file", lambda one: one.format not in RAW_FORMATS, lambda one: one.format
+        "the raw file", lambda one: one.format not in RAW_ENDINGS, lambda one: one.format
     ),
     "no-edit": _Ranking(
         "the one without edits",

@@ -267,13 +267,6 @@ def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Capt
         connection.execute(insert(CAPTION), rows_to_add)
 
 
-def captions_of(connection: Connection, content_id: int) -> list[Caption]:
-    """The texts that came with a content, in the order they were found."""
-    columns = (CAPTION.c.text, CAPTION.c.language, CAPTION.c.source)
-    query = select(*columns).where(CAPTION.c.content_id == content_id).order_by(CAPTION.c.id)
-    return [Caption(*row) for row in connection.execute(query)]
-
-
 def _write_files(
     connection: Connection, run_id: int, files: Sequence[FileChange], known: Mapping[bytes, int]
 ) -> None:

@@ -117,9 +117,9 @@ def condition(connection: Connection, wanted: Filter) -> Condition:
         # NULL, for what is not known, is as good as false, but not once it is negated. (Only there:
         # an index is not used for what stands inside coalesce.)
         return not_(func.coalesce(condition(connection, wanted.filter), false()))
-    if isinstance(wanted, filters.All):
+    if isinstance(wanted, filters.AllOf):
         return and_(*(condition(connection, one) for one in wanted.filters))
-    if isinstance(wanted, filters.Any):
+    if isinstance(wanted, filters.AnyOf):
         return or_(*(condition(connection, one) for one in wanted.filters))
     return _LEAVES[type(wanted)](connection, wanted)
 

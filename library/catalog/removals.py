@@ -33,7 +33,7 @@ class KnownFile(NamedTuple):
     is_missing: bool
 
 
-class ContentFacts(NamedTuple):
+class GivenFacts(NamedTuple):
     """What people and files say of a content beside its pixels."""
 
     content_id: int
@@ -128,12 +128,12 @@ def set_there(connection: Connection, path: bytes, content: str, mtime_ns: int) 
     return bool(rows)
 
 
-def content_facts(connection: Connection, content: str) -> ContentFacts | None:
+def content_facts(connection: Connection, content: str) -> GivenFacts | None:
     """The rating and keywords of a content, by its hash."""
     columns = (CONTENT.c.id, CONTENT.c.rating, CONTENT.c.keywords)
     query = select(*columns).where(CONTENT.c.hash == bytes.fromhex(content))
     row = connection.execute(query).first()
-    return None if row is None else ContentFacts(row[0], row[1], tuple(row[2] or ()))
+    return None if row is None else GivenFacts(row[0], row[1], tuple(row[2] or ()))
 
 
 def set_rating(connection: Connection, content_id: int, rating: int | None) -> None:

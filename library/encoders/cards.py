@@ -8,6 +8,7 @@ preprocessing, scoring, revision) is read from the checkpoint itself.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,11 +17,16 @@ from typing import Any
 from pictor.library.config import presets_dir
 from pictor.library.encoders.builtin_card import read_builtin_card
 from pictor.library.encoders.families import FAMILIES
-from pictor.library.encoders.models.lockfile import is_hub_id
 from pictor.library.errors import ConfigError, ModelNotAvailable, quoted
 from pictor.library.records import BUILTIN, EncoderCard, ImageSpec, JsonObject, Scoring
 
 _LOCAL_STARTS = ("/", "./", "../", "~")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form owner/model."""
+    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def card_folder() -> Path:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pictor.duplicates.comparison.alignment import Overlay
 from pictor.duplicates.comparison.overlay_detector.network import laid_over
 from pictor.duplicates.comparison.overlay_detector.traits import Scene, Traits, traits_of
 from pictor.duplicates.comparison.picture import FloatImage
 from pictor.duplicates.comparison.window_agreement import Agreement, grey_of
+from pictor.library.records import Mask
 
 #: Difference of grey levels, after tones were matched, that counts as another pixel.
 _DIFFERS = 26.0
@@ -28,8 +28,6 @@ _MOST_PATCHES = 4
 _MOST_PARTS = 16
 _LEAST_PART = 0.001
 _JOIN_PX = 7  # what lies nearer is one part, as the letters of a line are
-
-Mask = NDArray[np.bool_]
 
 
 class Part(NamedTuple):

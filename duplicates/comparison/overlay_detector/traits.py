@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from pictor.duplicates.comparison.alignment import Overlay
 from pictor.duplicates.comparison.picture import FloatImage
 from pictor.duplicates.comparison.window_agreement import Agreement, grey_of
-from pictor.library.records import PixelArray
-
-Mask = NDArray[np.bool_]
+from pictor.library.records import Mask, PixelArray
 
 #: Distance in RGB from a mixture of what was there and the colour laid over it.
 _ONE_COLOUR = 22.0

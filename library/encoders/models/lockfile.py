@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pictor.library.atomic import replaced
+from pictor.library.encoders.cards import is_hub_id
 from pictor.library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
 from pictor.library.errors import ModelError
 from pictor.library.records import JsonObject
@@ -26,16 +27,10 @@ from pictor.library.records import JsonObject
 LOCK = "pictor-model.json"
 FORMAT = 1
 MAX_LOCK_BYTES = 1_000_000
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _SHARD = re.compile(r"model-\d+-of-\d+\.safetensors", re.ASCII)
 _REVISION = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BLOCK_BYTES = 1 << 20
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name has the form owner/model."""
-    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def is_revision(text: str) -> bool:
@@ -151,15 +146,8 @@ def read_lock(path: Path) -> ModelLock:
 def write_lock(folder: Path, lock: ModelLock) -> None:
     """Put a lock into a folder, which is made; a kill leaves the old one or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f".{LOCK}.{os.getpid()}"
-    try:
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(lock.to_json(), file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(folder / LOCK)
-    finally:
-        new.unlink(missing_ok=True)
+    with replaced(folder / LOCK, is_synced=True) as file:
+        file.write(json.dumps(lock.to_json(), indent=1, ensure_ascii=False).encode())
 
 
 def check_same(known: ModelLock, found: Mapping[str, FileFacts], where: str) -> None:

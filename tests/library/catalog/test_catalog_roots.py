@@ -138,7 +138,7 @@ def check_one_name(many: Library) -> None:
         }
         connection.execute(ROOT.update().values(**same))
     # A combination of filters, each of which names every root.
-    every = filters.Any(tuple(filters.InRoot(b"DCIM") for _ in range(8)))
+    every = filters.AnyOf(tuple(filters.InRoot(b"DCIM") for _ in range(8)))
     with many.reading() as connection:
         assert len(item_ids(connection, every)) == ROOTS - 1_199
 
