@@ -31,7 +31,7 @@ def replaced(path: Path, *, is_synced: bool = False, is_new: bool = False) -> It
                 os.fsync(file.fileno())
         if is_new:  # a rename would replace what came meanwhile
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        unfinished.replace(path)
+        os.replace(unfinished, path)
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()

@@ -90,6 +90,7 @@ def write_plan(
         raise PlanError(f"{str(path)!r} is there already: {way_out}")
     try:
         with replaced(path, is_synced=True, is_new=not force) as file:
+            os.fchmod(file.fileno(), 0o600)  # it names what a person has
             for line in lines(library, plan, facts):
                 text = json.dumps(line, ensure_ascii=False) + "\n"
                 file.write(text.encode("utf-8", "backslashreplace"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pictor.library.names import path_fields, safe_text, shown, shown_url
+from pictor.library.names import path_fields, path_of, safe_text, shown, shown_url
 
 
 @given(st.binary())
@@ -35,6 +35,8 @@ def test_json_fields_hold_every_byte(path):
         assert base64.b64decode(fields["path_bytes"]) == path
     else:
         assert fields["path"].encode() == path
+    if path and b"\0" not in path:
+        assert path_of(fields, "path") == path
 
 
 def test_names_people_use_are_left_as_they_are():
