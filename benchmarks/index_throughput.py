@@ -110,17 +110,18 @@ def measure(
 
 def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
     """Decode every file in the pool of the indexer, with nothing to encode."""
-    from pictor.indexer.pipeline import default_workers
     from pictor.indexer.reader import ReaderPool
     from pictor.indexer.sources.base import Locator
-    from pictor.indexer.worker import ReadTask, WorkerOptions
+    from pictor.indexer.worker import ReadOptions, ReadTask, WorkerOptions
+    from pictor.indexer.worker_pool import worker_count
+    from pictor.library.config import Settings
     from pictor.library.encoders import towers
     from pictor.library.images import Limits
     from pictor.library.records import Decoded
 
     spec = towers.resolve_card(str(checkpoint)).spec
     assert spec is not None
-    options = WorkerOptions((spec,), Limits(), 1 << 30, 30.0, 60.0)
+    options = WorkerOptions((spec,), ReadOptions(Limits(), 1 << 30, 30.0), 60.0)
     tasks = [
         ReadTask(i, Locator("file", bytes(file)), file.stat().st_size, file.stat().st_mtime_ns)
         for i, file in enumerate(files)
@@ -129,7 +130,7 @@ def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
     with cost() as spent:
         pool = ReaderPool(
             options,
-            workers=default_workers(),
+            workers=worker_count(Settings()),
             time_limit_s=60.0,
             lookahead_bytes=1 << 30,
             wanted=lambda digest: True,

@@ -16,6 +16,6 @@ def fill_background(library: Library, spaces: OpenSpaces, observer: Observer) ->
     """
     for space in spaces.spaces:
         try:
-            caption_bank.fill(library, space.row, observer.should_stop)
+            caption_bank.fill(library, space.row, observer)
         except (LibraryError, ModelError) as error:
             observer.notice(f"the background of {space.row.encoder} was not renewed: {error}")

@@ -7,7 +7,6 @@ catalog is the only memory a run has.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,24 +20,24 @@ from pictor.indexer.encode import DecodedFile, encode
 from pictor.indexer.journal import Journal
 from pictor.indexer.reader import ReaderPool
 from pictor.indexer.roots import Scope
+from pictor.indexer.run_loop import run_loop
 from pictor.indexer.scan import Scan
 from pictor.indexer.spaces import OpenSpaces
 from pictor.indexer.summary import Summary
-from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.worker_pool import worker_count
 from pictor.library import indexes
 from pictor.library.catalog import files
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.contents import content_state
 from pictor.library.errors import LibraryError
-from pictor.library.images import Limits
 from pictor.library.library import Library
 from pictor.library.names import display
 from pictor.library.observer import Observer, Progress
 from pictor.library.records import TRANSIENT, Decoded, Outcome, Reason
 
-__all__ = ["Pipeline", "Summary", "default_workers"]
+__all__ = ["Pipeline", "Summary"]
 
-MIB = 1 << 20
 #: A video stops giving frames at this share of the time limit; at the limit its process is ended.
 SOFT_LIMIT_SHARE = 0.5
 #: While a long run goes on, the index caches are renewed when so many items, and this share of all,
@@ -74,7 +73,6 @@ class Pipeline:
         self._waiting: list[DecodedFile] = []
         self._waiting_items = 0
         self._waiting_since = 0.0
-        self._committed_at = time.monotonic()
         self._encoded = 0
         self._unsaved = 0
         self._held_before = 0
@@ -120,24 +118,14 @@ class Pipeline:
 
     def _pool(self) -> ReaderPool:
         settings = self._settings
-        limits = Limits(
-            max_pixels=settings.max_pixels,
-            max_bytes=settings.max_file_mib * MIB,
-            frames=settings.frames,
-        )
-        options = WorkerOptions(
-            specs=self._spaces.specs,
-            limits=limits,
-            max_file_bytes=settings.max_file_mib * MIB,
-            fetch_timeout_s=settings.fetch_timeout_s,
-            deadline_s=settings.time_limit_s * SOFT_LIMIT_SHARE,
-            offline=self._library.settings.network.offline,
-        )
+        reading = ReadOptions.of(self._library.settings)
+        deadline_s = settings.time_limit_s * SOFT_LIMIT_SHARE
+        options = WorkerOptions(self._spaces.specs, reading, deadline_s)
         return ReaderPool(
             options,
-            workers=settings.workers or default_workers(),
+            workers=worker_count(self._library.settings),
             time_limit_s=settings.time_limit_s,
-            lookahead_bytes=settings.lookahead_mib * MIB,
+            lookahead_bytes=settings.lookahead_mib << 20,
             wanted=self._wanted,
         )
 
@@ -178,26 +166,27 @@ class Pipeline:
 
     def _drain(self, pool: ReaderPool, tasks: Iterator[ReadTask], scan: Scan) -> bool:
         """Read, encode and commit what `tasks` give; True if the observer stopped it before."""
-        results = pool.run(tasks)
-        try:
-            for result in results:
-                if result is not None:
-                    self._take(result, scan)
-                self._encode_if_due()
-                self._commit_if_due()
-                self._show(scan)
-                if self._observer.should_stop():
-                    self._commit()
-                    return True
+        stopped = run_loop(
+            pool.run(tasks),
+            lambda result: self._take(result, scan),
+            self._commit,
+            lambda: self._where(scan),
+            self._observer,
+            self._settings.checkpoint_s,
+        )
+        if not stopped:
             self._encode()
-            self._commit()
-        finally:
-            results.close()  # type: ignore[attr-defined]  # it is a generator
-        return False
+        self._commit()
+        return stopped
 
-    def _take(self, result: ReadResult, scan: Scan) -> None:
-        """Sort one result into what waits to be encoded or committed."""
-        self._settled += 1
+    def _take(self, result: ReadResult | None, scan: Scan) -> None:
+        """Sort one result into what waits to be committed or encoded, and encode that if due."""
+        if result is not None:
+            self._settled += 1
+            self._sort(result, scan)
+        self._encode_if_due()
+
+    def _sort(self, result: ReadResult, scan: Scan) -> None:
         pending = scan.pending.pop(result.task_id, None)
         if pending is None:
             self._take_backfilled(result)
@@ -246,15 +235,10 @@ class Pipeline:
             self._unsaved += len(change.frames)
             self._journal.content(change)
 
-    def _commit_if_due(self) -> None:
-        if time.monotonic() - self._committed_at > self._settings.checkpoint_s:
-            self._commit()
-
     def _commit(self, *, last: bool = False) -> None:
         with self._lock:
             in_flight = frozenset(self._in_flight)
         committed = self._journal.commit(in_flight, last=last)
-        self._committed_at = time.monotonic()
         with self._lock:
             self._in_flight -= committed
         total = self._held_before + self._encoded
@@ -290,7 +274,7 @@ class Pipeline:
             **summary,
             encoded=self._encoded,
             seconds=round(time.monotonic() - started, 3),
-            interrupted=stopped,
+            stopped=stopped,
             unreachable=tuple(dict.fromkeys([*unreachable, *lost.values()])),
             notices=(),  # the run's observer has them
         )
@@ -349,15 +333,9 @@ class Pipeline:
     def _notice(self, text: str) -> None:
         self._observer.notice(text)
 
-    def _show(self, scan: Scan) -> None:
+    def _where(self, scan: Scan) -> Progress:
         settled = self._settled + sum(scan.settled.values())
         total = scan.seen if scan.complete else max(self._counter.total, scan.seen)
-        total = total if scan.complete or self._counter.total else 0
-        self._observer.progress(Progress(total, scan.seen, settled, self._encoded))
-
-
-def default_workers() -> int:
-    """One decoding process a core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+        total = max(total, settled) if scan.complete or self._counter.total else 0
+        encoded = f"encoded {self._encoded:,}".replace(",", " ") if self._encoded else ""
+        return Progress("indexing", settled, total, "files", encoded)

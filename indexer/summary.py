@@ -11,7 +11,7 @@ class Summary:
 
     `seen = indexed + unchanged + moved + skipped + failed`. `missing`: files of the scanned scopes
     that are gone. `encoded`: vectors made in this run for new or changed contents, counted once an
-    item. `items`: items the library holds now.
+    item. `items`: items in the library now. `stopped`: the observer ended the run before its end.
     """
 
     seen: int
@@ -24,6 +24,6 @@ class Summary:
     encoded: int
     items: int
     seconds: float
-    interrupted: bool = False
+    stopped: bool = False
     unreachable: tuple[str, ...] = ()
     notices: tuple[str, ...] = field(default=())

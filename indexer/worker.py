@@ -16,11 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pictor.indexer.sources.base import Locator
 from pictor.indexer.sources.descriptors import opened_regular
 from pictor.indexer.sources.file_bytes import read_bytes
+from pictor.library.config import Settings
 from pictor.library.errors import ImageError
 from pictor.library.hashing import Hasher, content_hash
 from pictor.library.images import HEAD_BYTES, Limits, captured_stderr, decode, fingerprint, sniff
@@ -31,22 +32,41 @@ BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
+class ReadOptions:
+    """What one file may cost, and whether it may be fetched.
+
+    Attributes:
+        max_file_bytes: larger images are refused; videos are read from their path and not bound by
+            it.
+        offline: fetch no link.
+    """
+
+    limits: Limits
+    max_file_bytes: int
+    fetch_timeout_s: float
+    offline: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReadOptions:
+        """As the settings say."""
+        index = settings.index
+        max_bytes = index.max_file_mib << 20
+        limits = Limits(max_pixels=index.max_pixels, max_bytes=max_bytes, frames=index.frames)
+        return cls(limits, max_bytes, index.fetch_timeout_s, settings.network.offline)
+
+
+@dataclass(frozen=True)
 class WorkerOptions:
     """What every task of a pool shares.
 
     Attributes:
         specs: pixels wanted of each frame, one array a spec.
-        max_file_bytes: larger images are refused; videos are read from their path and not bound by
-        it. deadline_s: after which no further frame of a video is decoded; what there is counts.
-        offline: fetch no link.
+        deadline_s: after which no further frame of a video is decoded; what there is counts.
     """
 
     specs: tuple[ImageSpec, ...]
-    limits: Limits
-    max_file_bytes: int
-    fetch_timeout_s: float
+    reading: ReadOptions
     deadline_s: float
-    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,8 @@ class ReadResult:
 
     Attributes:
         digest: BLAKE3 of the whole content, 32 bytes; None where it could not be or need not be
-        read. outcome: the pictures, why there are none, or None when the parent knew the content.
+            read.
+        outcome: the pictures, why there are none, or None when the parent knew the content.
     """
 
     task_id: int
@@ -103,38 +124,43 @@ READY = "ready"
 
 def main(descriptor: int) -> None:
     """The body of a worker process; its options come on `descriptor`, its end of the pipe."""
+    run(descriptor, serve)
+
+
+def run(descriptor: int, work: Callable[[Connection, Any], None]) -> None:
+    """Work on what comes through a pipe until its other end closes.
+
+    Args:
+        work: called with the pipe and the options that came first; it sends READY when it is.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     pipe = Connection(descriptor)
     threading.Thread(target=end_with_parent, args=(descriptor,), daemon=True).start()
     try:
-        options = pipe.recv()
-    except (EOFError, ConnectionResetError):
-        return
-    serve(pipe, options)
+        work(pipe, pipe.recv())
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the parent is gone
 
 
 def end_with_parent(descriptor: int) -> None:
     """Wait until the other end of the pipe is closed, then end this process, whatever it does."""
     poll = select.poll()
-    poll.register(descriptor, 0)  # POLLHUP and POLLERR are always told
+    poll.register(descriptor, 0)  # POLLHUP and POLLERR always come
     poll.poll()
     os._exit(1)
 
 
 def serve(pipe: Connection, options: WorkerOptions) -> None:
-    """Work on tasks from `pipe` until it closes."""
-    try:
-        fingerprint.load()
-        pipe.send(READY)
-        while (task := pipe.recv()) is not None:
+    """Read the files whose tasks come."""
+    fingerprint.load()
+    pipe.send(READY)
+    while (task := pipe.recv()) is not None:
 
-            def ask(digest: bytes, task_id: int = task.task_id) -> bool:
-                pipe.send((task_id, digest))
-                return bool(pipe.recv())
+        def ask(digest: bytes, task_id: int = task.task_id) -> bool:
+            pipe.send((task_id, digest))
+            return bool(pipe.recv())
 
-            pipe.send(read(task, options, ask))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent is gone
+        pipe.send(read(task, options, ask))
 
 
 def read(task: ReadTask, options: WorkerOptions, ask: Ask) -> ReadResult:
@@ -175,10 +201,10 @@ class _Job:
         """The outcome; raises ImageError and whatever decoders raise."""
         if self.task.locator.kind == "file":
             return self._run_file()
-        limit = self.options.max_file_bytes
-        if self.options.offline and self.task.locator.kind == "url":
+        limit = self.options.reading.max_file_bytes
+        if self.options.reading.offline and self.task.locator.kind == "url":
             raise ImageError(Reason.FETCH, "it is a link and pictor is offline")
-        data = read_bytes(self.task.locator, limit, self.options.fetch_timeout_s)
+        data = read_bytes(self.task.locator, limit, self.options.reading.fetch_timeout_s)
         return self._run_bytes(data)
 
     def _run_file(self) -> Decoded | Refusal | None:
@@ -194,8 +220,8 @@ class _Job:
             media = sniff(head, self.name)
             if media is not None and media.kind == "video":
                 return self._run_video(file, head)
-            if before.st_size > self.options.max_file_bytes:
-                limit = self.options.max_file_bytes
+            if before.st_size > self.options.reading.max_file_bytes:
+                limit = self.options.reading.max_file_bytes
                 detail = (
                     f"it has {before.st_size:,} bytes; the limit is {limit:,} (index.max_file_mib)"
                 )
@@ -232,7 +258,7 @@ class _Job:
             decoded = decode(
                 data,
                 options.specs,
-                options.limits,
+                options.reading.limits,
                 self.name,
                 deadline_s=options.deadline_s,
                 with_hashes=True,

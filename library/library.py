@@ -68,6 +68,7 @@ class Library:
         url = settings.library.catalog_url
         self._catalog_name = shown_url(url) or repr(str(path / CATALOG_FILE))
         self.library_id = ""
+        self._is_closed = False
 
     @classmethod
     def open(cls, path: Path, settings: Settings | None = None) -> Library:
@@ -129,7 +130,8 @@ class Library:
         return library
 
     def close(self) -> None:
-        """Give back the catalog's connections."""
+        """Give back the catalog's connections; one in use, when its block ends."""
+        self._is_closed = True
         self._engine.dispose()
 
     def __enter__(self) -> Library:
@@ -142,7 +144,12 @@ class Library:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent view of the catalog; never blocked by the writer."""
+        """A consistent view of the catalog; never blocked by the writer.
+
+        Raises:
+            ValueError: the library was closed.
+        """
+        self._check_open()
         with translated(self._catalog_name), self._engine.connect() as connection:
             yield connection
 
@@ -152,6 +159,7 @@ class Library:
 
         The word index follows in the same transaction, so it never lags behind what is committed.
         """
+        self._check_open()
         with translated(self._catalog_name), self._writing_engine.begin() as connection:
             yield connection
             words.catch_up(connection)
@@ -170,6 +178,10 @@ class Library:
             )
         with write_lock(self.path):
             yield
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
 
     # --- spaces
 

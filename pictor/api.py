@@ -6,7 +6,7 @@ One object with the same verbs as the command. What is heavy is imported by the 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,8 @@ from pictor.tagging.verbs import TagVerbs
 
 if TYPE_CHECKING:
     from pictor.indexer.pipeline import Summary
+    from pictor.library.catalog.rows import FilePlace
+    from pictor.library.item_facts import ItemFacts
     from pictor.library.library import Library
     from pictor.library.observer import Observer
     from pictor.library.status import FileProblem, Status
@@ -172,6 +174,23 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         wished = replace(_wished(options, None, None), without_itself=True)
         return self._rank(combined([asked, *others]), wished)
 
+    def item(self, item_id: int) -> ItemFacts:
+        """All that is known of an item, as a hit's `item` names it.
+
+        Raises:
+            QueryError: the library has no such item.
+        """
+        found = self.items([item_id])
+        if not found:
+            raise QueryError(f"the library has no item {item_id}")
+        return found[0]
+
+    def items(self, item_ids: Iterable[int]) -> list[ItemFacts]:
+        """As `item`, in the order given; items that the library does not have are left out."""
+        from pictor.library.item_facts import item_facts
+
+        return item_facts(self._open(), item_ids)
+
     @property
     def opened(self) -> Library:
         """The library below, for parts of pictor that need more of it than verbs."""
@@ -231,8 +250,13 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         if library.settings.network.offline:
             _refuse_links(query)
         if self._engine is None:
-            self._engine = Engine(library)
+            self._engine = Engine(library, self._original)
         return self._engine.search(query, options)
+
+    def _original(self, place: FilePlace) -> bytes | Path:
+        from pictor.indexer.originals import original
+
+        return original(place, self._open().settings)
 
     def _forget_engine(self) -> None:
         """Indexes opened before a change do not include it."""

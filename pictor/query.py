@@ -30,14 +30,28 @@ from pictor.library.catalog.filters import (
     Taken,
 )
 from pictor.search.options import SearchOptions
-from pictor.search.plan import Plan, Ranking
-from pictor.search.query import PicturePart, Query, WordsPart, combined, image, parse, words
+from pictor.search.plan import QueryReport, Ranking
+from pictor.search.query import (
+    BytesPart,
+    ItemPart,
+    PicturePart,
+    Query,
+    Region,
+    WordsPart,
+    combined,
+    image,
+    item,
+    parse,
+    picture,
+    words,
+)
 
 __all__ = [
     "After",
     "AllOf",
     "AnyOf",
     "Before",
+    "BytesPart",
     "Camera",
     "Filter",
     "Has",
@@ -45,6 +59,7 @@ __all__ = [
     "InLabelSet",
     "InRoot",
     "Inside",
+    "ItemPart",
     "Lens",
     "MinMegapixels",
     "Near",
@@ -53,16 +68,19 @@ __all__ = [
     "OfKind",
     "OfShape",
     "PicturePart",
-    "Plan",
     "Query",
+    "QueryReport",
     "Ranking",
     "Rated",
+    "Region",
     "SearchOptions",
     "Tagged",
     "Taken",
     "WordsPart",
     "combined",
     "image",
+    "item",
     "parse",
+    "picture",
     "words",
 ]

@@ -48,13 +48,14 @@ class TagVerbs:
             LabelError: there is no such set, or it or a template is no good.
             LibraryLocked: another process writes the library.
         """
+        from pictor.library.observer import SILENT
         from pictor.tagging.labels import LabelSet, read_labels
         from pictor.tagging.run import tag
 
         given = labels if isinstance(labels, LabelSet) else read_labels(os.fspath(labels))
         library = self._open()
         self._forget_engine()
-        return tag(library, given, options, observer)
+        return tag(library, given, options, observer or SILENT)
 
     def tags(self: _Opening) -> list[TagCount]:
         """How many photos bear each label, by set, the most first."""

@@ -65,7 +65,7 @@ class StopAfter(Silent):
         self.notices: list[str] = []
 
     def progress(self, state: Any) -> None:
-        self._settled = state.settled
+        self._settled = state.done
 
     def notice(self, text: str) -> None:
         self.notices.append(text)

@@ -24,14 +24,13 @@ from pictor.library.catalog import members
 from pictor.library.catalog.members import KINDS
 from pictor.library.library import Library
 from pictor.library.names import under_any
-from pictor.library.pairs import DUPLICATES, Kind, PairRow
-from pictor.library.records import IdArray, JsonObject
+from pictor.library.pairs import DUPLICATES, Evidence, Kind, PairRow
+from pictor.library.records import IdArray
 
 #: Groups whose members are read at once.
 _PAGE = 200
 _RANK_OF_KIND = np.array([RANKS.get(kind, APART) for kind in KINDS], dtype=np.uint8)
 #: By content, the other contents it is linked with.
-_OTHER_SIDE = {"a": "b", "b": "a"}
 _Near = dict[int, dict[int, PairRow]]
 
 
@@ -190,7 +189,7 @@ class _Reader:
                 together.discard(pair)
                 yield row
         for low, high in together:
-            yield PairRow(low, high, DECIDED, 1.0, {"decided": "keep"})
+            yield PairRow(low, high, DECIDED, 1.0, Evidence(decided="keep"))
 
     def _group(
         self,
@@ -264,7 +263,7 @@ def _links_of(ordered: Sequence[Member], near: _Near) -> Iterator[Link]:
     firsts: dict[int, Member] = {}
     for one in others:
         if one.content_id == keep.content_id:
-            yield Link(keep.path, one.path, Kind.BYTES, 1.0, {})
+            yield Link(keep.path, one.path, Kind.BYTES, 1.0, Evidence())
             continue
         yield _link(keep, one, near[keep.content_id][one.content_id])
         firsts.setdefault(one.content_id, one)
@@ -275,26 +274,17 @@ def _links_of(ordered: Sequence[Member], near: _Near) -> Iterator[Link]:
 
 
 def _link(one: Member, other: Member, row: PairRow) -> Link:
-    evidence = row.evidence if one.content_id == row.low else _turned_round(row.evidence)
+    evidence = row.evidence if one.content_id == row.low else row.evidence.from_other_side()
     return Link(one.path, other.path, row.kind, row.confidence, evidence)
-
-
-def _turned_round(evidence: JsonObject) -> JsonObject:
-    """Evidence of a pair told from its other side: a quarter turn goes the other way."""
-    turned = dict(evidence)
-    if (orientation := evidence.get("orientation")) in (6, 8):
-        turned["orientation"] = 14 - int(orientation)
-    if (edited := evidence.get("edited")) in _OTHER_SIDE:
-        turned["edited"] = _OTHER_SIDE[edited]
-    return turned
 
 
 def _edited_contents(contents: Sequence[int], near: _Near) -> set[int]:
     """Those that have a border or something laid over them, beside another one of them."""
     ids = set(contents)
     rows = [row for one in contents for other, row in near[one].items() if other in ids]
-    sides = [(row, row.evidence.get("edited")) for row in rows]
-    return {row.low if side == "a" else row.high for row, side in sides if side in _OTHER_SIDE}
+    return {
+        row.low if row.evidence.edited == "a" else row.high for row in rows if row.evidence.edited
+    }
 
 
 def _group_id(contents: Iterable[str]) -> str:

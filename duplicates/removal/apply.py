@@ -70,7 +70,7 @@ def rehearse(
     checker = Checker(library, options.never)
     gone: dict[bytes, set[bytes]] = defaultdict(set)
     for number, step in enumerate(steps):
-        observer.progress(Progress(len(steps), number, number, 0))
+        observer.progress(Progress("checking", number, len(steps), "files"))
         if observer.should_stop():
             break
         try:
@@ -146,7 +146,7 @@ class _Applier:
         self._sidecar = len(steps)
         try:
             for number, step in enumerate(steps, 1):
-                observer.progress(Progress(len(steps), number - 1, number - 1, 0))
+                observer.progress(Progress("applying", number - 1, len(steps), "files"))
                 if observer.should_stop():
                     break
                 yield from self._do(log, number, step)

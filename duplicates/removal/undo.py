@@ -80,7 +80,7 @@ def _undo(library: Library, state: LogState, log: Log, observer: Observer) -> It
     total = sum(not is_sidecar(state.intents[number]) for number in numbers)
     try:
         for place, number in enumerate(reversed(numbers)):
-            observer.progress(Progress(total, min(place, total), min(place, total), 0))
+            observer.progress(Progress("undoing", min(place, total), total, "files"))
             if observer.should_stop():
                 break
             intent = state.intents[number]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.duplicates.comparison.alignment import orientations, whole
-from pictor.duplicates.comparison.local_features import fits
-from pictor.duplicates.comparison.picture import WORK_EDGE, Picture
+from pictor.duplicates.comparison.feature_fits import fits
+from pictor.duplicates.comparison.still import WORK_EDGE, Still
 from pictor.library.records import DoubleMatrix, PixelArray
 
 #: How much stronger than they are differences are shown.
@@ -67,15 +67,15 @@ def difference(keeper: PixelArray, other: PixelArray) -> Difference:
     return Difference(laid.pixels, amplified, is_plain, covered, visible, largest)
 
 
-def _picture(pixels: PixelArray) -> Picture:
+def _picture(pixels: PixelArray) -> Still:
     """A picture for comparing; it is known by nothing but its pixels."""
     height, width = pixels.shape[:2]
     shrink = min(1.0, WORK_EDGE / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    return Picture(b"", width, height, _resized(pixels, size))
+    return Still(b"", width, height, _resized(pixels, size))
 
 
-def _best(a: Picture, b: Picture) -> tuple[DoubleMatrix, bool]:
+def _best(a: Still, b: Still) -> tuple[DoubleMatrix, bool]:
     """The map of a's working pixels to b's that leaves least difference; whether it is plain."""
     turns = list(dict.fromkeys((1, *(turn for _, turn in orientations(a, b)[:2]))))
     found = [(_misfit(a, b, whole(a, b, turn)), turn) for turn in turns]
@@ -97,11 +97,11 @@ def _best(a: Picture, b: Picture) -> tuple[DoubleMatrix, bool]:
     return chosen, is_plain
 
 
-def _aspect(picture: Picture) -> float:
+def _aspect(picture: Still) -> float:
     return picture.width / picture.height
 
 
-def _misfit(a: Picture, b: Picture, matrix: DoubleMatrix) -> float:
+def _misfit(a: Still, b: Still, matrix: DoubleMatrix) -> float:
     """Mean difference of grey levels where both are, without what light and contrast make."""
     if abs(float(np.linalg.det(matrix[:, :2]))) < 1e-6:
         return float("inf")
@@ -120,7 +120,7 @@ def _misfit(a: Picture, b: Picture, matrix: DoubleMatrix) -> float:
 
 
 def _at_size(
-    matrix: DoubleMatrix, a: tuple[Picture, PixelArray], b: tuple[Picture, PixelArray]
+    matrix: DoubleMatrix, a: tuple[Still, PixelArray], b: tuple[Still, PixelArray]
 ) -> DoubleMatrix:
     """A map between working pixels as one between the pixels of the shown pictures, (3, 3)."""
     down = _scale(a[0].pixels.shape[:2], a[1].shape[:2])

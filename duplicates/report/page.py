@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +23,7 @@ from pictor.library.atomic import replaced
 from pictor.library.html_files import check_target
 from pictor.library.library import Library
 from pictor.library.names import safe_text, shown
+from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import JsonObject
 
 #: Bytes of all pictures in the file together, as base64. A browser opens such a file in seconds.
@@ -32,8 +33,6 @@ MOST_MEMBERS = 100
 #: Pairs beside those with the keeper that are listed.
 MOST_PAIRS = 60
 
-Progress = Callable[[int, int], None]
-
 
 def write_report(
     library: Library,
@@ -41,7 +40,7 @@ def write_report(
     path: bytes | str,
     *,
     picture_bytes: int = PICTURE_BYTES,
-    progress: Progress | None = None,
+    observer: Observer = SILENT,
 ) -> None:
     """Write the page of some groups; a page that is there already is replaced as a whole.
 
@@ -49,7 +48,7 @@ def write_report(
     A file that cannot be read has its reason in the place of its picture.
 
     Args:
-        progress: is told how many groups are done, and of how many.
+        observer: receives how many groups are done, and of how many.
 
     Raises:
         PictorError: there is a file of that name that is no such page.
@@ -58,7 +57,7 @@ def write_report(
     target = Path(os.fsdecode(os.path.expanduser(path)))
     check_target(target)
     with replaced(target) as file:
-        _write(file, library.library_id, groups, picture_bytes, progress)
+        _write(file, library.library_id, groups, picture_bytes, observer)
 
 
 def _write(
@@ -66,7 +65,7 @@ def _write(
     library_id: str,
     groups: Sequence[Group],
     picture_bytes: int,
-    progress: Progress | None,
+    observer: Observer,
 ) -> None:
     script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
@@ -77,8 +76,7 @@ def _write(
     for number, group in enumerate(groups):
         shots = album.shots(group)
         file.write(_data(f"group-{number}", _group(group, shots)))
-        if progress is not None:
-            progress(number + 1, len(groups))
+        observer.progress(Progress("writing the page", number + 1, len(groups), "groups"))
     index = {
         "library": library_id,
         "edge": album.edge_px,

@@ -58,6 +58,14 @@ _UNREADABLE = (
     "postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE, "
     "with %40 %3A %2F %3F for the characters @ : / ? of a name or password"
 )
+#: Connections that are kept open; each of SQLite takes up to 64 MiB (`cache_size`).
+IDLE_CONNECTIONS = 8
+#: As many threads as there are have a connection; one thread alone has always the same.
+_POOL: dict[str, Any] = {
+    "pool_size": IDLE_CONNECTIONS,
+    "max_overflow": -1,
+    "pool_use_lifo": True,
+}
 
 
 def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = False) -> Engine:
@@ -79,6 +87,7 @@ def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = F
                 creator=lambda: sqlite3.connect(
                     name, timeout=busy_timeout_s, check_same_thread=False, uri=is_frozen
                 ),
+                **_POOL,
             )
             if is_frozen:
                 event.listen(engine, "connect", _begin_by_hand)
@@ -109,6 +118,7 @@ def _open_server(where: str, busy_timeout_s: float) -> Engine:
         url.difference_update_query(secrets),
         connect_args=secrets,
         isolation_level="REPEATABLE READ",
+        **_POOL,
     )
     event.listen(engine, "do_connect", partial(_connect, shown_url(where), busy_timeout_s))
     if engine.dialect.name == "postgresql":

@@ -22,7 +22,7 @@ from pictor.library.catalog.schema import (
     VECTOR,
 )
 from pictor.library.errors import LibraryCorrupt, QueryError, quoted, shortened
-from pictor.library.records import EncoderCard, HalfMatrix, IdArray
+from pictor.library.records import EncoderCard, FloatVector, HalfMatrix, IdArray
 
 #: Vectors read at once: 8,192 × 1,152 float16 is 19 MB.
 BLOCK = 8192
@@ -164,6 +164,19 @@ def vectors_of(
     for chunk in chunked(item_ids, 10_000):
         for item_id, data in connection.execute(query.where(VECTOR.c.item_id.in_(chunk))).all():
             found[item_id] = np.frombuffer(data, dtype=LITTLE_FLOAT16)
+    return found
+
+
+def rows_of(
+    connection: Connection, space_id: int, dimension: int, item_ids: Sequence[int]
+) -> dict[int, FloatVector]:
+    """As `vectors_of`, of any number of items and each (d,) float32, to compute with."""
+    found: dict[int, FloatVector] = {}
+    for chunk in chunked(item_ids):
+        held = vectors_of(connection, space_id, dimension, list(chunk))
+        if held:
+            rows = np.array(list(held.values()), np.float32)
+            found.update(zip(held, rows, strict=True))
     return found
 
 

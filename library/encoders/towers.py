@@ -20,7 +20,7 @@ from pictor.library.records import BUILTIN, EncoderCard
 if TYPE_CHECKING:  # a text query needs none of these, and importing them takes 10 ms
     from pictor.library.encoders.checkpoint import Checkpoint
     from pictor.library.encoders.families import Pooling
-    from pictor.library.encoders.models.plan import Watch
+    from pictor.library.observer import Observer
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def resolve_card(
     options: EncoderOptions | None = None,
     *,
     pooling: Pooling | None = None,
-    watch: Watch | None = None,
+    observer: Observer | None = None,
 ) -> EncoderCard:
     """The card of an encoder with everything known: revision, dimension, preprocessing, scoring.
 
@@ -40,7 +40,7 @@ def resolve_card(
         options: only `offline` is read.
         pooling: for image-only families: "pooler", "cls" or "mean". None takes the pooler where the
             checkpoint has one and the class token otherwise.
-        watch: is told of a download before its first byte.
+        observer: receives a notice before a download's first byte, and its progress.
 
     Raises:
         ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
@@ -52,7 +52,7 @@ def resolve_card(
     card = find_card(name)
     if card.id == BUILTIN:
         return card
-    checkpoint = _open(card.id, revision, (options or EncoderOptions()).offline, watch)
+    checkpoint = _open(card.id, revision, (options or EncoderOptions()).offline, observer)
     return read_card_facts(card, checkpoint, pooling)
 
 
@@ -174,13 +174,13 @@ def open_text_encoder(
     return OnnxTextEncoder(card, folder, threads=threads)
 
 
-def _open(name: str, revision: str, offline: bool, watch: Watch | None = None) -> Checkpoint:
+def _open(name: str, revision: str, offline: bool, observer: Observer | None = None) -> Checkpoint:
     from pictor.library.encoders import hub
     from pictor.library.encoders.checkpoint import open_folder
 
     if Path(name).is_absolute():
         return open_folder(Path(name))
-    return hub.fetch(name, revision, offline=offline, watch=watch)
+    return hub.fetch(name, revision, offline=offline, observer=observer)
 
 
 def _reopen(card: EncoderCard, options: EncoderOptions) -> Checkpoint:

@@ -12,7 +12,7 @@ import click
 from pictor.cli import output
 from pictor.cli.options import Target, Verb
 from pictor.cli.progress import Reporter
-from pictor.cli.signals import StopSignals
+from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.cli.steps import count
 from pictor.library.names import path_fields, safe_text, shown
 from pictor.library.pairs import DUPLICATES, LADDER, Kind
@@ -75,12 +75,11 @@ class GroupChoice:
             self.roots, kinds=self.kinds, against=self.against, rules=self.rules
         )
         if self._is_compared and set(self.kinds) != {Kind.BYTES.value}:
-            with Reporter("comparing") as reporter, StopSignals(reporter.stop):
-                try:
-                    compared = library.compare(reporter)
-                except KeyboardInterrupt:
-                    output.say("stopped early: the next pictor duplicates goes on from there")
-                    raise
+            with Reporter() as reporter, StopSignals(reporter.stop):
+                compared = library.compare(reporter)
+            if compared.stopped:
+                output.say("stopped early: the next pictor duplicates goes on from there")
+                click.get_current_context().exit(INTERRUPTED)
             _say_compared(compared)
         return found
 
@@ -196,7 +195,7 @@ def _member_as_json(one: Member, group: Group) -> JsonObject:
 def _link_as_json(link: Link) -> JsonObject:
     ends = path_fields(link.a, "a") | path_fields(link.b, "b")
     facts = {"kind": link.kind.value, "confidence": round(link.confidence, 4)}
-    return ends | facts | {"evidence": link.evidence}
+    return ends | facts | {"evidence": link.evidence.to_json()}
 
 
 def _write_groups(groups: Iterable[Group], *, explain: bool) -> None:

@@ -13,7 +13,7 @@ from pictor.cli.indexing import BatchSize
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import number, say, size, write_json, write_rows
 from pictor.cli.progress import Reporter
-from pictor.cli.signals import StopSignals
+from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.library.encoders.base import Dtype, Runtime
 from pictor.library.records import JsonObject
 
@@ -103,15 +103,21 @@ def evaluate(
             raise click.UsageError(f"--plot draws no {options['task']}")
         check_chart(Path(plot))
     found: list[Evaluation] = []
+    stopped = False
     for evaluation in _evaluations(target, captions, options):
+        if stopped := evaluation.stopped:
+            break
         found.append(evaluation)
         if as_json:
             write_json(evaluation_json(evaluation))
-    if not as_json:
+    if found and not as_json:
         write_rows(*_table(found))
         if has_classes:
             _write_classes(found)
         _say_problems(found)
+    if stopped:
+        say("stopped early: the same command goes on from there")
+        click.get_current_context().exit(INTERRUPTED)
     if plot is not None:
         _draw(Path(plot), found)
 
@@ -132,7 +138,7 @@ def _evaluations(target: Target, captions: str, options: dict[str, Any]) -> Iter
             library=target.library,
             settings=settings,
             index=kind,
-            watcher=reporter,
+            observer=reporter,
             **options,
         )
 

@@ -9,7 +9,7 @@ import click
 
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import size, write_line
-from pictor.cli.transfer_progress import MoveBar
+from pictor.cli.progress import TransferReporter
 from pictor.library.errors import ModelNotAvailable
 
 if TYPE_CHECKING:
@@ -43,11 +43,13 @@ def pull_models(target: Target, /, names: tuple[str, ...], folder: str | None, s
     if folder is not None and len(names) > 1:
         raise click.UsageError("--from copies one model: give one NAME")
     for name in names:
-        with MoveBar("fetching") as bar:
-            _said("pulled", _pull(target, name, folder, source, bar))
+        with TransferReporter() as reporter:
+            _said("pulled", _pull(target, name, folder, source, reporter))
 
 
-def _pull(target: Target, name: str, folder: str | None, source: str, bar: MoveBar) -> Stored:
+def _pull(
+    target: Target, name: str, folder: str | None, source: str, reporter: TransferReporter
+) -> Stored:
     from pictor.library.encoders import hub
     from pictor.library.encoders.models.names import licence_of, model_named
 
@@ -56,7 +58,7 @@ def _pull(target: Target, name: str, folder: str | None, source: str, bar: MoveB
         from pictor.library.encoders.models.install import install_folder
 
         path = Path(folder).expanduser()
-        return install_folder(repo, path, revision, licence=licence_of(repo), watch=bar)
+        return install_folder(repo, path, revision, licence=licence_of(repo), observer=reporter)
     if target.settings().network.offline or hub.is_offline():
         raise ModelNotAvailable(
             f"{repo!r} cannot be pulled, for pictor is offline; leave out --offline and "
@@ -65,10 +67,10 @@ def _pull(target: Target, name: str, folder: str | None, source: str, bar: MoveB
     if source == "modelscope":
         from pictor.library.encoders.models.modelscope import pull_from_modelscope
 
-        return pull_from_modelscope(repo, revision, licence=licence_of(repo), watch=bar)
+        return pull_from_modelscope(repo, revision, licence=licence_of(repo), observer=reporter)
     from pictor.library.encoders.models.pull import pull
 
-    return pull(repo, revision, bar)
+    return pull(repo, revision, reporter)
 
 
 @click.command("export", cls=Verb)
@@ -84,8 +86,8 @@ def export_models(names: tuple[str, ...], file: str) -> None:
     from pictor.library.encoders.models.names import model_named
 
     wanted = [model_named(name, can_be_builtin=False) for name in names]
-    with MoveBar("writing") as bar:
-        written = export([_whole(*one) for one in wanted], Path(file).expanduser(), bar)
+    with TransferReporter() as reporter:
+        written = export([_whole(*one) for one in wanted], Path(file).expanduser(), reporter)
     write_line(f"written: {file}, {size(written)}")
 
 
@@ -111,8 +113,8 @@ def import_models(file: str) -> None:
     """
     from pictor.library.encoders.models.bundle import import_bundle
 
-    with MoveBar("importing") as bar:
-        found = import_bundle(Path(file).expanduser(), bar)
+    with TransferReporter() as reporter:
+        found = import_bundle(Path(file).expanduser(), reporter)
     for model in found:
         _said("imported", model)
 

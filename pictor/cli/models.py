@@ -9,8 +9,9 @@ import click
 from pictor.cli import output
 from pictor.cli.model_transfer import export_models, import_models, pull_models
 from pictor.cli.options import Target, Verbs
-from pictor.cli.transfer_progress import MoveBar
+from pictor.cli.progress import TransferReporter
 from pictor.library.errors import LibraryNotFound, ModelError, PictorError
+from pictor.library.observer import ByteCount
 from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
@@ -170,14 +171,15 @@ def _verified(names: tuple[str, ...]) -> list[ModelState]:
 
     wanted = [model_named(name) for name in names] or [(BUILTIN, ""), ("", "")]
     found: list[ModelState] = []
-    with MoveBar("reading") as bar:
+    with TransferReporter() as reporter:
         for repo, revision in wanted:
             if repo == BUILTIN:
                 found.append(states.verify_builtin())
                 continue
             rows = [row for row in states.stored(repo) if revision in ("", row.revision)]
-            bar.expect(sum(sum(states.file_sizes(row.folder).values()) for row in rows))
-            found += [states.verify(row, bar.moved) for row in rows]
+            total = sum(sum(states.file_sizes(row.folder).values()) for row in rows)
+            count = ByteCount(reporter, "reading", total)
+            found += [states.verify(row, count) for row in rows]
             if repo and not rows:
                 found += states.look(repo, revision)
     return found

@@ -21,7 +21,7 @@ _WHERE = "where_"
 _FLAGS = frozenset("0vh")  # the short options of a search
 
 
-class Asking(Verb):
+class SearchCommand(Verb):
     """A verb whose arguments may be negative parts: `pictor search dog -collar`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -50,7 +50,7 @@ def _is_part(argument: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SearchRequest:
     """What the options of a search say.
 
     Attributes:
@@ -116,8 +116,8 @@ _OPTIONS = (
 )
 
 
-def asking_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Adds the options to a verb, which gets them as `wishes`.
+def search_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds the options to a verb, which gets them as `request`.
 
     Args:
         is_folded: whether near-identical hits are shown as one where nothing is said.
@@ -125,11 +125,10 @@ def asking_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Callabl
 
     def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(verb)  # also the options that click has noted on it so far
-        def wishing(*args: Any, **values: Any) -> Any:
-            wishes = _wishes(values, is_folded=is_folded)
-            return verb(*args, wishes=wishes, **values)
+        def with_request(*args: Any, **values: Any) -> Any:
+            return verb(*args, request=_request(values, is_folded=is_folded), **values)
 
-        command: Callable[..., Any] = wishing
+        command: Callable[..., Any] = with_request
         for key in reversed(filters.KEYS.values()):
             names = (f"--{key.name}", _where(key.name))
             option = click.option(*names, multiple=True, metavar=key.value, help=key.help)
@@ -145,7 +144,7 @@ def _where(name: str) -> str:
     return _WHERE + name.replace("-", "_")
 
 
-def _wishes(values: dict[str, Any], *, is_folded: bool) -> Wishes:
+def _request(values: dict[str, Any], *, is_folded: bool) -> SearchRequest:
     """Takes its options out of those of a verb."""
     page, offset = values.pop("page"), values.pop("offset")
     if page is not None and offset is not None:
@@ -165,7 +164,7 @@ def _wishes(values: dict[str, Any], *, is_folded: bool) -> Wishes:
         )
     except QueryError as error:
         raise click.UsageError(str(error)) from error
-    return Wishes(both(*asked), values.pop("absent"), page, options)
+    return SearchRequest(both(*asked), values.pop("absent"), page, options)
 
 
 def _read(name: str, value: str) -> Filter:

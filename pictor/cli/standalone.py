@@ -12,6 +12,7 @@ import click
 from pictor.cli import output
 from pictor.cli.indexing import BatchSize
 from pictor.cli.options import Target, Verb
+from pictor.cli.progress import Reporter
 from pictor.library.encoders.base import Dtype, Runtime
 from pictor.library.names import path_fields, safe_text, shown
 
@@ -139,15 +140,16 @@ def embed(
     from pictor.indexer.embedding import embed as embedded
 
     settings = target.settings(**{f"encoder__{key}": value for key, value in flags.items()})
-    done = embedded(
-        _given(images),
-        target_file,
-        pool=pool,
-        encoder=encoder,
-        timeout_s=timeout_s,
-        settings=settings,
-        on_problem=lambda path, problem: output.say(f"{shown(path)}: {problem}"),
-    )
+    with Reporter() as reporter:
+        done = embedded(
+            _given(images),
+            target_file,
+            pool=pool,
+            encoder=encoder,
+            timeout_s=timeout_s,
+            settings=settings,
+            observer=reporter,
+        )
     if as_json:
         output.write_json(
             {"vectors": done.vectors, "failed": done.failed, "shape": list(done.shape)}

@@ -11,7 +11,7 @@ import click
 from pictor.cli import output
 from pictor.cli.options import Target, Verb, Verbs
 from pictor.cli.progress import Reporter
-from pictor.cli.signals import StopSignals
+from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.library.names import path_fields, safe_text, shown
 from pictor.library.records import JsonObject
 
@@ -88,8 +88,11 @@ def tag(
 
 
 def _apply(library: OpenLibrary, labels: str, options: TagOptions, *, as_json: bool) -> TagSummary:
-    with Reporter("tagging") as reporter, StopSignals(reporter.stop):
+    with Reporter() as reporter, StopSignals(reporter.stop):
         summary = library.tag(labels, options=options, observer=reporter)
+    if summary.stopped:
+        output.say("stopped early: nothing was changed")
+        click.get_current_context().exit(INTERRUPTED)
     if as_json:
         output.write_json(asdict(summary))
     else:

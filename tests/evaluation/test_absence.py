@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pictor.evaluation import concept_pairs
-from pictor.evaluation.absence import CAPTION, WORD, Asked, questions
+from pictor.evaluation.absence import CAPTION, WORD, Question, questions
 from pictor.evaluation.captions import Caption, CaptionSet
 from pictor.evaluation.concepts import Concept, kin, load_concepts, mentions, words_of
 from pictor.evaluation.cutoff import precision_of, recall_of, threshold_at
@@ -32,9 +32,9 @@ def captions(**languages: list[str]) -> CaptionSet:
     return CaptionSet(tuple(f"{i}.jpg" for i in range(count)), groups)
 
 
-def ask(texts: CaptionSet, *concepts: Concept, lost: tuple[int, ...] = ()) -> list[Asked]:
+def ask(texts: CaptionSet, *concepts: Concept, lost: tuple[int, ...] = ()) -> list[Question]:
     available = ~np.isin(np.arange(len(texts.photos)), lost)
-    return list(questions(texts, concepts, available).asked)
+    return list(questions(texts, concepts, available).queries)
 
 
 def shown(text: str, concept: Concept, language: str = "en") -> bool:
@@ -115,7 +115,7 @@ def test_photos_of_a_rare_concept_are_taken_out_with_what_is_only_about_it() -> 
     texts = captions(en=["a man with a bear", *rest])
     found = questions(texts, [DOG, BEAR, GRASS, MAN], np.ones(151, bool))
     assert found.remains.tolist() == [False] + [True] * 150
-    absent = [one for one in found.asked if one.is_absent]
+    absent = [one for one in found.queries if one.is_absent]
     assert {(one.text, one.kind) for one in absent} == {
         ("bear", WORD),
         ("man", WORD),
@@ -127,7 +127,7 @@ def test_a_caption_that_is_about_what_remains_too_is_not_absent() -> None:
     texts = captions(en=["a bear on grass", *["a dog on grass"] * 150])
     found = questions(texts, [DOG, BEAR, GRASS], np.ones(151, bool))
     assert not found.remains[0]
-    assert [one.text for one in found.asked if one.is_absent] == ["bear"]
+    assert [one.text for one in found.queries if one.is_absent] == ["bear"]
 
 
 def test_photos_that_are_lost_are_neither_right_nor_taken_for_granted() -> None:

@@ -15,6 +15,7 @@ from small_world import World
 
 import pictor.indexer.roots
 from pictor.indexer.pipeline import Pipeline
+from pictor.library.catalog.contents import captions_of
 from pictor.library.errors import SourceError
 from pictor.library.names import display
 
@@ -255,8 +256,8 @@ def shard(path: Path, samples: dict[str, bytes]) -> Path:
 
 def captions(world: World, path: bytes) -> list[str]:
     (content,) = world.sql("SELECT content_id FROM file WHERE path = ?", path)[0]
-    rows = world.sql("SELECT text FROM caption WHERE content_id = ? ORDER BY id", content)
-    return [text for (text,) in rows]
+    with world.open() as library, library.reading() as connection:
+        return [caption.text for caption in captions_of(connection, [content])[content]]
 
 
 @pytest.mark.parametrize("commits_always", [False, True])

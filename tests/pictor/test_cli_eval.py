@@ -15,8 +15,8 @@ from click.testing import Result
 from PIL import Image, ImageDraw
 
 import pictor
-from pictor.evaluation.run import Unwatched
 from pictor.library.errors import EvaluationError
+from pictor.library.observer import Silent
 
 Run = Callable[..., Result]
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 60), "blue": (30, 60, 200), "white": (250,) * 3}
@@ -361,12 +361,14 @@ def test_an_encoder_without_words_is_refused_before_anything_is_encoded(
 
 
 def test_a_watcher_can_stop_it(photos: Path, captions: Path) -> None:
-    class Impatient(Unwatched):
+    class Impatient(Silent):
         def should_stop(self) -> bool:
             return True
 
-    with pytest.raises(KeyboardInterrupt):
-        list(pictor.evaluate(captions, photos, watcher=Impatient()))
+    (only,) = pictor.evaluate(
+        captions, photos, encoders=["builtin", "builtin"], observer=Impatient()
+    )
+    assert only.stopped and only.results == ()
 
 
 def test_from_python(photos: Path, captions: Path) -> None:

@@ -30,7 +30,7 @@ from pictor.cli.previews import Protocol, detect, drawn, pixels_of, sheet
 from pictor.cli.review import review
 from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
 from pictor.duplicates.groups.records import Group
-from pictor.library.pairs import Kind, Verdict
+from pictor.library.pairs import Evidence, Kind, Verdict
 
 _CHILD = """
 import pickle, signal, sys
@@ -127,7 +127,7 @@ def groups(alike: Alike) -> list[Group]:
     versions = (b"photo.png", b"small.jpg", b"cropped.jpg", b"mirrored.jpg")
     return [
         alike.group(Kind.SIMILAR, b"photo.png", b"stranger.jpg", number=0),
-        alike.group(Kind.NEAR, *versions, number=1, evidence={"change": ["cropped"]}),
+        alike.group(Kind.NEAR, *versions, number=1, evidence=Evidence(change=("cropped",))),
         alike.group(Kind.BYTES, b"photo.png", "照片 副本.png".encode(), number=2),
         alike.group(Kind.NEAR, b"photo.png", HOSTILE, number=3),
     ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pictor.library.atomic import replaced
 from pictor.library.encoders.cards import is_hub_id
 from pictor.library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
 from pictor.library.errors import ModelError
+from pictor.library.observer import ByteCount
 from pictor.library.records import JsonObject
 
 LOCK = "pictor-model.json"
@@ -167,12 +168,12 @@ def check_same(known: ModelLock, found: Mapping[str, FileFacts], where: str) -> 
             )
 
 
-def digest(path: Path, read: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file, as hex digits; `read` is told of each block's length."""
+def digest(path: Path, count: ByteCount | None = None) -> str:
+    """SHA-256 of a file, as hex digits; `count` counts each block."""
     total = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             total.update(block)
-            if read is not None:
-                read(len(block))
+            if count is not None:
+                count.add(len(block))
     return total.hexdigest()

@@ -16,7 +16,7 @@ from pictor.duplicates.groups.keep_rules import parse_rules
 from pictor.duplicates.groups.records import Group
 from pictor.library.catalog import decisions
 from pictor.library.library import Library
-from pictor.library.pairs import LADDER, Kind, Verdict
+from pictor.library.pairs import LADDER, Evidence, Kind, Verdict
 
 
 def drawn(world: World, *names: str) -> None:
@@ -176,7 +176,7 @@ def test_a_decision_for_one_wins_over_rules_and_is_protected(world: World, kept:
         assert os.fsdecode(os.path.basename(group.keep.path)) == kept
         assert len(group.members) == 3 and "you decided" in group.reason
         assert group.keep.path in group.protected
-        decided = [link for link in group.links if link.evidence.get("decided")]
+        decided = [link for link in group.links if link.evidence.decided]
         assert len(decided) == 1 and decided[0].kind is Kind.NEAR
 
 
@@ -251,7 +251,7 @@ def test_evidence_is_told_from_the_keepers_side(world: World) -> None:
         (group,) = found(world, rules=parse_rules(f"prefer: path:{world.root}/{keep}"))
         (only,) = group.links
         assert only.a == group.keep.path
-        told = {"orientation": expected, "hash_distance": 3, "edited": edited}
+        told = Evidence(orientation=expected, hash_distance=3, edited=edited)
         assert only.evidence == told
         assert [os.path.basename(m.path).decode() for m in group.members if m.is_edited] == [low]
     assert os.path.basename(found(world)[0].keep.path).decode() == high

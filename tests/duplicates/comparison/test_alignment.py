@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pictor.duplicates.comparison.alignment import inverted, orientations, overlay, turn_of, whole
-from pictor.duplicates.comparison.local_features import find_features, fits, is_plausible, mirrored
-from pictor.duplicates.comparison.picture import Picture
+from pictor.duplicates.comparison.alignment import align, inverted, orientations, turn_of, whole
+from pictor.duplicates.comparison.feature_fits import fits, is_plausible, mirrored
+from pictor.duplicates.comparison.still import Still, find_features
 from pictor.library.images.picture import upright
 
 
-def picture(image: Image.Image) -> Picture:
-    return Picture(bytes(32), image.width, image.height, np.array(image))
+def picture(image: Image.Image) -> Still:
+    return Still(bytes(32), image.width, image.height, np.array(image))
 
 
 @pytest.fixture(scope="module")
@@ -38,25 +38,25 @@ def test_each_orientation_is_told_and_lays_every_pixel_on_its_place(
     assert score > 0.99  # resampling has no middle for odd windows
     assert found == orientation
     assert turn_of(whole(a, b, orientation)) == orientation
-    laid = overlay(a, b, whole(a, b, orientation))
-    assert laid is not None
-    assert laid.covered == 1.0 and laid.inside[2:-2, 2:-2].all()
-    assert np.abs(laid.a.astype(int) - laid.b).max() <= 1
+    pair = align(a, b, whole(a, b, orientation))
+    assert pair is not None
+    assert pair.covered == 1.0 and pair.inside[2:-2, 2:-2].all()
+    assert np.abs(pair.a.astype(int) - pair.b).max() <= 1
 
 
 def test_the_frame_is_that_of_the_picture_that_shows_less(image: Image.Image) -> None:
     part = image.crop((60, 45, 180, 135))
     a, b = picture(image), picture(part)
     matrix = np.array([[1.0, 0, -60], [0, 1.0, -45]])
-    for laid, is_a_frame in (
-        (overlay(a, b, matrix), False),
-        (overlay(b, a, inverted(matrix)), True),
+    for pair, is_a_frame in (
+        (align(a, b, matrix), False),
+        (align(b, a, inverted(matrix)), True),
     ):
-        assert laid is not None
-        assert laid.is_a_frame is is_a_frame
-        assert laid.covered == 1.0
-        assert laid.covered_other == pytest.approx(0.25, abs=0.01)
-        assert np.array_equal(laid.a, laid.b)
+        assert pair is not None
+        assert pair.is_a_frame is is_a_frame
+        assert pair.covered == 1.0
+        assert pair.covered_other == pytest.approx(0.25, abs=0.01)
+        assert np.array_equal(pair.a, pair.b)
 
 
 def test_features_of_a_mirrored_picture_need_no_second_look(image: Image.Image) -> None:

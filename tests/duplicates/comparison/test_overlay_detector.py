@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from pictor.duplicates.comparison.alignment import overlay, whole
+from pictor.duplicates.comparison.alignment import align, whole
 from pictor.duplicates.comparison.overlay_detector.changed_parts import (
-    Change,
-    change,
+    Changes,
     changed_pixels,
+    find_changes,
     parts_of,
 )
 from pictor.duplicates.comparison.overlay_detector.network import (
@@ -21,8 +21,8 @@ from pictor.duplicates.comparison.overlay_detector.network import (
     read_weights,
 )
 from pictor.duplicates.comparison.overlay_detector.traits import Traits
-from pictor.duplicates.comparison.picture import Picture
-from pictor.duplicates.comparison.window_agreement import agreement
+from pictor.duplicates.comparison.still import Still
+from pictor.duplicates.comparison.window_agreement import compare_windows
 from pictor.library.config import presets_dir
 
 SIZE = (400, 300)
@@ -38,8 +38,8 @@ def scene(seed: int) -> Image.Image:
     return Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.8))
 
 
-def picture(image: Image.Image) -> Picture:
-    return Picture(b"", *image.size, np.array(image))
+def picture(image: Image.Image) -> Still:
+    return Still(b"", *image.size, np.array(image))
 
 
 def with_text(image: Image.Image) -> Image.Image:
@@ -65,13 +65,13 @@ def with_thing(image: Image.Image) -> Image.Image:
     return changed
 
 
-def between(a: Image.Image, b: Image.Image) -> Change:
+def between(a: Image.Image, b: Image.Image) -> Changes:
     first, second = picture(a), picture(b)
-    laid = overlay(first, second, whole(first, second, 1))
-    assert laid is not None
-    found = agreement(laid)
+    pair = align(first, second, whole(first, second, 1))
+    assert pair is not None
+    found = compare_windows(pair)
     assert found is not None
-    return change(laid, found)
+    return find_changes(pair, found)
 
 
 @pytest.mark.parametrize("make", [with_text, with_banner])
@@ -103,16 +103,16 @@ def test_the_same_seen_from_both_sides():
 def test_traits_are_within_their_ranges():
     image = scene(3)
     first, second = picture(image), picture(with_banner(image))
-    laid = overlay(first, second, whole(first, second, 1))
-    assert laid is not None
-    found = agreement(laid)
+    pair = align(first, second, whole(first, second, 1))
+    assert pair is not None
+    found = compare_windows(pair)
     assert found is not None
-    parts = parts_of(laid, found, changed_pixels(laid, found))
+    parts = parts_of(pair, found, changed_pixels(pair, found))
     banner = parts.traits[0]
     assert banner.spans == banner.wide > 0.9
     assert 0.9 < banner.two_colours <= 1.0 and banner.flat > 0.5
     assert banner.aspect > 1.5 and banner.filled > 0.95
-    assert parts.masks[0].sum() / laid.inside.sum() == pytest.approx(parts.shares[0])
+    assert parts.masks[0].sum() / pair.inside.sum() == pytest.approx(parts.shares[0])
     assert np.isfinite(np.array(parts.traits)).all()
 
 

@@ -15,27 +15,26 @@ import pytest
 from PIL import Image
 from small_world import InlinePool, StopAfter, World
 
-import pictor.duplicates.comparison.fingerprint_run
-import pictor.duplicates.comparison.pool
 import pictor.duplicates.comparison.run
+import pictor.duplicates.comparison.workers
 from pictor.duplicates.comparison.run import Compared, compare_all, is_due
-from pictor.duplicates.comparison.worker import Looked, Looker, LookOptions, LookTask
+from pictor.duplicates.comparison.workers import Comparer, ComparisonOptions, PairJob, PairResult
 from pictor.library.catalog import pairs
-from pictor.library.errors import LibraryLocked
+from pictor.library.errors import LibraryLocked, PictorError
 from pictor.library.observer import Silent
 from pictor.library.pairs import Kind, PairRow
 from pictor.library.purge import purge
 
 
 class InlineLooks:
-    """A `LookPool` without processes; counts what it did, and can break off."""
+    """A `ComparisonPool` without processes; counts what it did, and can break off."""
 
     looked = 0
     decoded = 0
     dies_after: int | None = None
 
-    def __init__(self, options: LookOptions, **_: object) -> None:
-        self._looker = Looker(options)
+    def __init__(self, options: ComparisonOptions, **_: object) -> None:
+        self._looker = Comparer(options)
 
     def __enter__(self) -> InlineLooks:
         return self
@@ -43,7 +42,7 @@ class InlineLooks:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def run(self, batches: Iterable[Sequence[LookTask]]) -> Iterator[Looked | None]:
+    def run(self, batches: Iterable[Sequence[PairJob]]) -> Iterator[PairResult | None]:
         yield None
         for batch in batches:
             for task in batch:
@@ -53,7 +52,7 @@ class InlineLooks:
                 if cls.dies_after is not None:
                     time.sleep(0.11)  # each pair is committed
                 before = self._looker.decoded
-                yield self._looker.look(task)
+                yield self._looker.compare(task)
                 cls.looked += 1
                 cls.decoded += self._looker.decoded - before
 
@@ -65,8 +64,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> type[InlineLooks]:
     class Looks(InlineLooks):
         pass
 
-    monkeypatch.setattr(pictor.duplicates.comparison.run, "LookPool", Looks)
-    monkeypatch.setattr(pictor.duplicates.comparison.fingerprint_run, "ReaderPool", InlinePool)
+    monkeypatch.setattr(pictor.duplicates.comparison.run, "ComparisonPool", Looks)
+    monkeypatch.setattr(pictor.duplicates.comparison.run, "ReaderPool", InlinePool)
     return Looks
 
 
@@ -143,8 +142,8 @@ def test_copies_are_found_with_what_says_so(world: World, looks: type[InlineLook
     assert done.looked_at == done.candidates == len(stored(world)) == looks.looked
     assert done.pairs >= len(FOUND)
     mirrored = stored(world)["a.png", "a_mirror.jpg"]
-    assert mirrored.evidence["orientation"] == 2
-    assert mirrored.evidence["hash_distance"] <= 4
+    assert mirrored.evidence.orientation == 2
+    assert mirrored.evidence.hash_distance <= 4
     pixels = world.sql("SELECT pixels FROM fingerprint WHERE pixels IS NOT NULL")
     assert len({row[0] for row in pixels}) == len(pixels) - 1
 
@@ -208,10 +207,9 @@ def test_one_that_is_stopped_keeps_what_it_found(world: World, looks: type[Inlin
 
     planted(world)
     world.index()
-    with pytest.raises(KeyboardInterrupt):
-        compare(world, observer=Stopping())
-    assert len(stored(world)) >= 2
-    compare(world)
+    assert compare(world, observer=Stopping()).stopped
+    assert 2 <= len(stored(world)) < len(FOUND)
+    assert not compare(world).stopped
     assert kinds(world) == FOUND
 
 
@@ -327,9 +325,9 @@ def test_copies_of_copies_are_held_against_each_other(
         save(world, f"{number}.jpg", photo(1), quality=60 + number)
     world.index()
 
-    def chain(contents: candidate_pairs.Contents, _: object) -> candidate_pairs.Alike:
+    def chain(contents: candidate_pairs.FingerprintTable, _: object) -> candidate_pairs.AlikePairs:
         rows = np.arange(len(contents.stills) - 1)
-        return candidate_pairs.Alike(rows, rows + 1, 1.0, 0)
+        return candidate_pairs.AlikePairs(rows, rows + 1, 1.0, 0)
 
     monkeypatch.setattr(candidate_pairs, "alike_pairs", chain)
     done = compare(world)
@@ -353,22 +351,33 @@ def test_a_crash_and_a_hang_cost_their_files_only(
     world.index()
     modules = world.folder / "modules"
     modules.mkdir()
-    (modules / "odd_looker.py").write_text(
-        "import os, time, pictor.duplicates.comparison.worker as worker\n"
-        "from pictor.duplicates.comparison.worker import main\n"
-        "picture_of = worker.picture_of\n"
+    (modules / "odd_comparer.py").write_text(
+        "import os, time, pictor.duplicates.comparison.workers as workers\n"
+        "from pictor.duplicates.comparison.workers import main\n"
+        "decode_still = workers.decode_still\n"
         "def odd(data, name, limits):\n"
         "    base = os.path.basename(name)\n"
         "    if b'crash' in base: os.abort()\n"
         "    if b'hang' in base: time.sleep(600)\n"
-        "    return picture_of(data, name, limits)\n"
-        "worker.picture_of = odd\n"
+        "    return decode_still(data, name, limits)\n"
+        "workers.decode_still = odd\n"
     )
     monkeypatch.syspath_prepend(modules)
-    monkeypatch.setattr(pictor.duplicates.comparison.pool, "LOOKING_MODULE", "odd_looker")
+    monkeypatch.setattr(pictor.duplicates.comparison.workers, "WORKER_MODULE", "odd_comparer")
     world.set(index__time_limit_s=3.0, index__workers=2)
     watching = StopAfter(1 << 30)
     done = compare(world, observer=watching)
     assert done.unread == 2, watching.notices
     assert kinds(world) == FOUND
     assert world.sql("SELECT count(*) FROM fingerprint WHERE compared = 0") == [(2,)]
+
+
+def test_processes_that_cannot_start_end_the_run_with_a_sentence(
+    world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    planted(world)
+    world.index()
+    monkeypatch.setattr(pictor.duplicates.comparison.workers, "WORKER_MODULE", "no_such_module")
+    world.set(index__workers=1)
+    with pytest.raises(PictorError, match=r"comparing processes .*did not start .*pictor doctor"):
+        compare(world)

@@ -1,8 +1,7 @@
-"""Local features of a picture, and the affine map that most of them agree on.
+"""Affine maps from one picture to another that most of their local features agree on.
 
-SIFT (Lowe 2004) by OpenCV, as square roots of L1-normalised histograms (Arandjelovic and Zisserman
-2012, "RootSIFT"). What a mirror does to a descriptor is a fixed exchange of its bins, so a mirrored
-picture needs no second look.
+What a mirror does to a descriptor is a fixed exchange of its bins, so a mirrored picture needs no
+second search for features.
 """
 
 from __future__ import annotations
@@ -10,17 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pictor.library.records import DoubleMatrix, FloatMatrix, PixelArray
+from pictor.duplicates.comparison.still import Features, Points
+from pictor.library.records import DoubleMatrix
 
-#: Features kept of a picture, the strongest. 500 cost 3 ms to match and suffice for a 40 % crop.
-MOST_FEATURES = 500
 #: Ratio of the distances to the nearest and the second nearest feature (Lowe 2004, section 7.1).
 _RATIO = 0.8
-#: Contrast thresholds, the second for pictures that are too soft or dark for the first.
-_CONTRASTS = (0.02, 0.003)
-_FEW = 60
 _LEAST_MATCHES = 6
 _LEAST_INLIERS = 6
 #: Greatest stretch of one axis against the other: 16:9 squeezed into a square is 1.8.
@@ -29,22 +23,8 @@ _MOST_SCALE = 10.0
 _INLIER_PX = 2.5  # on a picture of 448 px; lens and rounding, not parallax
 _SEED = 20_040_111
 
-Points = NDArray[np.float32]  # (n, 2): x, y in pixels
 
-
-class Features(NamedTuple):
-    """Local features of one picture.
-
-    Attributes:
-        points: (n, 2) float32, x and y.
-        descriptors: (n, 128) float32, unit rows.
-    """
-
-    points: Points
-    descriptors: FloatMatrix
-
-
-class Fit(NamedTuple):
+class FeatureFit(NamedTuple):
     """An affine map that features agree on.
 
     Attributes:
@@ -57,26 +37,6 @@ class Fit(NamedTuple):
     mirrored: bool
 
 
-def find_features(grey: PixelArray) -> Features:
-    """The strongest features of a grey picture (h, w) uint8; none for a very small one."""
-    import cv2
-
-    none = Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
-    if min(grey.shape) < 8:
-        return none
-    for contrast in _CONTRASTS:
-        sift = cv2.SIFT.create(nfeatures=MOST_FEATURES, contrastThreshold=contrast)
-        keypoints, descriptors = sift.detectAndCompute(grey, None)
-        if len(keypoints) >= _FEW:
-            break
-    if not keypoints:
-        return none
-    points = np.array([one.pt for one in keypoints], np.float32)
-    rows = np.asarray(descriptors, np.float32)
-    rows = np.sqrt(rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-6))
-    return Features(points, rows)
-
-
 def mirrored(features: Features, width: int) -> Features:
     """The features of the same picture, `width` pixels wide, flipped left to right."""
     points = features.points.copy()
@@ -87,7 +47,7 @@ def mirrored(features: Features, width: int) -> Features:
     return Features(points, np.ascontiguousarray(cells.reshape(-1, 128)))
 
 
-def fits(a: Features, width: int, b: Features) -> list[Fit]:
+def fits(a: Features, width: int, b: Features) -> list[FeatureFit]:
     """Plausible maps of a onto b, plain and mirrored, that with most inliers first.
 
     Args:
@@ -103,7 +63,7 @@ def fits(a: Features, width: int, b: Features) -> list[Fit]:
         if is_mirrored:
             flip = np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
             matrix = matrix @ flip
-        found.append(Fit(matrix, inliers, is_mirrored))
+        found.append(FeatureFit(matrix, inliers, is_mirrored))
     return sorted(found, key=lambda one: -one.inliers)
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from pictor.duplicates.comparison.look import PairFacts, Picture, Side, compare, picture_of
+from pictor.duplicates.comparison.metadata_verdict import PairFacts, Side
+from pictor.duplicates.comparison.pixel_verdict import compare
+from pictor.duplicates.comparison.still import Still, decode_still
 from pictor.library.errors import ImageError
 from pictor.library.pairs import Kind
 
@@ -36,8 +38,8 @@ def stored(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
     return file.getvalue()
 
 
-def looked_at(image: Image.Image, form: str = "PNG", **options: object) -> Picture:
-    return picture_of(stored(image, form, **options))
+def looked_at(image: Image.Image, form: str = "PNG", **options: object) -> Still:
+    return decode_still(stored(image, form, **options))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def image() -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def picture(image: Image.Image) -> Picture:
+def picture(image: Image.Image) -> Still:
     return looked_at(image)
 
 
@@ -88,25 +90,25 @@ CHANGES: dict[str, tuple[Callable[[Image.Image], Image.Image], str]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_changed_copy_is_near_and_says_what_was_done(
-    name: str, image: Image.Image, picture: Picture
+    name: str, image: Image.Image, picture: Still
 ) -> None:
     change, word = CHANGES[name]
     found = compare(picture, looked_at(change(image), "JPEG", quality=85))
     assert found.kind is Kind.NEAR
-    assert word in found.evidence["change"]
-    assert found.evidence["area"] > 0.7
+    assert word in found.evidence.change
+    assert found.evidence.area > 0.7
     assert found.confidence > 0.7
 
 
 @pytest.mark.parametrize("change", [with_border, with_text])
 def test_the_edited_one_of_the_two_is_named(
-    change: Callable[[Image.Image], Image.Image], image: Image.Image, picture: Picture
+    change: Callable[[Image.Image], Image.Image], image: Image.Image, picture: Still
 ) -> None:
     other = looked_at(change(image), "JPEG", quality=90)
-    assert compare(picture, other).evidence["edited"] == "b"
-    assert compare(other, picture).evidence["edited"] == "a"
+    assert compare(picture, other).evidence.edited == "b"
+    assert compare(other, picture).evidence.edited == "a"
     plain = looked_at(image.resize((160, 120)), "JPEG", quality=90)
-    assert "edited" not in compare(picture, plain).evidence
+    assert compare(picture, plain).evidence.edited is None
 
 
 def drawing(shape: str, ink: str = "black", size: int = 200) -> Image.Image:
@@ -143,32 +145,30 @@ def test_a_recompressed_or_resized_drawing_is_near(shape: str) -> None:
     assert compare(plain, looked_at(drawing(shape).resize((120, 120)))).kind is Kind.NEAR
 
 
-def test_the_order_of_the_two_does_not_change_the_kind(
-    image: Image.Image, picture: Picture
-) -> None:
+def test_the_order_of_the_two_does_not_change_the_kind(image: Image.Image, picture: Still) -> None:
     for change, _ in CHANGES.values():
         other = looked_at(change(image))
         assert compare(other, picture).kind is compare(picture, other).kind
 
 
-def test_a_recompressed_copy_is_near_and_nothing_else_is_said(picture: Picture) -> None:
+def test_a_recompressed_copy_is_near_and_nothing_else_is_said(picture: Still) -> None:
     other = looked_at(scene(1), "JPEG", quality=30)
     found = compare(picture, other)
-    assert (found.kind, found.evidence["change"]) == (Kind.NEAR, ["recompressed"])
+    assert (found.kind, found.evidence.change) == (Kind.NEAR, ("recompressed",))
 
 
-def test_another_format_is_said_where_the_catalog_knows_it(picture: Picture) -> None:
+def test_another_format_is_said_where_the_catalog_knows_it(picture: Still) -> None:
     facts = PairFacts(a=Side(format="png"), b=Side(format="webp"))
     found = compare(picture, looked_at(scene(1), "WEBP", quality=80), facts)
-    assert found.evidence["change"] == ["converted"]
+    assert found.evidence.change == ("converted",)
 
 
-def test_equal_pixels_in_another_file_are_pixels(picture: Picture) -> None:
+def test_equal_pixels_in_another_file_are_pixels(picture: Still) -> None:
     assert compare(picture, looked_at(scene(1), "TIFF")).kind is Kind.PIXELS
 
 
 def test_an_exif_turn_gives_the_same_pixels_and_a_real_turn_does_not(
-    image: Image.Image, picture: Picture
+    image: Image.Image, picture: Still
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -191,18 +191,16 @@ def test_the_size_is_part_of_the_pixel_hash() -> None:
 # --- what is no duplicate
 
 
-def test_other_scenes_are_different(picture: Picture) -> None:
+def test_other_scenes_are_different(picture: Still) -> None:
     assert {compare(picture, looked_at(scene(seed))).kind for seed in range(2, 10)} == {
         Kind.DIFFERENT
     }
 
 
-def test_what_moved_is_another_moment_and_no_duplicate(
-    image: Image.Image, picture: Picture
-) -> None:
+def test_what_moved_is_another_moment_and_no_duplicate(image: Image.Image, picture: Still) -> None:
     found = compare(picture, looked_at(moved(image), "JPEG", quality=90))
     assert found.kind is Kind.BURST
-    assert 0.02 < found.evidence["changed"] < 0.4
+    assert 0.02 < found.evidence.changed < 0.4
 
 
 def test_flat_pictures_are_duplicates_only_by_their_pixels() -> None:
@@ -232,18 +230,18 @@ def test_pages_with_one_letterhead_and_other_text_are_no_duplicates() -> None:
             assert compare(one, other).kind not in (Kind.NEAR, Kind.PIXELS)
 
 
-def test_a_collage_is_not_a_duplicate_of_a_picture_in_it(picture: Picture) -> None:
+def test_a_collage_is_not_a_duplicate_of_a_picture_in_it(picture: Still) -> None:
     collage = Image.new("RGB", (640, 480))
     for place, seed in enumerate((1, 31, 32, 33)):
         collage.paste(scene(seed), (320 * (place % 2), 240 * (place // 2)))
     found = compare(picture, looked_at(collage))
     assert found.kind is Kind.RELATED
-    assert found.evidence["area_larger"] == pytest.approx(0.25, abs=0.03)
+    assert found.evidence.area_larger == pytest.approx(0.25, abs=0.03)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (3, 2), (2000, 9), (16, 16)])
 def test_tiny_and_thin_pictures_are_compared_without_a_crash(
-    size: tuple[int, int], picture: Picture
+    size: tuple[int, int], picture: Still
 ) -> None:
     small = looked_at(scene(5).resize(size))
     assert compare(small, picture).kind in (Kind.DIFFERENT, Kind.NEAR)
@@ -251,21 +249,21 @@ def test_tiny_and_thin_pictures_are_compared_without_a_crash(
     assert isinstance(compare(small, looked_at(scene(6).resize(size))).kind, Kind)
 
 
-def test_a_grey_and_a_palette_picture_are_read(image: Image.Image, picture: Picture) -> None:
-    assert compare(picture, looked_at(image.convert("L"))).evidence["change"] == ["recoloured"]
+def test_a_grey_and_a_palette_picture_are_read(image: Image.Image, picture: Still) -> None:
+    assert compare(picture, looked_at(image.convert("L"))).evidence.change == ("recoloured",)
     assert compare(picture, looked_at(image.quantize(128), "GIF")).kind is Kind.NEAR
 
 
 def test_the_answer_is_the_same_every_time(image: Image.Image) -> None:
     data = stored(image), stored(image.rotate(20).crop((20, 20, 290, 210)))
-    answers = [compare(picture_of(data[0]), picture_of(data[1])) for _ in range(3)]
+    answers = [compare(decode_still(data[0]), decode_still(data[1])) for _ in range(3)]
     assert answers[0].kind is Kind.NEAR
     assert answers[0] == answers[1] == answers[2]
 
 
 def test_what_is_no_picture_raises() -> None:
     with pytest.raises(ImageError):
-        picture_of(b"no picture at all", b"a.jpg")
+        decode_still(b"no picture at all", b"a.jpg")
 
 
 def test_the_working_copy_is_bounded_and_the_size_is_that_of_the_file() -> None:
@@ -282,11 +280,11 @@ def taken(first: str, second: str, camera: str = "Canon R5") -> PairFacts:
     return PairFacts(4, 1, 0.97, Side(first, camera, "jpeg"), Side(second, camera, "jpeg"))
 
 
-def test_the_next_second_of_one_camera_is_a_burst_however_alike(picture: Picture) -> None:
+def test_the_next_second_of_one_camera_is_a_burst_however_alike(picture: Still) -> None:
     other = looked_at(scene(1), "JPEG", quality=80)
     facts = taken("2024-05-01T10:00:00", "2024-05-01T10:00:01")
     found = compare(picture, other, facts)
-    assert (found.kind, found.evidence["seconds_apart"]) == (Kind.BURST, 1.0)
+    assert (found.kind, found.evidence.seconds_apart) == (Kind.BURST, 1.0)
     same = taken("2024-05-01T10:00:00", "2024-05-01T10:00:00")
     assert compare(picture, other, same).kind is Kind.NEAR
 
@@ -327,7 +325,7 @@ def test_a_raw_or_a_live_film_beside_its_picture_is_related(
     "name", [b"/p/IMG_E12.jpg", b"/p/IMG_12-edited.jpg", b"/p/IMG_12 (edit).jpg"]
 )
 def test_an_edited_version_by_name_is_related_only_if_it_is_edited(
-    name: bytes, image: Image.Image, picture: Picture
+    name: bytes, image: Image.Image, picture: Still
 ) -> None:
     facts = PairFacts(a=Side(names=(b"/p/IMG_12.jpg",)), b=Side(names=(name,)))
     cropped = looked_at(image.crop((40, 30, 280, 220)))
@@ -338,8 +336,8 @@ def test_an_edited_version_by_name_is_related_only_if_it_is_edited(
 # --- real photos
 
 
-def of(path: Path) -> Picture:
-    return picture_of(path.read_bytes(), bytes(path))
+def of(path: Path) -> Still:
+    return decode_still(path.read_bytes(), bytes(path))
 
 
 def test_two_views_of_a_stereo_camera_are_no_duplicates(

@@ -13,6 +13,7 @@ from pictor.duplicates.candidates.hash_neighbours import (
     near_pairs,
     turn_between,
 )
+from pictor.library.observer import Silent, Stopped
 
 Hashes = NDArray[np.uint64]
 
@@ -87,8 +88,9 @@ def test_the_turn_is_that_of_the_nearest_hash_and_the_plainest_of_equals() -> No
 
 
 def test_a_search_can_be_stopped() -> None:
-    def stop() -> None:
-        raise KeyboardInterrupt
+    class Stopping(Silent):
+        def should_stop(self) -> bool:
+            return True
 
-    with pytest.raises(KeyboardInterrupt):
-        near_pairs(drawn(0, 50), np.arange(50), stop)
+    with pytest.raises(Stopped):
+        near_pairs(drawn(0, 50), np.arange(50), Stopping())
