@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pictor.duplicates.comparison.facts import PairFacts, Side
-from pictor.duplicates.comparison.metadata_verdict import is_edited_version
+from pictor.duplicates.comparison.metadata_verdict import PairFacts, Side, is_edited_version
 from pictor.library.edited_names import is_copy, is_edited, unedited
 
 EDITED = {
