@@ -27,6 +27,7 @@ from synthetic import make_library
 
 from pictor.library import caption_bank
 from pictor.library.library import Library
+from pictor.library.observer import SILENT
 from pictor.search.engine import Engine
 from pictor.search.query import Query, parse
 
@@ -53,7 +54,7 @@ def main() -> None:
         facts, vectors = drawn_facts(options.vectors), drawn_vectors(options.vectors)
         make_library(home, Path(folder) / "p", paths, on_disk=False, facts=facts, vectors=vectors)
         with Library.open(home) as library, library.writer():
-            caption_bank.fill(library, library.space(), lambda: False)
+            caption_bank.fill(library, library.space(), SILENT)
         with Library.open(home) as library, Engine(library) as engine:
             for query in queries:
                 engine.search(query)

@@ -27,7 +27,7 @@ _UNNAMED_KEYS = ("captions", "caption")
 
 
 @dataclass(frozen=True)
-class Caption:
+class PhotoCaption:
     """A text and the photos it describes.
 
     Attributes:
@@ -48,7 +48,7 @@ class CaptionSet:
     """
 
     photos: tuple[str, ...]
-    languages: dict[str, tuple[Caption, ...]]
+    languages: dict[str, tuple[PhotoCaption, ...]]
     is_by_id: bool = False
 
 
@@ -114,7 +114,7 @@ class _Builder:
         self._problems = problems
         self._languages = languages
         self._numbers: dict[str, int] = {}
-        self._found: dict[str, list[Caption]] = {}
+        self._found: dict[str, list[PhotoCaption]] = {}
         self._held: dict[tuple[str, int], set[str]] = {}
         self._ids: set[str] = set()
         self._is_by_id = False
@@ -239,7 +239,7 @@ class _Builder:
         if clean in held:
             self._problems.add("repeated_caption", f"{where}: {shown(clean)}")
         held.add(clean)
-        self._found.setdefault(language, []).append(Caption(clean, photos))
+        self._found.setdefault(language, []).append(PhotoCaption(clean, photos))
 
     def _number(self, name: str) -> int:
         return self._numbers.setdefault(name, len(self._numbers))

@@ -20,14 +20,14 @@ import platformdirs
 
 from pictor.evaluation.problems import Problem
 from pictor.evaluation.task import Measured, Result, Task
-from pictor.evaluation.task_files import Source, TaskName, open_task
+from pictor.evaluation.task_files import TaskName, TaskSource, open_task
 from pictor.library.config import Settings, load_settings, models_dir
 from pictor.library.errors import LibraryNotFound, ModelUnsupported
 from pictor.library.observer import SILENT, Observer, Stopped
 from pictor.library.records import EncoderCard
 
 if TYPE_CHECKING:
-    from pictor.indexer.summary import Summary
+    from pictor.indexer.run import Summary
     from pictor.library.catalog.rows import SpaceRow
     from pictor.library.library import Library
     from pictor.library.vectors.cache import IndexKind
@@ -103,12 +103,12 @@ def evaluate(
         ModelError: an encoder cannot be had, or has no text tower.
     """
     named = _path(labels)
-    source = Source(
+    source = TaskSource(
         Path(captions), _path(images), task, tuple(languages), split, named, tuple(templates)
     )
-    run = _Run(source, _path(library), settings or load_settings(), observer)
-    run.read()
-    cards = run.cards(encoders)
+    task_of_files = open_task(source, scratch_folder(source.photos_home) / _UNPACKED)
+    run = _Run(source, task_of_files, _path(library), settings or load_settings(), observer)
+    cards = run.cards(encoders)  # one that cannot be had stops the run before it starts
     return _measured(run, cards, index)
 
 
@@ -126,7 +126,12 @@ class _Run:
     """One evaluation over some encoders."""
 
     def __init__(
-        self, source: Source, folder: Path | None, settings: Settings, observer: Observer
+        self,
+        source: TaskSource,
+        task: Task,
+        folder: Path | None,
+        settings: Settings,
+        observer: Observer,
     ) -> None:
         own = replace(settings.library, catalog_url="")  # scratch data is never a shared catalog
         self._settings = settings if folder else replace(settings, library=own)
@@ -134,14 +139,10 @@ class _Run:
         self._folder = folder
         self._observer = observer
         self._scratch = scratch_folder(source.photos_home)
-        self._task: Task
-
-    def read(self) -> None:
-        """Read the files; a mistake in them costs no encoder."""
-        self._task = open_task(self._source, self._scratch / _UNPACKED)
+        self._task = task
 
     def cards(self, names: Sequence[str]) -> list[tuple[str, EncoderCard]]:
-        """The encoders, resolved, so that one that cannot be had stops the run before it starts."""
+        """The encoders, resolved, each once."""
         from pictor.library.encoders.base import EncoderOptions
         from pictor.library.encoders.towers import resolve_card
 
@@ -239,8 +240,7 @@ def size_on_disk(card: EncoderCard) -> int:
     Returns:
         0 where they cannot be found.
     """
-    from pictor.library.encoders.builtin_card import BUILTIN_FOLDER
-    from pictor.library.records import BUILTIN
+    from pictor.library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER
 
     if card.id == BUILTIN:
         return _bytes_in(BUILTIN_FOLDER)

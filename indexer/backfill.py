@@ -79,12 +79,13 @@ class Backfill:
         """The decoded content of one of our tasks, or a sentence that says why there is none."""
         digest, place = self._expected.pop(result.task_id)
         where = display(place.full_path)
-        if isinstance(result.outcome, Refusal):
-            return f"{where!r} was not encoded for every space: {result.outcome.detail}"
-        if result.digest != digest or not isinstance(result.outcome, Decoded):
+        if isinstance(result.pictures, Refusal):
+            return f"{where!r} was not encoded for every space: {result.pictures.detail}"
+        pictures = result.pictures
+        if result.digest != digest or not isinstance(pictures, Decoded):
             return f"{where!r} was not encoded for every space: its content has changed"
         lacking = frozenset(space.id for space in self._spaces)
-        return DecodedFile(digest, result.size_bytes, result.outcome, is_known=True, spaces=lacking)
+        return DecodedFile(digest, result.size_bytes, pictures, is_known=True, spaces=lacking)
 
     def _lacking(self, space: SpaceRow) -> Iterator[tuple[int, bytes, FilePlace]]:
         """(content id, hash, a place where it can be read) of what one space lacks."""

@@ -9,10 +9,11 @@ from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.encoders import towers
 from pictor.library.encoders.base import EncoderOptions, ImageEncoder
+from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.errors import ModelError, ModelNotAvailable
 from pictor.library.library import Library
 from pictor.library.observer import Observer
-from pictor.library.records import BUILTIN, EncoderCard, ImageSpec
+from pictor.library.records import EncoderCard, ImageSpec
 from pictor.library.space_encoders import ensure_text_tower
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -35,6 +35,7 @@ from pictor.library.errors import (
     LibraryTooNew,
     QueryError,
     quoted,
+    shortened,
 )
 from pictor.library.lock import write_lock
 from pictor.library.names import shown_url
@@ -191,7 +192,7 @@ class Library:
             return catalog_spaces.spaces(connection)
 
     def space(self, encoder: str | None = None) -> SpaceRow:
-        """The default space, or the newest one of a named encoder.
+        """The default space, or the newest one of an encoder: its id, the end of it, or an alias.
 
         Raises:
             QueryError: there is none; the message lists those there are.
@@ -201,7 +202,7 @@ class Library:
             raise QueryError(
                 f"the library {str(self.path)!r} holds nothing yet: pictor index FOLDER"
             )
-        return rows[0] if encoder is None else catalog_spaces.space_named(rows, encoder)
+        return rows[0] if encoder is None else space_named(rows, encoder)
 
     def cache_dir(self, space: SpaceRow, kind: str) -> Path:
         """Where a cache of a space lives: `kind` is "index", "text", "image", "background"…"""
@@ -291,3 +292,24 @@ def settings_of(path: Path) -> Settings:
     """The settings of the library at `path`: defaults, its own settings.toml, the environment."""
     file = path / SETTINGS_FILE
     return load_settings(file if file.is_file() else None)
+
+
+def space_named(spaces: Sequence[SpaceRow], encoder: str) -> SpaceRow:
+    """The newest space of an encoder: its id, the last part of it, a folder, or a short name.
+
+    Raises:
+        QueryError: there is none; the message lists those there are.
+    """
+    wanted = {encoder, os.path.abspath(encoder)}
+    named = [row for row in spaces if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
+    if not named:
+        from pictor.library.encoders.cards import id_of
+
+        named = [row for row in spaces if row.encoder == id_of(encoder)]
+    if not named:
+        have = ", ".join(row.encoder for row in spaces)
+        raise QueryError(
+            f"the library has no space of encoder {quoted(encoder)}, only of {have}; "
+            f"fill one with: pictor index --encoder {shortened(encoder)}"
+        )
+    return max(named, key=lambda row: row.id)

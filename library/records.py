@@ -28,8 +28,6 @@ BoolVector = NDArray[np.bool_]  # (n,)
 BoolMatrix = NDArray[np.bool_]  # (n, m)
 Mask = NDArray[np.bool_]  # (h, w)
 
-#: The name of the encoder that is a part of pictor.
-BUILTIN = "builtin"
 Resize = Literal["exact", "shortest_edge", "naflex"]
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 

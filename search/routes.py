@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.catalog.spaces import space_named
 from pictor.library.errors import QueryError
+from pictor.library.library import space_named
 from pictor.library.scripts import HAN, has_han
 
 CHINESE, ENGLISH = "zh", "en"
@@ -42,7 +42,7 @@ def route(
     Args:
         words: all words of the query; None for one of pictures alone, for the default space.
         spaces: of the library, the default one first.
-        encoder: a name that wins over all of this: an id, its last part, or a folder.
+        encoder: a name that wins over all of this: as for `space_named`.
 
     Raises:
         QueryError: there is no space, or none of the named encoder.

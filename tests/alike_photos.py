@@ -45,7 +45,7 @@ class Alike:
             Link(keep.path, one.path, kind, 0.97, evidence or Evidence(hash_distance=3))
             for one in chosen[1:]
         ]
-        reason = "keeps the one with most pixels (320 x 240 against 200 x 150)"
+        reason = "kept: highest resolution (320 x 240 vs 200 x 150)"
         made: dict[str, Any] = {"id": f"{number:012x}", "reason": reason, "links": tuple(links)}
         return Group(kind=kind, keep=keep, members=tuple(chosen), **(made | facts))
 

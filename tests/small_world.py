@@ -21,8 +21,7 @@ from PIL import Image
 
 import pictor.indexer.pipeline
 import pictor.indexer.worker
-from pictor.indexer.pipeline import Summary
-from pictor.indexer.run import index
+from pictor.indexer.run import Summary, index
 from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
 from pictor.library.config import Settings
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
@@ -93,6 +92,13 @@ class World:
         self.encoded = 0
         self._count_work()
         monkeypatch.setattr(pictor.indexer.pipeline, "ReaderPool", InlinePool)
+
+    def commit_always(self) -> None:
+        """Commit at each result that is taken, not every few seconds."""
+        loop = pictor.indexer.pipeline.run_loop
+        self.monkeypatch.setattr(
+            pictor.indexer.pipeline, "run_loop", lambda *given: loop(*given[:-1], -1.0)
+        )
 
     # --- pictures
 

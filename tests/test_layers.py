@@ -24,7 +24,7 @@ FLOORS = (
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "downloads", "html_files"),
     ("config",),
-    ("arrays", "errors", "pairs", "names", "observer"),
+    ("arrays", "errors", "exports", "pairs", "names", "observer"),
     ("records", "hashing", "atomic", "scripts", "orientations", "edited_names", "raw_names"),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")

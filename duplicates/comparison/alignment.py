@@ -141,8 +141,8 @@ def align(a: Still, b: Still, matrix: DoubleMatrix) -> AlignedPair | None:
     step_x, step_y = width / size[0], height / size[1]
     grow = np.array([[step_x, 0, step_x / 2 - 0.5], [0, step_y, step_y / 2 - 0.5], [0, 0, 1]])
     to_other = np.asarray(forward @ grow)
-    here = _resized(frame.pixels, size)
-    there, inside = _warped(other.pixels, to_other, size)
+    here = resized(frame.pixels, size)
+    there, inside = warped(other.pixels, to_other, size)
     covered = float(inside.mean())
     inside = _without_rim(inside)
     ratio = (size_a if is_a_frame else size_b) * scale**2 / (size_b if is_a_frame else size_a)
@@ -194,7 +194,8 @@ def refined(pair: AlignedPair, a: Still, b: Still) -> DoubleMatrix | None:
     return forward if pair.is_a_frame else inverted(forward)
 
 
-def _resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
+def resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
+    """Averaged to (width, height), which is no larger."""
     import cv2
 
     if (pixels.shape[1], pixels.shape[0]) == size:
@@ -202,10 +203,16 @@ def _resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _warped(
-    pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, int]
+def warped(
+    pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, int], margin: float = 0.5
 ) -> tuple[PixelArray, NDArray[np.bool_]]:
-    """The pixels in the frame, and which of the frame's pixels lie inside the picture."""
+    """The pixels in a frame, and which of the frame's pixels are inside the picture.
+
+    Args:
+        matrix: (2, 3), pixels of the frame to pixels of the picture.
+        size: (width, height) of the frame.
+        margin: pixels beyond the centre of an outermost one that still count as inside.
+    """
     import cv2
 
     greatest, least = np.linalg.svd(matrix[:, :2], compute_uv=False)
@@ -217,13 +224,12 @@ def _warped(
     x, y = small[0] / width, small[1] / height
     step = np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
     inner = np.asarray(step @ np.vstack([matrix, (0, 0, 1)]))[:2]
-    source = _resized(pixels, small)
+    source = resized(pixels, small)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     made = cv2.warpAffine(source, inner, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     at_x = inner[0, 0] * columns + inner[0, 1] * rows + inner[0, 2]
     at_y = inner[1, 0] * columns + inner[1, 1] * rows + inner[1, 2]
-    margin = 0.5
     inside = (at_x >= -margin) & (at_x <= small[0] - 1 + margin)
     inside &= (at_y >= -margin) & (at_y <= small[1] - 1 + margin)
     return np.asarray(made, np.uint8), inside

@@ -367,7 +367,7 @@ class _FingerprintRun:
             return
         content_id, digest = self._expected.pop(result.task_id)
         self._done += 1
-        found = result.outcome
+        found = result.pictures
         if isinstance(found, Decoded) and found.hashes is not None and result.digest == digest:
             self._ready[content_id] = found.hashes
 

@@ -16,9 +16,9 @@ import numpy as np
 from sqlalchemy import Connection
 
 from pictor.duplicates.groups.clusters import Cluster, Links, clusters, clusters_around
-from pictor.duplicates.groups.decisions import APART, DECIDED, RANKS, Decided, overruled
-from pictor.duplicates.groups.keep_rules import Rules, rules_of
-from pictor.duplicates.groups.keeper import Choice, choose, is_protected
+from pictor.duplicates.groups.decisions import APART, DECIDED, RANKS, DecisionSet, apply_decisions
+from pictor.duplicates.groups.keep_rules import KeepRules, rules_of
+from pictor.duplicates.groups.keeper import Keeper, choose, is_protected
 from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.library.catalog import members
 from pictor.library.catalog.members import KINDS
@@ -50,7 +50,7 @@ class GroupOptions:
     kinds: Sequence[Kind] = DUPLICATES
     roots: Sequence[bytes] = ()
     against: bytes | None = None
-    rules: Rules | None = None
+    rules: KeepRules | None = None
 
 
 def groups(library: Library, options: GroupOptions | None = None) -> Iterator[Group]:
@@ -67,20 +67,20 @@ def groups(library: Library, options: GroupOptions | None = None) -> Iterator[Gr
         settings = library.settings.duplicates
         rules = rules_of(settings.prefer, settings.never)
     with library.reading() as connection:
-        reader = _Reader(connection, options, rules)
+        reader = _GroupReader(connection, options, rules)
         for page in _pages(reader.clusters(), _PAGE):
             yield from reader.groups_of(page)
 
 
-class _Reader:
+class _GroupReader:
     """Reads groups in one transaction."""
 
-    def __init__(self, connection: Connection, options: GroupOptions, rules: Rules) -> None:
+    def __init__(self, connection: Connection, options: GroupOptions, rules: KeepRules) -> None:
         self._connection = connection
         self._options = options
         self._rules = rules
         self._weakest = max((RANKS[kind] for kind in options.kinds), default=0)
-        self._decided = Decided.of(connection)
+        self._decisions = DecisionSet.of(connection)
 
     def clusters(self) -> Iterator[Cluster]:
         """Contents that belong together; a cluster of one content is copies."""
@@ -118,7 +118,7 @@ class _Reader:
         """What is alike, and what is known to be different, as far as it was asked for."""
         edges = members.edges(self._connection)
         links = Links(edges.low, edges.high, _RANK_OF_KIND[edges.kinds], edges.confidences)
-        links = overruled(links, self._decided)
+        links = apply_decisions(links, self._decisions)
         scope = self._scope()
         if scope is not None:
             links = links.where(np.isin(links.low, scope) & np.isin(links.high, scope))
@@ -182,7 +182,7 @@ class _Reader:
     def _pairs(self, ids: Sequence[int]) -> Iterator[PairRow]:
         """What joins some contents: compared pairs, or a person's word."""
         wanted = set(ids)
-        together = {pair for pair in self._decided.together if wanted.issuperset(pair)}
+        together = {pair for pair in self._decisions.together if wanted.issuperset(pair)}
         for row in members.pairs_among(self._connection, ids):
             pair = row[:2]
             if RANKS.get(row.kind, APART) <= self._weakest:
@@ -211,7 +211,7 @@ class _Reader:
                 return None
         if len(files) < 2 or cluster.centre not in contents:
             return None
-        winners, losers = self._decided.among(contents)
+        winners, losers = self._decisions.among(contents)
         choice = self._choice(files, _linked_with_all(contents, near), winners, losers)
         protected = {one.path for one in files if self._stays(one, winners)}
         ordered = [choice.keep, *sorted((m for m in files if m is not choice.keep), key=_by_path)]
@@ -237,17 +237,17 @@ class _Reader:
         linked: Collection[int],
         winners: Collection[int],
         losers: Collection[int],
-    ) -> Choice:
+    ) -> Keeper:
         """What is kept of the members whose contents are linked with all others."""
         able = [one for one in files if one.content_id in linked]
         against = self._options.against
         if against is not None:
             able = [one for one in able if self._is_reference(one)]
             shown = against.decode("utf-8", "backslashreplace")
-            return choose(able, self._rules, why=f"the one in the reference {shown}")
+            return choose(able, self._rules, why=f"in the reference {shown}")
         won = [one for one in able if one.content_id in winners]
         if won:
-            return choose(won, self._rules, why="the one that you decided to keep")
+            return choose(won, self._rules, why="your decision")
         return choose([o for o in able if o.content_id not in losers] or able, self._rules)
 
 

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pictor.duplicates.groups.records import Group, Link, Member
-from pictor.duplicates.verbs import weighed
 from pictor.library.names import safe_text, shown
 from pictor.library.orientations import TURNS
-from pictor.library.pairs import DUPLICATES, Evidence, Kind
+from pictor.library.pairs import Evidence, Kind
 
 KINDS = {
     Kind.BYTES: "same bytes",
@@ -90,12 +89,7 @@ def evidence(link: Link) -> str:
     said += _scores(found)
     if found.decided:
         said.append("you decided that they belong together")
-    return "; ".join(said) or "nothing was noted"
-
-
-def freed_bytes(group: Group) -> int:
-    """The bytes that a plan of the group frees on this disk now; 0 for no duplicates."""
-    return weighed([group]).size_bytes if group.kind in DUPLICATES else 0
+    return "; ".join(said) or "no evidence was stored"
 
 
 def has_copies(group: Group) -> bool:
@@ -126,19 +120,19 @@ def _turn(found: Evidence) -> str:
 def _pixels(found: Evidence) -> list[str]:
     said = []
     if found.area is not None:
-        alike = "" if found.agreement is None else f" and is {found.agreement:.1%} alike"
+        alike = "" if found.agreement is None else f", {found.agreement:.1%} alike"
         said.append(f"{found.area:.0%} of the smaller picture matches{alike}".replace("%", " %"))
     if found.inliers:
-        said.append(f"{found.inliers:.0f} details lie where they should")
+        said.append(f"{found.inliers:.0f} matching keypoints")
     return said
 
 
 def _scores(found: Evidence) -> list[str]:
     said = []
     if found.hash_distance is not None:
-        said.append(f"perceptual hashes differ in {found.hash_distance:.0f} of 64 bits")
+        said.append(f"perceptual hash differs in {found.hash_distance:.0f} of 64 bits")
     if found.vector_score is not None:
-        said.append(f"vectors alike to {found.vector_score:.3f}")
+        said.append(f"embedding similarity {found.vector_score:.3f}")
     if (apart := found.seconds_apart) is not None:
         said.append(f"taken {_apart(apart)} apart" if apart else "taken in the same second")
     return said

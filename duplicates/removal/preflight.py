@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pictor.duplicates.removal.records import Step
+from pictor.duplicates.removal.steps import Step
 from pictor.library.catalog import removals
 from pictor.library.catalog.removals import KnownFile
 from pictor.library.errors import PlanError
@@ -35,7 +35,7 @@ class Refused(PlanError):
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenFile:
     """A regular file that is open.
 
     Attributes:
@@ -91,7 +91,7 @@ class Checker:
         self._verified: dict[_Stamp, str] = {}
 
     @contextlib.contextmanager
-    def opened(self, step: Step, *, reads: bool = True) -> Iterator[tuple[Opened, Opened]]:
+    def opened(self, step: Step, *, reads: bool = True) -> Iterator[tuple[OpenFile, OpenFile]]:
         """The file that goes and the one that stays, both open and as the plan says.
 
         Args:
@@ -140,7 +140,7 @@ class Checker:
         return next((row for row in rows if row.root_kind in kinds), None)
 
     @contextlib.contextmanager
-    def _keeper(self, step: Step, row: KnownFile) -> Iterator[Opened]:
+    def _keeper(self, step: Step, row: KnownFile) -> Iterator[OpenFile]:
         with contextlib.ExitStack() as stack:
             try:
                 keeper = stack.enter_context(open_known(row))
@@ -148,7 +148,7 @@ class Checker:
                 raise Refused(f"the file to keep cannot be used: {error}") from error
             yield keeper
 
-    def _verify(self, file: Opened, content: str, problem: str) -> None:
+    def _verify(self, file: OpenFile, content: str, problem: str) -> None:
         """Raise unless the bytes of a file are those of a content.
 
         A file that was read before is not read again while all its facts are as they were.
@@ -162,7 +162,7 @@ class Checker:
 
 
 @contextlib.contextmanager
-def open_known(row: KnownFile) -> Iterator[Opened]:
+def open_known(row: KnownFile) -> Iterator[OpenFile]:
     """A file, opened from its root on without following a link.
 
     Raises:
@@ -183,7 +183,7 @@ def open_known(row: KnownFile) -> Iterator[Opened]:
 
 
 @contextlib.contextmanager
-def open_at(path: bytes) -> Iterator[Opened]:
+def open_at(path: bytes) -> Iterator[OpenFile]:
     """A regular file by its path, whatever leads there.
 
     Raises:
@@ -200,7 +200,7 @@ def open_at(path: bytes) -> Iterator[Opened]:
 
 
 @contextlib.contextmanager
-def open_in(parent: int, name: bytes) -> Iterator[Opened]:
+def open_in(parent: int, name: bytes) -> Iterator[OpenFile]:
     """A regular file by its name in an open folder; no link is followed.
 
     Raises:
@@ -215,7 +215,7 @@ def open_in(parent: int, name: bytes) -> Iterator[Opened]:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise Refused("it is no regular file")
-        yield Opened(parent, name, descriptor, facts)
+        yield OpenFile(parent, name, descriptor, facts)
     finally:
         os.close(descriptor)
 

@@ -7,7 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.duplicates.comparison.alignment import orientations, whole
+from pictor.duplicates.comparison.alignment import (
+    inverted,
+    orientations,
+    resized,
+    warped,
+    whole,
+)
 from pictor.duplicates.comparison.feature_fits import fits
 from pictor.duplicates.comparison.still import WORK_EDGE, Still
 from pictor.library.records import DoubleMatrix, PixelArray
@@ -72,7 +78,7 @@ def _picture(pixels: PixelArray) -> Still:
     height, width = pixels.shape[:2]
     shrink = min(1.0, WORK_EDGE / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    return Still(b"", width, height, _resized(pixels, size))
+    return Still(b"", width, height, resized(pixels, size))
 
 
 def _best(a: Still, b: Still) -> tuple[DoubleMatrix, bool]:
@@ -108,7 +114,7 @@ def _misfit(a: Still, b: Still, matrix: DoubleMatrix) -> float:
     height, width = b.grey.shape
     shrink = min(1.0, _CHOOSING_EDGE / max(height, width))
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
-    there = _resized(b.pixels, (size[1], size[0]))
+    there = resized(b.pixels, (size[1], size[0]))
     laid = _laid(a.pixels, _scale(size, (height, width)) @ _full(matrix), size)
     if laid.inside.mean() < _LEAST_COVERED:
         return float("inf")
@@ -140,35 +146,9 @@ def _scale(to: tuple[int, ...], size: tuple[int, ...]) -> DoubleMatrix:
 
 def _laid(pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, ...]) -> _Laid:
     """A picture in another's frame; `matrix` (3, 3) goes from its pixels to the frame's."""
-    import cv2
-
-    height, width = pixels.shape[:2]
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
-    if scale < 1:  # shrunk by averaging first: a warp that skips pixels would give moiré
-        small = (max(1, round(height * scale)), max(1, round(width * scale)))
-        matrix = matrix @ np.linalg.inv(_scale(small, (height, width)))
-        pixels = _resized(pixels, (small[1], small[0]))
-    flags, edge = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
     frame = (size[1], size[0])
-    made = cv2.warpAffine(pixels, matrix[:2], frame, flags=flags, borderMode=edge)
-    back = np.linalg.inv(matrix)
-    columns, rows = np.meshgrid(np.arange(frame[0]), np.arange(frame[1]))
-    x = back[0, 0] * columns + back[0, 1] * rows + back[0, 2]
-    y = back[1, 0] * columns + back[1, 1] * rows + back[1, 2]
     # Half a pixel and what rounding the shrunk size moves.
-    inside = (x >= -1) & (x <= pixels.shape[1]) & (y >= -1) & (y <= pixels.shape[0])
-    return _Laid(np.asarray(made, np.uint8), inside)
-
-
-def _resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
-    """To (width, height)."""
-    import cv2
-
-    if (pixels.shape[1], pixels.shape[0]) == size:
-        return pixels
-    is_smaller = size[0] <= pixels.shape[1]
-    how = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
+    return _Laid(*warped(pixels, inverted(matrix[:2]), frame, margin=1))
 
 
 def _stripes(size: tuple[int, ...]) -> PixelArray:

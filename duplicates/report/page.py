@@ -11,21 +11,22 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import BinaryIO
 
 from pictor.duplicates.groups import descriptions as words
 from pictor.duplicates.groups.records import Group, Link, Member
+from pictor.duplicates.removal.plan import freed_bytes
 from pictor.duplicates.report.album import Album, Shot, contents_of
 from pictor.indexer.originals import link_of
 from pictor.library.atomic import replaced
-from pictor.library.html_files import check_target
+from pictor.library.html_files import asset, check_target, style
 from pictor.library.library import Library
 from pictor.library.names import safe_text, shown
 from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import JsonObject
 
+_PACKAGE = "pictor.duplicates.report"
 #: Bytes of all pictures in the file together, as base64. A browser opens such a file in seconds.
 PICTURE_BYTES = 96 << 20
 #: Files of one group that are listed. A group may be a thousand copies of an icon.
@@ -67,10 +68,10 @@ def _write(
     picture_bytes: int,
     observer: Observer,
 ) -> None:
-    script = _asset("page.js")
+    script = asset(_PACKAGE, "page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    head, tail = _asset("page.html").split("<!-- groups -->\n")
-    head = head.replace("{script_hash}", digest).replace("{style}", _asset("page.css"))
+    head, tail = asset(_PACKAGE, "page.html").split("<!-- groups -->\n")
+    head = head.replace("{script_hash}", digest).replace("{style}", style(_PACKAGE, "page.css"))
     file.write(head.encode())
     album = Album(groups, picture_bytes)
     for number, group in enumerate(groups):
@@ -85,10 +86,6 @@ def _write(
     }
     file.write(_data("index", index))
     file.write(tail.replace("{script}", script).encode())
-
-
-def _asset(name: str) -> str:
-    return files("pictor.duplicates.report").joinpath(name).read_text("utf-8")
 
 
 def _data(name: str, data: JsonObject) -> bytes:
@@ -106,7 +103,7 @@ def _entry(group: Group) -> JsonObject:
         "id": group.id,
         "kind": group.kind.value,
         "files": len(group.members),
-        "freed": words.freed_bytes(group),
+        "freed": freed_bytes(group),
         "contents": list(contents_of(group)),
     }
 

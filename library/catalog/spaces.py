@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 
@@ -21,7 +20,7 @@ from pictor.library.catalog.schema import (
     SPACE,
     VECTOR,
 )
-from pictor.library.errors import LibraryCorrupt, QueryError, quoted, shortened
+from pictor.library.errors import LibraryCorrupt
 from pictor.library.records import EncoderCard, FloatVector, HalfMatrix, IdArray
 
 #: Vectors read at once: 8,192 × 1,152 float16 is 19 MB.
@@ -136,23 +135,6 @@ def vector_blocks(
         data = np.frombuffer(b"".join(row[2] for row in rows), dtype=LITTLE_FLOAT16)
         ids = np.fromiter((row[1] for row in rows), dtype=np.int64, count=len(rows))
         yield ids, data.reshape(len(rows), dimension).astype(np.float16, copy=False)
-
-
-def space_named(rows: Sequence[SpaceRow], encoder: str) -> SpaceRow:
-    """The newest of some spaces whose encoder is called so: by its id, its last part, or a folder.
-
-    Raises:
-        QueryError: there is none; the message lists those there are.
-    """
-    wanted = {encoder, os.path.abspath(encoder)}
-    named = [row for row in rows if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
-    if not named:
-        have = ", ".join(row.encoder for row in rows)
-        raise QueryError(
-            f"the library has no space of encoder {quoted(encoder)}, only of {have}; "
-            f"fill one with: pictor index --encoder {shortened(encoder)}"
-        )
-    return max(named, key=lambda row: row.id)
 
 
 def vectors_of(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pictor.library.encoders.text_rules import TOKENIZER_JSON, TextRules
 from pictor.library.errors import ModelError, ModelNotAvailable
-from pictor.library.records import BUILTIN, EncoderCard, ImageSpec, JsonObject, Scoring
+from pictor.library.records import EncoderCard, ImageSpec, JsonObject, Scoring
 
+BUILTIN = "builtin"
 BUILTIN_FOLDER = Path(__file__).parent / "builtin"
 
 

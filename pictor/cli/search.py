@@ -9,14 +9,13 @@ from typing import Any
 
 import click
 
-from pictor.api import OpenLibrary
+from pictor import OpenLibrary
 from pictor.cli import output
 from pictor.cli.hits import explained, hit_json, write_table, write_tsv
 from pictor.cli.options import Target, Verb
 from pictor.cli.search_options import SearchCommand, SearchRequest, search_options
 from pictor.library.names import safe_text
-from pictor.search.plan import Ranking
-from pictor.search.query import Query
+from pictor.query import Query, Ranking
 
 #: Weak hits shown on a terminal where there is nothing better: a blank page helps nobody.
 WEAK_SHOWN = 3

@@ -130,9 +130,9 @@ def test_evidence_and_reason_are_in_words(alike, some_groups, target):
     link = data["group-1"]["members"][2]["toKeeper"]
     assert link["words"] == "cropped; 70 % of the smaller picture matches"
     assert link["confidence"] == 0.97 and link["kindWords"] == "same picture"
-    assert "most pixels" in data["group-1"]["reason"]
+    assert "highest resolution" in data["group-1"]["reason"]
     assert data["group-0"]["members"][1]["toKeeper"]["words"] == (
-        "perceptual hashes differ in 3 of 64 bits"
+        "perceptual hash differs in 3 of 64 bits"
     )
 
 

@@ -58,7 +58,7 @@ def needed(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class FileFacts:
+class LockedFile:
     """What a file must be."""
 
     size_bytes: int
@@ -71,7 +71,7 @@ class ModelLock:
 
     id: str
     revision: str
-    files: Mapping[str, FileFacts]
+    files: Mapping[str, LockedFile]
     asked: str = ""
     licence: str = ""
     source: str = "hub"
@@ -117,7 +117,7 @@ def _checked(data: Any) -> ModelLock:  # Any: whatever a file held
     return ModelLock(files=files, **texts)
 
 
-def _facts(name: str, facts: Any) -> FileFacts:  # Any: whatever a file held
+def _facts(name: str, facts: Any) -> LockedFile:  # Any: whatever a file held
     if not is_needed(name):
         raise ValueError(f"it names the file {name[:80]!r}, which pictor does not read")
     size, digest = facts["size_bytes"], facts["sha256"]
@@ -125,7 +125,7 @@ def _facts(name: str, facts: Any) -> FileFacts:  # Any: whatever a file held
         raise ValueError(f"the size of {name!r} is {str(size)[:40]!r}")
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
         raise ValueError(f"the sha256 of {name!r} is not 64 hexadecimal digits")
-    return FileFacts(size, digest)
+    return LockedFile(size, digest)
 
 
 def read_lock(path: Path) -> ModelLock:
@@ -151,7 +151,7 @@ def write_lock(folder: Path, lock: ModelLock) -> None:
         file.write(json.dumps(lock.to_json(), indent=1, ensure_ascii=False).encode())
 
 
-def check_same(known: ModelLock, found: Mapping[str, FileFacts], where: str) -> None:
+def check_same(known: ModelLock, found: Mapping[str, LockedFile], where: str) -> None:
     """Raise unless each file that is both known and found is the same.
 
     Raises:

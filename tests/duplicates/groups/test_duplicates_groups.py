@@ -174,7 +174,7 @@ def test_a_decision_for_one_wins_over_rules_and_is_protected(world: World, kept:
     for rules in ("prefer: path:{0}/c.png", "prefer: path:{0}/a.png", "prefer: path:{0}/b.png"):
         (group,) = found(world, *links, rules=parse_rules(rules.format(world.root)))
         assert os.fsdecode(os.path.basename(group.keep.path)) == kept
-        assert len(group.members) == 3 and "you decided" in group.reason
+        assert len(group.members) == 3 and "your decision" in group.reason
         assert group.keep.path in group.protected
         decided = [link for link in group.links if link.evidence.decided]
         assert len(decided) == 1 and decided[0].kind is Kind.NEAR
@@ -187,7 +187,7 @@ def test_rules_choose_only_among_those_that_all_are_linked_with(world: World) ->
     (group,) = found(world, *links, rules=rules)
     assert os.path.basename(group.keep.path) == b"b.png"
     (group,) = found(world, *links, ("a.png", "c.png", Kind.NEAR), rules=rules)
-    assert os.path.basename(group.keep.path) == b"a.png" and "the one under" in group.reason
+    assert os.path.basename(group.keep.path) == b"a.png" and "kept: folder " in group.reason
 
 
 def test_never_protects(world: World) -> None:
