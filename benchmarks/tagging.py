@@ -26,10 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from measure import cost, note, report
+from sqlalchemy import delete
 
 from pictor.indexer.run import index
 from pictor.library import caption_bank
 from pictor.library.catalog import files, tags
+from pictor.library.catalog.schema import TAG, TAG_SET
 from pictor.library.config import Settings
 from pictor.library.library import Library
 from pictor.library.observer import SILENT
@@ -184,7 +186,8 @@ def passes(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         with library.writer(), library.writing() as connection:
             held = tags.tag_set(connection, labels.name)
             if held is not None:
-                tags.remove_set(connection, held.id)
+                connection.execute(delete(TAG).where(TAG.c.set_id == held.id))
+                connection.execute(delete(TAG_SET).where(TAG_SET.c.id == held.id))
         with cost() as spent:
             summary = tag(library, labels, given)
         again = tag(library, labels, given)

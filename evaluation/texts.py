@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pictor.library import space_encoders
+from pictor.library.atomic import replaced
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import LibraryError
 from pictor.library.library import Library
@@ -73,14 +72,8 @@ class TextVectors:
         """Write it whole or not at all; a library that cannot be written is read all the same."""
         with contextlib.suppress(OSError, LibraryError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".")
-            try:
-                with open(descriptor, "wb") as file:
-                    np.save(file, vectors)
-                os.replace(temporary, path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+            with replaced(path) as file:
+                np.save(file, vectors)
             files = sorted(self._folder.glob("texts-*.npy"), key=lambda file: file.stat().st_mtime)
             for old in files[:-MOST_KEPT]:
                 old.unlink()

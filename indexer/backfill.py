@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from pictor.indexer.content_places import LISTED, ArchiveMembers, is_there, locator_of
 from pictor.indexer.encode import DecodedFile
-from pictor.indexer.roots import display
 from pictor.indexer.sources.base import Locator, RootKind
 from pictor.indexer.spaces import OpenSpaces
 from pictor.indexer.worker import ReadResult, ReadTask, Refusal
@@ -18,6 +17,7 @@ from pictor.library.catalog import contents, files
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import FilePlace, SpaceRow
 from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.library.records import Decoded
 
 PAGE = 500

@@ -164,7 +164,7 @@ class Journal:
         if place.root_kind == "file" or place.state == "missing":
             return place.state != "unreachable"
         if place.root_id not in self._reachable:
-            row = next(row for row in files.roots(connection) if row.id == place.root_id)
+            (row,) = files.roots(connection, place.location)
             self._reachable[place.root_id] = check_reachable(connection, row)[0] is None
         return self._reachable[place.root_id]
 

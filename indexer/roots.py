@@ -21,6 +21,7 @@ from pictor.library.catalog import files
 from pictor.library.catalog.rows import RootRow
 from pictor.library.errors import SourceError
 from pictor.library.library import Library
+from pictor.library.names import display
 
 #: Known paths looked up to tell a volume that came back under another number from another volume.
 VOLUME_SAMPLE = 100
@@ -34,11 +35,6 @@ class Scope:
     root: RootRow
     source: Source
     prefix: bytes = b""
-
-
-def display(path: bytes) -> str:
-    """A path as text that any terminal and any database can hold."""
-    return path.decode("utf-8", errors="backslashreplace")
 
 
 def resolve(library: Library, named: Sequence[str | bytes], options: ScanOptions) -> list[Scope]:
@@ -128,8 +124,8 @@ class _Resolver:
                 row, self.whole(row).source, path + (b"/" if os.path.isdir(location) else b"")
             )
         kind = source.kind.value
-        root_id = files.add_root(self._connection, kind, location, volume_id(location))
-        added = next(row for row in files.roots(self._connection) if row.id == root_id)
+        files.add_root(self._connection, kind, location, volume_id(location))
+        (added,) = files.roots(self._connection, location)
         self._by_location[location] = added
         return Scope(added, source)
 

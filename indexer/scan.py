@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_
 
-from pictor.indexer.roots import Scope, display
+from pictor.indexer.roots import Scope
 from pictor.indexer.sources.base import FoundFile, ScanProblem
 from pictor.indexer.worker import ReadTask
 from pictor.library.catalog import files
@@ -22,6 +22,7 @@ from pictor.library.catalog.rows import FileChange, FileRow
 from pictor.library.catalog.schema import FILE
 from pictor.library.errors import SourceError
 from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.library.records import TRANSIENT, Outcome, Reason, outcome_of
 
 #: Rows of the catalog read at once.

@@ -11,8 +11,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pictor.library import space_encoders
+from pictor.library.atomic import replaced
 from pictor.library.catalog import caption_bank, spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.config import presets_dir
@@ -183,14 +182,8 @@ def _keep(path: Path, bank: Bank) -> None:
     """Write it whole or not at all; a library that cannot be written is read all the same."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with open(descriptor, "wb") as file:
-                np.savez(file, vectors=bank.vectors, bounds=np.array([bank.near, bank.same]))
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replaced(path) as file:
+            np.savez(file, vectors=bank.vectors, bounds=np.array([bank.near, bank.same]))
         for old in path.parent.glob("*.npz"):
             if old != path:
                 old.unlink()

@@ -38,6 +38,7 @@ from pictor.library.errors import (
     shortened,
 )
 from pictor.library.lock import write_lock
+from pictor.library.names import shown_url
 
 CATALOG_FILE = "catalog.sqlite"
 _LOCK_FILE = "write.lock"
@@ -65,7 +66,8 @@ class Library:
         self._engine = open_engine(where, wait_s, is_frozen=is_frozen)
         self._is_frozen = is_frozen
         self._writing_engine = self._engine.execution_options(**{WRITES: True})
-        self._catalog_name = settings.library.catalog_url or repr(str(path / CATALOG_FILE))
+        url = settings.library.catalog_url
+        self._catalog_name = shown_url(url) or repr(str(path / CATALOG_FILE))
         self.library_id = ""
         self._is_closed = False
 

@@ -10,6 +10,7 @@ from pictor.library import indexes
 from pictor.library.catalog import contents, files
 from pictor.library.errors import SourceError
 from pictor.library.library import Library
+from pictor.library.names import display
 
 
 class PurgeSummary(NamedTuple):
@@ -32,9 +33,8 @@ def purge(library: Library, locations: Sequence[bytes] = ()) -> PurgeSummary:
             for location in locations:
                 absolute = os.path.abspath(location)
                 if absolute not in known:
-                    shown = absolute.decode("utf-8", errors="backslashreplace")
                     raise SourceError(
-                        f"{shown!r} is not a root of this library; see: pictor status"
+                        f"{display(absolute)!r} is not a root of this library; see: pictor status"
                     )
                 gone += files.remove_root(connection, known[absolute])
             if not locations:

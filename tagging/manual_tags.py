@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from pictor.indexer.roots import display
 from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.photos import photos_at
 from pictor.library.errors import LabelError
 from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.tagging.labels import person_label
 
 

@@ -26,10 +26,10 @@ from pictor.library.catalog.tags import ItemBlock, TagSetRow
 from pictor.library.errors import LabelError, quoted
 from pictor.library.library import Library
 from pictor.library.observer import SILENT, Observer, Progress, Stopped, check
-from pictor.library.records import FloatMatrix, IdArray
+from pictor.library.records import BoolMatrix, FloatMatrix, IdArray
 from pictor.tagging.labels import LabelSet, check_templates
 from pictor.tagging.prompts import label_vectors, prompts
-from pictor.tagging.scores import BoolMatrix, Rules, default_minimum, logits_of
+from pictor.tagging.scores import Rules, default_minimum, logits_of
 from pictor.tagging.thresholds import fit, naming, without_named
 
 #: Rises with every change of how tags are decided, so that they are made anew.

@@ -25,7 +25,7 @@ FLOORS = (
     ("lock", "downloads", "html_files"),
     ("config",),
     ("arrays", "errors", "exports", "pairs", "names", "observer"),
-    ("records", "hashing"),
+    ("records", "hashing", "atomic", "scripts", "orientations", "edited_names", "raw_names"),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")
 

@@ -23,12 +23,12 @@ from pictor.duplicates.comparison.jobs import COMPARISON, Jobs, PairJob
 from pictor.duplicates.comparison.workers import ComparisonOptions, ComparisonPool, PairResult
 from pictor.indexer.content_places import ContentPlaces
 from pictor.indexer.reader import ReaderPool
-from pictor.indexer.roots import display
 from pictor.indexer.run_loop import run_loop
 from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
 from pictor.indexer.worker_pool import worker_count
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.library.observer import SILENT, Observer, Progress, Stopped
 from pictor.library.pairs import DUPLICATES, Kind, PairRow
 from pictor.library.records import Decoded

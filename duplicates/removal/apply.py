@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pictor.duplicates.groups.keeper import under_any
 from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import link_in_place, move
 from pictor.duplicates.removal.log import Log, new_log
@@ -24,10 +23,10 @@ from pictor.duplicates.removal.steps import (
     StepCounter,
     StepResult,
 )
-from pictor.indexer.roots import display
 from pictor.library.catalog import files
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
+from pictor.library.names import display, under_any
 from pictor.library.observer import SILENT, Observer
 
 Mode = Literal["trash", "hardlink", "move"]

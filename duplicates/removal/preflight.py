@@ -15,13 +15,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pictor.duplicates.groups.keeper import under_any
 from pictor.duplicates.removal.steps import Step
 from pictor.library.catalog import removals
 from pictor.library.catalog.removals import KnownFile
 from pictor.library.errors import PlanError
 from pictor.library.hashing import Hasher
 from pictor.library.library import Library
+from pictor.library.names import under_any
 
 _READ = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -14,10 +14,10 @@ from pictor.duplicates.removal.log import SETTLED, Log, LogState, logs, read_own
 from pictor.duplicates.removal.log_lines import Carried, Intent, RunEnd, StepState
 from pictor.duplicates.removal.metadata_transfer import carry, take_back
 from pictor.duplicates.removal.preflight import Refused, hash_of, open_at
-from pictor.indexer.roots import display
 from pictor.library.catalog import removals
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
+from pictor.library.names import display
 
 _Place = Literal["whole", "absent", "empty", "other"]
 

@@ -19,6 +19,7 @@ from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.duplicates.removal.plan import freed_bytes
 from pictor.duplicates.report.album import Album, Shot, contents_of
 from pictor.indexer.originals import link_of
+from pictor.library.atomic import replaced
 from pictor.library.html_files import asset, check_target, style
 from pictor.library.library import Library
 from pictor.library.names import safe_text, shown
@@ -56,13 +57,8 @@ def write_report(
     """
     target = Path(os.fsdecode(os.path.expanduser(path)))
     check_target(target)
-    unfinished = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            _write(file, library.library_id, groups, picture_bytes, observer)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced(target) as file:
+        _write(file, library.library_id, groups, picture_bytes, observer)
 
 
 def _write(

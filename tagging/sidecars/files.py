@@ -8,15 +8,15 @@ since a second one would hide it from programs that read one only.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from pictor.library.atomic import replaced
 from pictor.library.catalog import files
 from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import FilePlace
@@ -249,15 +249,6 @@ def _replace(path: bytes, photo: bytes, merged: Merged) -> None:
     assert merged.data is not None  # the caller asked
     like = path if os.path.lexists(path) else photo
     mode = stat.S_IMODE(os.stat(like).st_mode) & 0o666
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=b".pictor-")
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(merged.data)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    with replaced(Path(os.fsdecode(path)), is_synced=True) as file:
+        file.write(merged.data)
+        os.fchmod(file.fileno(), mode)

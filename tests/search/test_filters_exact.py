@@ -19,7 +19,7 @@ from sqlalchemy import delete, insert
 
 from pictor.library.catalog import filter_conditions as conditions
 from pictor.library.catalog import filters
-from pictor.library.catalog.filters import All, Filter, Not
+from pictor.library.catalog.filters import AllOf, Filter, Not
 from pictor.library.catalog.schema import (
     CAPTION,
     CONTENT,
@@ -179,9 +179,9 @@ def drawn(
 def passes(wanted: Filter, fact: dict[str, Any]) -> bool:
     if isinstance(wanted, Not):
         return not passes(wanted.filter, fact)
-    if isinstance(wanted, All):
+    if isinstance(wanted, AllOf):
         return all(passes(one, fact) for one in wanted.filters)
-    if isinstance(wanted, filters.Any):
+    if isinstance(wanted, filters.AnyOf):
         return any(passes(one, fact) for one in wanted.filters)
     return _holds(wanted, fact)
 
@@ -323,8 +323,8 @@ TREES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
         st.builds(Not, inner),
-        st.builds(All, st.tuples(inner, inner)),
-        st.builds(filters.Any, st.tuples(inner, inner)),
+        st.builds(AllOf, st.tuples(inner, inner)),
+        st.builds(filters.AnyOf, st.tuples(inner, inner)),
     ),
     max_leaves=5,
 )
@@ -360,9 +360,9 @@ def test_the_catalog_names_just_the_items_that_pass(thousand: Drawn, wanted: Fil
 SELECTIVITIES: list[tuple[float, Filter]] = [
     (0.0001, filters.Tagged("dog")),
     (0.001, filters.Has("title")),
-    (0.01, All((filters.Lens("35 mm"), filters.MinMegapixels(0.1)))),
-    (0.08, All((filters.Taken("2023", "2023"), Not(filters.Camera("none"))))),
-    (0.3, All((filters.After("2019"), filters.Camera("n")))),
+    (0.01, AllOf((filters.Lens("35 mm"), filters.MinMegapixels(0.1)))),
+    (0.08, AllOf((filters.Taken("2023", "2023"), Not(filters.Camera("none"))))),
+    (0.3, AllOf((filters.After("2019"), filters.Camera("n")))),
     (0.9, Not(filters.Inside("archive"))),
     (1.0, filters.MinMegapixels(0.001)),
     (0.0, filters.Camera("none")),
@@ -478,7 +478,7 @@ def test_postgresql_names_the_same_items(postgresql_url: str, tmp_path: Path) ->
             filters.Inside("archive"),
             filters.OfKind("animation"),
             filters.Taken("2023-02", "2024-12-28"),
-            Not(filters.Any((filters.Rated(0, 2), filters.OfShape("portrait")))),
+            Not(filters.AnyOf((filters.Rated(0, 2), filters.OfShape("portrait")))),
         ]
         with library.reading() as connection:
             for one in wanted:

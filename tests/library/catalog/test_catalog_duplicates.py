@@ -99,7 +99,6 @@ def test_pairs_are_replaced_read_by_page_and_by_content(
         assert pairs.of_contents(connection, [3], DUPLICATES) == [rows[2]]
         assert pairs.of_contents(connection, [3], version=1) == []
         assert pairs.known(connection, [1], 2) == {(1, 2), (1, 3)}
-        assert pairs.count(connection)[Kind.NEAR] == 1
 
 
 def test_what_nothing_holds_takes_its_fingerprint_and_pairs_along(library: Library) -> None:
