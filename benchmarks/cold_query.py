@@ -20,6 +20,7 @@ from synthetic import make_library
 
 from pictor.library import caption_bank
 from pictor.library.library import Library
+from pictor.library.observer import SILENT
 
 BARE = "import numpy, onnxruntime, tokenizers, faiss, sqlalchemy"
 
@@ -34,7 +35,7 @@ def main() -> None:
         vectors = drawn_vectors(options.vectors)  # some are of dogs, so that there are hits
         make_library(library, Path(folder) / "p", paths, on_disk=False, vectors=vectors)
         with Library.open(library) as opened:
-            caption_bank.fill(opened, opened.space(), lambda: False)
+            caption_bank.fill(opened, opened.space(), SILENT)
         os.environ["PYTHONPATH"] = str(_installed(Path(folder)))
         pictor = Path(sys.executable).with_name("pictor")
         query = [pictor, "--library", library, "search", "a dog", "--json"]

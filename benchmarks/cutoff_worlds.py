@@ -25,6 +25,7 @@ from pictor.indexer.run import index
 from pictor.library.caption_bank import Bank, open_bank
 from pictor.library.config import Settings
 from pictor.library.library import Library
+from pictor.library.observer import SILENT
 from pictor.library.records import FloatMatrix, Scoring
 from pictor.search.ranking.evidence import Usual
 
@@ -85,10 +86,10 @@ def encoder_world(name: str, photos: Path, captions: CaptionSet) -> World:
         with Library.create(Path(folder) / "library", Settings()) as library:
             index(library, [str(home)], [name])
             space = library.space(name)
-            bench = Bench(library, space, "exact", lambda done, total: None)
+            bench = Bench(library, space, "exact", SILENT)
             found = bench.photos([os.fsencode(home / p) for p in captions.photos], Problems())
             asked = questions(captions, load_concepts(), found.rows >= 0)
-            texts = bench.texts([one.text for one in asked.asked])
+            texts = bench.texts([one.text for one in asked.queries])
             bank = open_bank(library, space)
     right, is_caption = _answers(asked)
     remain = np.flatnonzero(asked.remains)
@@ -96,7 +97,7 @@ def encoder_world(name: str, photos: Path, captions: CaptionSet) -> World:
     pairs: list[Pair] = []
     for language in LANGUAGES:
         rows = [
-            i for i, one in enumerate(asked.asked) if (one.kind, one.language) == (WORD, language)
+            i for i, one in enumerate(asked.queries) if (one.kind, one.language) == (WORD, language)
         ]
         found_pairs = concept_pairs.pairs(right[rows], kin(load_concepts()))
         pairs += [Pair(rows[one.wanted], rows[one.unwanted]) for one in found_pairs]
@@ -136,10 +137,10 @@ def _concept(name: str, known: Sequence[Concept]) -> Concept:
 
 
 def _answers(asked: Questions) -> tuple[BoolMatrix, NDArray[np.bool_]]:
-    right = np.zeros((len(asked.asked), len(asked.remains)), bool)
-    for row, one in zip(right, asked.asked, strict=True):
+    right = np.zeros((len(asked.queries), len(asked.remains)), bool)
+    for row, one in zip(right, asked.queries, strict=True):
         row[list(one.photos)] = True
-    return right, np.array([one.kind == CAPTION for one in asked.asked])
+    return right, np.array([one.kind == CAPTION for one in asked.queries])
 
 
 def _world(

@@ -43,8 +43,9 @@ import duplicates_peers as peers
 from duplicates_truth import Transform, burst_like, transforms
 from measure import note, report
 
-from pictor.duplicates.comparison.look import compare, picture_of
+from pictor.duplicates.comparison.pixel_verdict import compare
 from pictor.duplicates.comparison.run import compare_all
+from pictor.duplicates.comparison.still import decode_still
 from pictor.indexer.run import index
 from pictor.library.catalog import pairs
 from pictor.library.catalog.schema import CONTENT
@@ -235,7 +236,7 @@ def _by_library(home: Path, files: Sequence[Made]) -> Pairs:
 def _by_pairs(_: Path, files: Sequence[Made]) -> Pairs:
     """The same by looking at every pair of one photo, and each file beside the next photo."""
     cv2.setNumThreads(1)  # as in the comparing processes
-    pictures = [picture_of(one.path.read_bytes(), bytes(one.path)) for one in files]
+    pictures = [decode_still(one.path.read_bytes(), bytes(one.path)) for one in files]
     firsts = {one.photo: i for i, one in enumerate(files) if one.role == "photo"}
     asked = [
         (i, j)

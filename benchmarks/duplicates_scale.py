@@ -21,7 +21,7 @@ from measure import arguments, cost, note, report
 from numpy.typing import NDArray
 
 from pictor.duplicates.candidates import hash_neighbours, vector_neighbours
-from pictor.duplicates.candidates.candidate_pairs import Alike, Contents, alike_pairs
+from pictor.duplicates.candidates.candidate_pairs import AlikePairs, FingerprintTable, alike_pairs
 from pictor.library.records import HalfMatrix, IdArray
 
 DIMENSION = 256
@@ -60,7 +60,7 @@ def is_exact(count: int) -> bool:
     return count * count * DIMENSION / 2 <= vector_neighbours.EXACT_WORK
 
 
-def drawn(count: int) -> tuple[Contents, dict[str, tuple[IdArray, IdArray]]]:
+def drawn(count: int) -> tuple[FingerprintTable, dict[str, tuple[IdArray, IdArray]]]:
     """Contents that are all fresh, and the rows of the planted pairs of each kind."""
     rng = np.random.default_rng(20261121)
     prints = rng.integers(0, 1 << 64, (count, 8), dtype=np.uint64)
@@ -80,7 +80,7 @@ def drawn(count: int) -> tuple[Contents, dict[str, tuple[IdArray, IdArray]]]:
     old, new = planted["near by vector"]
     vectors[new] = tilted(rng, vectors[old].astype(np.float32))
     rows = np.arange(count)
-    contents = Contents(rows + 1, np.ones(count, np.bool_), rows, prints, vectors)
+    contents = FingerprintTable(rows + 1, np.ones(count, np.bool_), rows, prints, vectors)
     return contents, planted
 
 
@@ -115,7 +115,7 @@ def tilted(rng: np.random.Generator, vectors: NDArray[np.float32]) -> NDArray[np
     return tilt
 
 
-def share_found(found: Alike, old: IdArray, new: IdArray) -> float:
+def share_found(found: AlikePairs, old: IdArray, new: IdArray) -> float:
     """The share of some pairs that are candidates."""
     count = int(max(found.high.max(initial=0), old.max(), new.max())) + 1
     keys = found.low * count + found.high

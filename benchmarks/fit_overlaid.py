@@ -24,8 +24,11 @@ from measure import note
 from overlaid_pairs import Example, examples
 from PIL import Image
 
-from pictor.duplicates.comparison.overlay_detector.network import MOST_SPREAD, OVERLAID_FILE
-from pictor.duplicates.comparison.overlay_detector.traits import Traits
+from pictor.duplicates.comparison.overlay_detector.fitting import (
+    MOST_SPREAD,
+    OVERLAID_FILE,
+    Traits,
+)
 from pictor.library.records import DoubleMatrix, DoubleVector
 
 OUT = Path(__file__).resolve().parent.parent / "configs" / OVERLAID_FILE

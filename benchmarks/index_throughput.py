@@ -110,17 +110,18 @@ def measure(
 
 def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
     """Decode every file in the pool of the indexer, with nothing to encode."""
-    from pictor.indexer.pipeline import default_workers
     from pictor.indexer.reader import ReaderPool
     from pictor.indexer.sources.base import Locator
-    from pictor.indexer.worker import ReadTask, WorkerOptions
+    from pictor.indexer.worker import ReadOptions, ReadTask, WorkerOptions
+    from pictor.indexer.worker_pool import worker_count
+    from pictor.library.config import Settings
     from pictor.library.encoders import towers
     from pictor.library.images import Limits
     from pictor.library.records import Decoded
 
     spec = towers.resolve_card(str(checkpoint)).spec
     assert spec is not None
-    options = WorkerOptions((spec,), Limits(), 1 << 30, 30.0, 60.0)
+    options = WorkerOptions((spec,), ReadOptions(Limits(), 1 << 30, 30.0), 60.0)
     tasks = [
         ReadTask(i, Locator("file", bytes(file)), file.stat().st_size, file.stat().st_mtime_ns)
         for i, file in enumerate(files)
@@ -129,7 +130,7 @@ def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
     with cost() as spent:
         pool = ReaderPool(
             options,
-            workers=default_workers(),
+            workers=worker_count(Settings()),
             time_limit_s=60.0,
             lookahead_bytes=1 << 30,
             wanted=lambda digest: True,
@@ -164,21 +165,21 @@ def encode_alone(pixels: list[Any], checkpoint: Path, cache: Path, runtime: str)
 
 def index_whole(folder: Path, size: str, checkpoint: Path, options: Any) -> Cost:
     """A run of the indexer, from the scan to the last commit and the index; encoders are open."""
-    from pictor.indexer.pipeline import Pipeline
     from pictor.indexer.roots import resolve
+    from pictor.indexer.run import index_scopes
     from pictor.indexer.sources.base import ScanOptions
     from pictor.indexer.spaces import opened
     from pictor.library.library import Library
-    from pictor.library.observer import Silent
+    from pictor.library.observer import SILENT
 
     home = folder / f"library {checkpoint.name} {size} {options.runtime} {options.device}"
     with Library.create(home) as library, library.writer():
         scopes = resolve(library, [bytes(folder / size)], ScanOptions())
-        with opened(library, [str(checkpoint)], options, Silent()) as spaces:
+        with opened(library, [str(checkpoint)], options, SILENT) as spaces:
             warm = np.zeros((spaces.specs[0].height, spaces.specs[0].width, 3), dtype=np.uint8)
             spaces.spaces[0].load().encode([warm] * BATCH)
             with cost() as spent:
-                summary = Pipeline(library, spaces, Silent()).run(scopes)
+                summary = index_scopes(library, spaces, scopes, SILENT)
     assert summary.encoded == summary.seen, summary
     return spent
 

@@ -21,10 +21,10 @@ from duplicates_truth import blob, burst_like
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from pictor.duplicates.comparison.alignment import overlay
-from pictor.duplicates.comparison.overlay_detector.changed_parts import changed_pixels, parts_of
-from pictor.duplicates.comparison.picture import WORK_EDGE, Picture
-from pictor.duplicates.comparison.window_agreement import agreement
+from pictor.duplicates.comparison.alignment import align
+from pictor.duplicates.comparison.overlay_detector.fitting import changed_pixels, parts_of
+from pictor.duplicates.comparison.still import WORK_EDGE, Still
+from pictor.duplicates.comparison.window_agreement import compare_windows
 from pictor.library.records import DoubleMatrix, PixelArray
 
 Mask = NDArray[np.bool_]
@@ -84,7 +84,7 @@ class _Shown(NamedTuple):
         place: (3, 3), the photo's pixels to those of `picture`.
     """
 
-    picture: Picture
+    picture: Still
     thing: Mask
     place: DoubleMatrix
 
@@ -106,18 +106,18 @@ def _parts(photo: int, a: _Shown, b: _Shown, seed: random.Random) -> Iterator[Ex
     matrix = (b.place @ np.linalg.inv(a.place))[:2]
     if seed.random() < 0.3:  # features align less exactly than whole pictures
         matrix[:, 2] += [seed.uniform(-0.5, 0.5), seed.uniform(-0.5, 0.5)]
-    laid = overlay(a.picture, b.picture, matrix)
-    found = laid and agreement(laid)
-    if laid is None or found is None or not found.changed:
+    pair = align(a.picture, b.picture, matrix)
+    found = pair and compare_windows(pair)
+    if pair is None or found is None or not found.changed_share:
         return
-    pixels = changed_pixels(laid, found)
-    first, second = (a, b) if laid.is_a_frame else (b, a)
+    pixels = changed_pixels(pair, found)
+    first, second = (a, b) if pair.is_a_frame else (b, a)
     grow = _scaling(Image.fromarray(pixels), first.picture)
     to_first = np.linalg.inv(first.place) @ grow
-    to_second = np.linalg.inv(second.place) @ np.vstack([laid.to_other, (0, 0, 1)])
+    to_second = np.linalg.inv(second.place) @ np.vstack([pair.to_other, (0, 0, 1)])
     thing = _warped(first.thing, to_first, pixels.shape)
     thing |= _warped(second.thing, to_second, pixels.shape)
-    for mask, share, _, traits in zip(*parts_of(laid, found, pixels), strict=True):
+    for mask, share, _, traits in zip(*parts_of(pair, found, pixels), strict=True):
         is_overlay = float(thing[mask].mean()) <= MOST_OF_A_THING
         yield Example(photo, tuple(traits), share, is_overlay)
 
@@ -131,7 +131,7 @@ def _warped(thing: Mask, matrix: DoubleMatrix, shape: tuple[int, ...]) -> Mask:
     return np.asarray(cv2.warpAffine(wide, matrix[:2], shape[::-1], flags=flags)) > 0
 
 
-def _scaling(image: Image.Image, picture: Picture) -> DoubleMatrix:
+def _scaling(image: Image.Image, picture: Still) -> DoubleMatrix:
     """(3, 3): pixels of a whole image to those of a picture of the same."""
     height, width = picture.grey.shape
     x, y = width / image.width, height / image.height
@@ -182,13 +182,13 @@ def _turn(image: Image.Image, degrees: float) -> DoubleMatrix:
     return np.asarray(centre @ turn @ np.linalg.inv(centre))
 
 
-def _picture(image: Image.Image) -> Picture:
+def _picture(image: Image.Image) -> Still:
     width, height = image.size
     scale = min(1.0, WORK_EDGE / max(image.size))
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = image.resize(size, Image.Resampling.BOX)
-    return Picture(b"", width, height, np.array(image, np.uint8))
+    return Still(b"", width, height, np.array(image, np.uint8))
 
 
 # --- overlays

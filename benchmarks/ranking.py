@@ -24,6 +24,7 @@ from synthetic import make_library
 from pictor.library import caption_bank
 from pictor.library.encoders import towers
 from pictor.library.library import Library
+from pictor.library.observer import SILENT
 from pictor.library.records import FloatMatrix, Metadata
 from pictor.search.engine import Engine
 from pictor.search.query import parse
@@ -53,7 +54,7 @@ def main() -> None:
         make_library(home, Path(folder) / "p", paths, on_disk=False, facts=facts, vectors=vectors)
         with Library.open(home) as library, library.writer():
             note("filling the background…")
-            caption_bank.fill(library, library.space(), lambda: False)
+            caption_bank.fill(library, library.space(), SILENT)
         with Library.open(home) as library, Engine(library) as engine:
             rows = [measure(engine, name, text, options.rounds) for name, text in QUERIES]
     report("ranking", rows, as_json=options.json)
@@ -62,8 +63,10 @@ def main() -> None:
 def measure(engine: Engine, name: str, text: str, rounds: int) -> dict[str, Any]:
     """One query: medians in milliseconds."""
     query = parse(text)
-    vector = engine._encoder._text(engine._library.space()).encode([query.words or ""])
-    index = engine._index(engine._library.space())
+    space = engine._library.space()
+    with engine._encoder._towers.text(space) as tower:
+        vector = tower.encode([query.words or ""])
+    index = engine._indexes.current(space)
     engine.search(query)  # opens what is opened once
     bare, whole, steps = [], [], []
     for _ in range(rounds):
@@ -73,7 +76,7 @@ def measure(engine: Engine, name: str, text: str, rounds: int) -> dict[str, Any]
         ranking = engine.search(query)
         whole.append(time.perf_counter() - between)
         bare.append(between - started)
-        steps.append(ranking.plan.seconds)
+        steps.append(ranking.plan.trace.seconds)
     row: dict[str, Any] = {"query": name, "hits": len(ranking.hits)}
     row |= {"bare ms": median_ms(bare), "whole ms": median_ms(whole)}
     row |= {"ratio": row["whole ms"] / row["bare ms"], "bar": BAR}

@@ -32,6 +32,7 @@ from pictor.library import caption_bank
 from pictor.library.catalog import files, tags
 from pictor.library.config import Settings
 from pictor.library.library import Library
+from pictor.library.observer import SILENT
 from pictor.tagging.labels import Label, LabelSet, language_of
 from pictor.tagging.run import TagOptions, tag
 
@@ -171,7 +172,7 @@ def _make(folder: Path, count: int) -> None:
     paths = [b"%08d.jpg" % at for at in range(count)]
     make_library(folder, folder.parent / "photos", paths, on_disk=False, with_index=False)
     with Library.open(folder, Settings()) as library, library.writer():
-        caption_bank.fill(library, library.space(), lambda: False)
+        caption_bank.fill(library, library.space(), SILENT)
 
 
 def passes(folder: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -1,71 +1,66 @@
-"""The verbs of an open library that are about duplicates: find, decide, plan, apply, undo."""
+"""The verbs of `library.duplicates`: find, group, decide, plan, apply, undo, report."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from pictor.library.errors import DecisionError, SourceError, quoted
+from pictor.library.names import PathLike
+from pictor.library.observer import SILENT, Observer
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 
 if TYPE_CHECKING:
     from pictor.duplicates.comparison.run import Compared
+    from pictor.duplicates.groups.assembly import GroupOptions
     from pictor.duplicates.groups.decisions_file import PairDecision
-    from pictor.duplicates.groups.keep_rules import Rules
-    from pictor.duplicates.groups.records import Group, Member
+    from pictor.duplicates.groups.keep_rules import KeepRules
+    from pictor.duplicates.groups.records import Group
     from pictor.duplicates.removal.apply import ApplyOptions, Mode
-    from pictor.duplicates.removal.plan import Freed
-    from pictor.duplicates.removal.records import Step, StepResult
+    from pictor.duplicates.removal.plan import RemovalPlan
+    from pictor.duplicates.removal.steps import OnStep, RemovalResult, Step
     from pictor.library.catalog.decisions import DecisionRow
     from pictor.library.library import Library
-    from pictor.library.observer import Observer
 
-PathLike = str | bytes | os.PathLike[str]
-Said = Literal["not-duplicate", "related", "keep"]
+Decision = Literal["not-duplicate", "related", "keep"]
 _HEX = frozenset("0123456789abcdef")
 #: Digits by which a content can be named; fewer are taken for a path.
 _FEWEST_DIGITS = 8
 
 
-class _Opening(Protocol):
-    """What these verbs need of the library they belong to."""
+class Duplicates:
+    """Duplicates: compared, grouped, decided on, and removed by plans that can be undone.
 
-    def _open(self, *, create: bool = False) -> Library: ...
+    The verbs that write raise `LibraryLocked` while another process writes the library.
+    """
 
-    def _forget_engine(self) -> None: ...
+    def __init__(self, opened: Callable[[], Library]) -> None:
+        """The duplicates of the library that `opened` gives."""
+        self._opened = opened
 
-
-class DuplicateVerbs:
-    """Duplicates: compared, grouped, decided on, and removed by plans that can be undone."""
-
-    def compare(self: _Opening, observer: Observer | None = None) -> Compared:
-        """Hold contents that are new since the last time against all others; the counts.
-
-        Raises:
-            LibraryLocked: another process writes the library.
-        """
+    def find(self, *, observer: Observer | None = None) -> Compared:
+        """Compare contents that are new since the last time with all others; the counts."""
         from pictor.duplicates.comparison.run import compare_all
-        from pictor.library.observer import Silent
 
-        return compare_all(self._open(), observer or Silent())
+        return compare_all(self._opened(), observer or SILENT)
 
-    def duplicates(
-        self: _Opening,
+    def groups(
+        self,
         roots: Sequence[PathLike] = (),
         *,
         kinds: Sequence[Kind | str] = DUPLICATES,
         against: PathLike | None = None,
-        rules: str | Rules | None = None,
+        rules: str | KeepRules | None = None,
     ) -> Iterator[Group]:
-        """Groups of files that are one picture, as far as they were compared: see `compare`.
+        """Groups of files that are one picture, as far as they were compared: see `find`.
 
         Args:
             roots: only files at or below these; all if none is named.
             kinds: of the groups, each by the weakest link in it.
-            against: only groups that have a file at or below this path and one elsewhere; what
-                lies there stays.
+            against: only groups that have a file at or below this path and one elsewhere; what is
+                stored there stays.
             rules: what is kept, such as "prefer: resolution, oldest; never: path:~/Archive"; a
                 clause that is not named is that of the library's settings.
 
@@ -73,19 +68,24 @@ class DuplicateVerbs:
             RuleError: a rule cannot be read.
             SourceError: a root, or `against`, is neither on this disk nor known to the library.
         """
-        from pictor.duplicates.groups.assembly import GroupOptions, absolute, groups
+        from pictor.duplicates.groups.assembly import groups
 
-        library = self._open()
-        options = GroupOptions(
-            kinds=tuple(Kind(kind) for kind in kinds),
-            roots=tuple(absolute(os.fsencode(root)) for root in roots),
-            against=None if against is None else absolute(os.fsencode(against)),
-            rules=_rules(library, rules),
-        )
-        _refuse_unknown(library, (*options.roots, *filter(None, [options.against])))
-        return groups(library, options)
+        return groups(self._opened(), self._options(roots, kinds, against, rules))
 
-    def report_duplicates(self: _Opening, groups: Sequence[Group], path: PathLike) -> None:
+    def check(
+        self,
+        roots: Sequence[PathLike] = (),
+        *,
+        kinds: Sequence[Kind | str] = DUPLICATES,
+        against: PathLike | None = None,
+        rules: str | KeepRules | None = None,
+    ) -> None:
+        """Raise what `groups` would raise for these arguments, such as before a long `find`."""
+        self._options(roots, kinds, against, rules)
+
+    def report(
+        self, groups: Sequence[Group], path: PathLike, *, observer: Observer | None = None
+    ) -> None:
         """Write groups as one HTML page to look and decide in.
 
         Raises:
@@ -93,160 +93,201 @@ class DuplicateVerbs:
         """
         from pictor.duplicates.report import write_report
 
-        write_report(self._open(), groups, os.fsencode(path))
+        target = os.fsencode(path)
+        write_report(self._opened(), groups, target, observer=observer or SILENT)
 
-    def plan_duplicates(
-        self: _Opening, groups: Iterable[Group], path: PathLike, *, force: bool = False
-    ) -> Freed:
-        """Write a plan that removes all of some groups but what stays; what it comes to.
+    def plan(
+        self, groups: Iterable[Group], path: PathLike | None = None, *, force: bool = False
+    ) -> RemovalPlan:
+        """What of some groups goes, and what that frees on this disk now.
 
         Args:
+            path: a plan to write, as JSON lines; none if None.
             force: replace a plan that is there.
 
         Raises:
             PlanError: something of that name is there, or it cannot be written.
         """
-        from pictor.duplicates.removal.plan import write_plan
+        from pictor.duplicates.removal.plan import plan_of, write_plan
 
-        plan = weighed(groups)
-        where = Path(os.fsdecode(path)).expanduser()
-        write_plan(where, self._open(), plan, {}, force=force)
-        return plan
+        made = plan_of(groups)
+        if path is not None:
+            write_plan(_path(path), self._opened(), made, force=force)
+        return made
 
-    def apply_plan(
-        self: _Opening,
-        path: PathLike,
+    def preview(
+        self,
+        plan: PathLike,
         *,
-        write: bool = False,
         mode: Mode = "trash",
         folder: PathLike | None = None,
+        on_step: OnStep | None = None,
         observer: Observer | None = None,
-    ) -> Iterator[StepResult]:
-        """Do what a plan says, and tell of each step what became of it.
+    ) -> RemovalResult:
+        """What `apply` would do with a plan. Nothing is touched."""
+        from pictor.duplicates.removal.apply import preview
 
-        Each file is hashed again right before it is touched, and so is the one that stays.
+        library = self._opened()
+        steps, options = _steps(library, plan), _apply_options(library, mode, folder)
+        return preview(library, steps, options, on_step=on_step, observer=observer or SILENT)
+
+    def apply(
+        self,
+        plan: PathLike,
+        *,
+        mode: Mode = "trash",
+        folder: PathLike | None = None,
+        on_step: OnStep | None = None,
+        observer: Observer | None = None,
+    ) -> RemovalResult:
+        """Do what a plan says; `undo` takes it back.
+
+        Each file is hashed again right before it is touched, and so is the one that stays. What
+        cannot be done is left alone, and the others go on.
 
         Args:
-            write: do it. Without, only say what would be done.
             mode: "trash", "move" or "hardlink".
             folder: of the trash (the library's own if None), or to move to.
+            on_step: receives what became of each file, right after it.
 
         Raises:
             PlanError: the plan cannot be read, or the log not be written.
-            LibraryLocked: another process writes the library.
         """
-        from pictor.duplicates.removal.apply import apply, rehearse
-        from pictor.duplicates.removal.plan import read_plan
+        from pictor.duplicates.removal.apply import apply
 
-        library = self._open()
-        steps = read_plan(Path(os.fsdecode(path)).expanduser(), library)
-        options = _apply_options(library, mode, folder)
-        if not write:
-            return rehearse(library, steps, options, observer)
-        self._forget_engine()
-        return apply(library, steps, options, observer)
+        library = self._opened()
+        steps, options = _steps(library, plan), _apply_options(library, mode, folder)
+        return apply(library, steps, options, on_step=on_step, observer=observer or SILENT)
 
-    def undo_duplicates(
-        self: _Opening, log: PathLike = "last", *, observer: Observer | None = None
-    ) -> Iterator[StepResult]:
-        """Put back what a run removed, the last file first; tells of each how it went.
+    def undo(
+        self,
+        log: PathLike = "last",
+        *,
+        on_step: OnStep | None = None,
+        observer: Observer | None = None,
+    ) -> RemovalResult:
+        """Put back what a run removed, the last file first.
 
         Args:
             log: of the run; "last" for the last one that removed anything.
+            on_step: receives what became of each file, right after it.
 
         Raises:
             PlanError: there is no such log, or nothing is left to undo.
         """
         from pictor.duplicates.removal.undo import LAST, undo
 
-        self._forget_engine()
-        name = os.fsdecode(log)
-        return undo(self._open(), LAST if name == LAST else Path(name).expanduser(), observer)
+        which = LAST if os.fsdecode(log) == LAST else _path(log)
+        return undo(self._opened(), which, on_step=on_step, observer=observer or SILENT)
 
     def decide(
-        self: _Opening,
+        self,
         one: PathLike,
         other: PathLike,
-        said: Said,
+        decision: Decision,
         *,
         keep: PathLike | None = None,
     ) -> None:
         """Store what you know of two files, or of two contents by the first digits of their hashes.
 
         Args:
-            said: "not-duplicate", "related" (they belong together and none goes), or "keep": they
-                are one picture, `keep` stays and the other may go.
+            decision: "not-duplicate", "related" (they belong together and none goes), or "keep":
+                they are one picture, `keep` stays and the other may go.
 
         Raises:
             DecisionError: one is not known, both are one content, or `keep` is none of the two.
-            LibraryLocked: another process writes the library.
         """
         from pictor.duplicates.groups.decisions_file import decision_of
 
-        a, b = _named(self._open(), [one, other])
-        verdict = "related" if said == "related" else "not-duplicate"
-        if said == "keep":
-            kept = None if keep is None else _named(self._open(), [keep])[0]
+        a, b = self._named([one, other])
+        verdict = "related" if decision == "related" else "not-duplicate"
+        if decision == "keep":
+            kept = None if keep is None else self._named([keep])[0]
             if kept not in (a, b):
                 raise DecisionError("the file to keep is none of the two")
             verdict = "keep-a" if kept == a else "keep-b"
-        _store(self._open(), [decision_of(a, b, verdict)])
+        self.decide_all([decision_of(a, b, verdict)])
 
-    def decide_all(self: _Opening, decisions: Sequence[PairDecision]) -> int:
-        """Store decisions, such as those of a file that the report saved; how many."""
-        return _store(self._open(), decisions)
+    def decide_all(self, decisions: Sequence[PairDecision]) -> list[PairDecision]:
+        """Store decisions, such as those of a file that the report saved; those they replace."""
+        from pictor.duplicates.groups.decisions_file import PairDecision
+        from pictor.library.catalog.decisions import decide, decided
 
-    def undecide(self: _Opening, one: PathLike, other: PathLike) -> bool:
+        library = self._opened()
+        with library.writer(), library.writing() as connection:
+            rows = decided(connection, [(one.low, one.high) for one in decisions])
+            for one in decisions:
+                decide(connection, one.low, one.high, Verdict(one.verdict))
+        return [PairDecision(row.low, row.high, row.verdict) for row in rows]
+
+    def undecide(self, one: PathLike, other: PathLike) -> bool:
         """Take back what was decided of two files or contents; whether anything was.
 
         Raises:
             DecisionError: one is not known.
         """
-        from pictor.library.catalog import decisions
+        low, high = sorted(self._named([one, other]))
+        return self.undecide_all([(low, high)]) > 0
 
-        library = self._open()
-        low, high = sorted(_named(library, [one, other]))
+    def undecide_all(self, pairs: Sequence[tuple[bytes, bytes]]) -> int:
+        """Take back the decisions on pairs of hashes, each with the lower one first; how many."""
+        from pictor.library.catalog.decisions import forget
+
+        library = self._opened()
         with library.writer(), library.writing() as connection:
-            return decisions.forget(connection, low, high)
+            return sum(forget(connection, low, high) for low, high in pairs)
 
-    def decisions(self: _Opening) -> list[DecisionRow]:
+    def decisions(self) -> list[DecisionRow]:
         """What was decided, the newest first."""
         from pictor.library.catalog import decisions
 
-        with self._open().reading() as connection:
+        with self._opened().reading() as connection:
             return list(decisions.decisions(connection))
 
+    def _options(
+        self,
+        roots: Sequence[PathLike],
+        kinds: Sequence[Kind | str],
+        against: PathLike | None,
+        rules: str | KeepRules | None,
+    ) -> GroupOptions:
+        from pictor.duplicates.groups.assembly import GroupOptions, absolute
 
-def steps_of(group: Group) -> Iterator[Step]:
-    """What of a group goes: all that lies by itself on a disk, but what stays."""
-    from pictor.duplicates.removal.records import Step
+        library = self._opened()
+        options = GroupOptions(
+            kinds=tuple(Kind(kind) for kind in kinds),
+            roots=tuple(absolute(os.fsencode(root)) for root in roots),
+            against=None if against is None else absolute(os.fsencode(against)),
+            rules=_rules(library, rules),
+        )
+        _refuse_unknown(library, (*options.roots, *filter(None, [options.against])))
+        return options
 
-    keep = group.keep
-    if keep.state != "present" or keep.root_kind not in ("folder", "file", "list"):
-        return
-    for one in going(group):
-        facts = (one.path, one.content, one.size_bytes, keep.path, keep.content)
-        yield Step(*facts, group.id, group.kind.value, group.reason)
+    def _named(self, names: Sequence[PathLike]) -> list[bytes]:
+        """The hashes of contents that are named by paths or by their first digits."""
+        from pictor.library.catalog import removals
+
+        found = []
+        with self._opened().reading() as connection:
+            for name in names:
+                text = os.fsdecode(name)
+                path = os.path.abspath(os.path.expanduser(os.fsencode(name)))
+                contents = removals.contents_at(connection, path)
+                digits = text.lower()
+                if not contents and len(digits) >= _FEWEST_DIGITS and _HEX.issuperset(digits):
+                    contents = removals.contents_beginning(connection, digits[:64])
+                found.append(bytes.fromhex(_only(contents, text)))
+        return found
 
 
-def weighed(groups: Iterable[Group]) -> Freed:
-    """What a plan of some groups comes to on this disk now: a look at each file that would go."""
-    from pictor.duplicates.removal.plan import weigh
-
-    return weigh(step for group in groups for step in steps_of(group))
+def _path(path: PathLike) -> Path:
+    return Path(os.fsdecode(path)).expanduser()
 
 
-def going(group: Group) -> list[Member]:
-    """The members of a group that go if it is resolved."""
-    return [
-        one
-        for one in group.members
-        if one is not group.keep
-        and one.path not in group.protected
-        and one.path != group.keep.path
-        and one.state == "present"
-        and one.root_kind in ("folder", "file")
-    ]
+def _steps(library: Library, plan: PathLike) -> list[Step]:
+    from pictor.duplicates.removal.plan import read_plan
+
+    return read_plan(_path(plan), library)
 
 
 def _refuse_unknown(library: Library, places: Sequence[bytes]) -> None:
@@ -263,10 +304,10 @@ def _refuse_unknown(library: Library, places: Sequence[bytes]) -> None:
                 )
 
 
-def _rules(library: Library, rules: str | Rules | None) -> Rules:
-    from pictor.duplicates.groups.keep_rules import Rules, parse_rules, rules_of
+def _rules(library: Library, rules: str | KeepRules | None) -> KeepRules:
+    from pictor.duplicates.groups.keep_rules import KeepRules, parse_rules, rules_of
 
-    if isinstance(rules, Rules):
+    if isinstance(rules, KeepRules):
         return rules
     settings = library.settings.duplicates
     base = rules_of(settings.prefer, settings.never)
@@ -276,34 +317,8 @@ def _rules(library: Library, rules: str | Rules | None) -> Rules:
 def _apply_options(library: Library, mode: Mode, folder: PathLike | None) -> ApplyOptions:
     from pictor.duplicates.removal.apply import ApplyOptions
 
-    where = None if folder is None else Path(os.fsdecode(folder)).expanduser()
+    where = None if folder is None else _path(folder)
     return ApplyOptions(mode, where, _rules(library, None).never)
-
-
-def _store(library: Library, rows: Sequence[PairDecision]) -> int:
-    from pictor.library.catalog import decisions
-
-    with library.writer(), library.writing() as connection:
-        for row in rows:
-            decisions.decide(connection, row.low, row.high, Verdict(row.verdict))
-    return len(rows)
-
-
-def _named(library: Library, names: Sequence[PathLike]) -> list[bytes]:
-    """The hashes of contents that are named by paths or by their first digits."""
-    from pictor.library.catalog import removals
-
-    found = []
-    with library.reading() as connection:
-        for name in names:
-            text = os.fsdecode(name)
-            path = os.path.abspath(os.path.expanduser(os.fsencode(name)))
-            contents = removals.contents_at(connection, path)
-            digits = text.lower()
-            if not contents and len(digits) >= _FEWEST_DIGITS and _HEX.issuperset(digits):
-                contents = removals.contents_beginning(connection, digits[:64])
-            found.append(bytes.fromhex(_only(contents, text)))
-    return found
 
 
 def _only(contents: Sequence[str], name: str) -> str:

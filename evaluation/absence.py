@@ -24,7 +24,7 @@ LANGUAGES = ("en", "zh")
 RARE_SHARE = 0.01
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """One query.
 
     Attributes:
@@ -44,9 +44,9 @@ class Asked(NamedTuple):
 
 
 class Questions(NamedTuple):
-    """What is asked, and which photos remain to be searched: (photos,) bool."""
+    """The queries, and which photos remain to be searched: (photos,) bool."""
 
-    asked: tuple[Asked, ...]
+    queries: tuple[Question, ...]
     remains: BoolVector
 
 
@@ -64,25 +64,25 @@ def questions(
     taken = np.flatnonzero((counts > 0) & (counts <= most))[::2]
     remains: BoolVector = available & ~shown[taken].any(axis=0)
     shown &= remains
-    asked: list[Asked] = []
+    queries: list[Question] = []
     for language in [one for one in LANGUAGES if one in captions.languages]:
         words = [_word(c, language, row) for c, row in zip(concepts, shown, strict=True)]
         own = list(_captions(captions, language, remains))
         step = max(1, len(own) // max(1, sum(not word.is_absent for word in words)))
-        asked += [*words, *own[::step]]
-        asked += _absent_captions(captions, language, concepts, shown, available & ~remains)
-    return Questions(tuple(asked), remains)
+        queries += [*words, *own[::step]]
+        queries += _absent_captions(captions, language, concepts, shown, available & ~remains)
+    return Questions(tuple(queries), remains)
 
 
-def _word(concept: Concept, language: str, photos: BoolVector) -> Asked:
-    return Asked(concept.query(language), language, WORD, tuple(np.flatnonzero(photos).tolist()))
+def _word(concept: Concept, language: str, photos: BoolVector) -> Question:
+    return Question(concept.query(language), language, WORD, tuple(np.flatnonzero(photos).tolist()))
 
 
-def _captions(captions: CaptionSet, language: str, remains: BoolVector) -> Iterator[Asked]:
+def _captions(captions: CaptionSet, language: str, remains: BoolVector) -> Iterator[Question]:
     """One caption of each photo that remains, by turns its first, second…"""
     for photo, texts in sorted(_own(captions, language).items()):
         if remains[photo]:
-            yield Asked(texts[photo % len(texts)], language, CAPTION, (photo,))
+            yield Question(texts[photo % len(texts)], language, CAPTION, (photo,))
 
 
 def _absent_captions(
@@ -91,7 +91,7 @@ def _absent_captions(
     concepts: Sequence[Concept],
     shown: BoolMatrix,
     gone: BoolVector,
-) -> Iterator[Asked]:
+) -> Iterator[Question]:
     """The first caption of each photo taken out that names something, and nothing that remains."""
     pairs = [
         (photo, text)
@@ -109,7 +109,7 @@ def _absent_captions(
         photo, text = pairs[at]
         if photo not in done:
             done.add(photo)
-            yield Asked(text, language, CAPTION, ())
+            yield Question(text, language, CAPTION, ())
 
 
 def _own(captions: CaptionSet, language: str) -> dict[int, list[str]]:

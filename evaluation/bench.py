@@ -14,7 +14,7 @@ import numpy as np
 
 from pictor.evaluation.problems import Problems
 from pictor.evaluation.ranks import IntVector
-from pictor.evaluation.texts import TextProgress, TextVectors
+from pictor.evaluation.texts import TextVectors
 from pictor.library import indexes
 from pictor.library.caption_bank import Bank, log_sum_exp, open_bank
 from pictor.library.catalog import spaces
@@ -22,6 +22,7 @@ from pictor.library.catalog.files import chunked
 from pictor.library.catalog.photos import photos_at
 from pictor.library.catalog.rows import PhotoRow, SpaceRow
 from pictor.library.library import Library
+from pictor.library.observer import Observer
 from pictor.library.records import EncoderCard, FloatMatrix, HalfMatrix, IdArray
 from pictor.library.vectors.base import VectorIndex
 from pictor.library.vectors.cache import IndexKind
@@ -51,14 +52,14 @@ class Bench:
     """
 
     def __init__(
-        self, library: Library, space: SpaceRow, kind: IndexKind, progress: TextProgress
+        self, library: Library, space: SpaceRow, kind: IndexKind, observer: Observer
     ) -> None:
         """Nothing is opened yet."""
         self.card: EncoderCard = space.card
         self.kind = kind
         self._library = library
         self._space = space
-        self._texts = TextVectors(library, space, progress)
+        self._texts = TextVectors(library, space, observer)
 
     def texts(self, texts: Sequence[str]) -> FloatMatrix:
         """(n, d) float32 unit rows."""

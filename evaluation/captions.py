@@ -28,7 +28,7 @@ _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 
 
 @dataclass(frozen=True)
-class Caption:
+class PhotoCaption:
     """A text and the photos it describes.
 
     Attributes:
@@ -49,7 +49,7 @@ class CaptionSet:
     """
 
     photos: tuple[str, ...]
-    languages: dict[str, tuple[Caption, ...]]
+    languages: dict[str, tuple[PhotoCaption, ...]]
     is_by_id: bool = False
 
 
@@ -115,7 +115,7 @@ class _Builder:
         self._problems = problems
         self._languages = languages
         self._numbers: dict[str, int] = {}
-        self._found: dict[str, list[Caption]] = {}
+        self._found: dict[str, list[PhotoCaption]] = {}
         self._held: dict[tuple[str, int], set[str]] = {}
         self._ids: set[str] = set()
         self._is_by_id = False
@@ -240,7 +240,7 @@ class _Builder:
         if clean in held:
             self._problems.add("repeated_caption", f"{where}: {shown(clean)}")
         held.add(clean)
-        self._found.setdefault(language, []).append(Caption(clean, photos))
+        self._found.setdefault(language, []).append(PhotoCaption(clean, photos))
 
     def _number(self, name: str) -> int:
         return self._numbers.setdefault(name, len(self._numbers))

@@ -11,13 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pictor.evaluation.absence import CAPTION, WORD, Asked, questions
+from pictor.evaluation.absence import CAPTION, WORD, Question, questions
 from pictor.evaluation.bench import Bench
-from pictor.evaluation.captions import CaptionSet
 from pictor.evaluation.concepts import BoolMatrix, load_concepts
-from pictor.evaluation.problems import Problems
 from pictor.evaluation.ranks import IntVector
-from pictor.evaluation.task import CutoffResult, Measured
+from pictor.evaluation.task import CaptionTask, CutoffResult, Measured
 from pictor.library.errors import EvaluationError
 from pictor.library.records import BoolVector, FloatMatrix, Level
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
@@ -28,52 +26,45 @@ ALL = "all"
 LEVELS = {Level.LIKELY: LIKELY, Level.POSSIBLE: POSSIBLE}
 
 
-class Asking(NamedTuple):
+class QueryScores(NamedTuple):
     """Queries over n photos: their scores, probabilities and right answers, (q, n) each."""
 
     cosines: FloatMatrix
     probabilities: FloatMatrix
     right: BoolMatrix
 
-    def part(self, rows: BoolVector) -> Asking:
+    def part(self, rows: BoolVector) -> QueryScores:
         """Some of the queries."""
-        return Asking(self.cosines[rows], self.probabilities[rows], self.right[rows])
+        return QueryScores(self.cosines[rows], self.probabilities[rows], self.right[rows])
 
 
-class Cutoff:
-    """Captions and where their photos lie."""
+class Cutoff(CaptionTask):
+    """The task over some captions."""
 
     name = "cutoff"
-
-    def __init__(
-        self, captions: CaptionSet, photos: Sequence[bytes | None], problems: Problems
-    ) -> None:
-        """Args: photos: the absolute path of each of `captions.photos`, None where left out."""
-        self._captions = captions
-        self.photos = photos
-        self.problems = problems
 
     def measure(self, bench: Bench) -> Measured:
         """Figures of each level, by language and kind of query and of all together."""
         problems = self.problems.copy()
         photos = bench.photos(self.photos, problems)
         rows = first_only(photos.rows)
-        found = questions(self._captions, load_concepts(), rows >= 0)
+        found = questions(self.captions, load_concepts(), rows >= 0)
         remain = np.flatnonzero(found.remains)
-        if not any(one.is_absent for one in found.asked) or all(o.is_absent for o in found.asked):
+        absent = [one.is_absent for one in found.queries]
+        if all(absent) or not any(absent):
             raise EvaluationError(
                 "a cut-off needs queries for what is in the photos and for what is not, and these "
                 f"captions give only one of them; of {len(rows):,} photos {len(remain):,} remain"
             )
-        asking = _ask(bench, photos.vectors[rows[remain]], found.asked, remain)
+        scores = _scores(bench, photos.vectors[rows[remain]], found.queries, remain)
         results = [
-            _result(language, kind, level, asking.part(chosen))
-            for language in (*dict.fromkeys(one.language for one in found.asked), ALL)
+            _result(language, kind, level, scores.part(chosen))
+            for language in (*dict.fromkeys(one.language for one in found.queries), ALL)
             for kind in (WORD, CAPTION, ALL)
             for level in LEVELS
-            if _is_measurable(asking.right, chosen := _chosen(found.asked, language, kind))
+            if _is_measurable(scores.right, chosen := _chosen(found.queries, language, kind))
         ]
-        return Measured(len(remain), len(found.asked), tuple(results), problems.listed())
+        return Measured(len(remain), len(found.queries), tuple(results), problems.listed())
 
 
 def setting_of(bench: Bench, photos: FloatMatrix) -> Setting:
@@ -84,16 +75,18 @@ def setting_of(bench: Bench, photos: FloatMatrix) -> Setting:
     return Setting(bench.bank, bench.card.scoring, calibration.usual, sample, len(photos))
 
 
-def _ask(bench: Bench, photos: FloatMatrix, asked: Sequence[Asked], remain: IntVector) -> Asking:
+def _scores(
+    bench: Bench, photos: FloatMatrix, queries: Sequence[Question], remain: IntVector
+) -> QueryScores:
     calibration = calibration_for(bench.card.family, bench.card.scoring)
     setting, images = setting_of(bench, photos), bench.images(photos)
-    vectors = bench.texts([one.text for one in asked])
+    vectors = bench.texts([one.text for one in queries])
     tables = (evidence(see(vector, setting), images, setting) for vector in vectors)
     probabilities = np.stack([calibration.probability(table) for table in tables])
-    right = np.zeros((len(asked), len(remain)), np.bool_)
-    for row, one in zip(right, asked, strict=True):
+    right = np.zeros((len(queries), len(remain)), np.bool_)
+    for row, one in zip(right, queries, strict=True):
         row[np.searchsorted(remain, np.array(one.photos, np.int64))] = True
-    return Asking(vectors @ photos.T, probabilities, right)
+    return QueryScores(vectors @ photos.T, probabilities, right)
 
 
 def first_only(rows: IntVector) -> IntVector:
@@ -104,8 +97,8 @@ def first_only(rows: IntVector) -> IntVector:
     return kept
 
 
-def _chosen(asked: Sequence[Asked], language: str, kind: str) -> BoolVector:
-    found = [language in (ALL, one.language) and kind in (ALL, one.kind) for one in asked]
+def _chosen(queries: Sequence[Question], language: str, kind: str) -> BoolVector:
+    found = [language in (ALL, one.language) and kind in (ALL, one.kind) for one in queries]
     return np.array(found, np.bool_)
 
 
@@ -114,12 +107,12 @@ def _is_measurable(right: BoolMatrix, chosen: BoolVector) -> bool:
     return bool(is_present.any() and not is_present.all())
 
 
-def _result(language: str, kind: str, level: Level, asking: Asking) -> CutoffResult:
-    is_present = asking.right.any(axis=1)
-    hits = asking.probabilities >= LEVELS[level]
-    recall = recall_of(hits, asking.right)
-    threshold = threshold_at(recall, asking.cosines, asking.right)
-    others = asking.cosines >= threshold
+def _result(language: str, kind: str, level: Level, scores: QueryScores) -> CutoffResult:
+    is_present = scores.right.any(axis=1)
+    hits = scores.probabilities >= LEVELS[level]
+    recall = recall_of(hits, scores.right)
+    threshold = threshold_at(recall, scores.cosines, scores.right)
+    others = scores.cosines >= threshold
     false, other_false = hits[~is_present].sum(axis=1), others[~is_present].sum(axis=1)
     return CutoffResult(
         language=language,
@@ -128,12 +121,12 @@ def _result(language: str, kind: str, level: Level, asking: Asking) -> CutoffRes
         present=int(is_present.sum()),
         absent=int((~is_present).sum()),
         recall=100 * recall,
-        precision=_percent(precision_of(hits, asking.right)),
+        precision=_percent(precision_of(hits, scores.right)),
         empty=100 * float((false == 0).mean()),
         false_hits=float(false.mean()),
         threshold=float(threshold),
-        threshold_recall=100 * recall_of(others, asking.right),
-        threshold_precision=_percent(precision_of(others, asking.right)),
+        threshold_recall=100 * recall_of(others, scores.right),
+        threshold_precision=_percent(precision_of(others, scores.right)),
         threshold_empty=100 * float((other_false == 0).mean()),
         threshold_false_hits=float(other_false.mean()),
         ratio=float(false.mean() / other_false.mean()) if other_false.any() else None,

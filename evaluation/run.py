@@ -14,22 +14,21 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from pictor.evaluation.problems import Problem
-from pictor.evaluation.task import Result, Task
-from pictor.evaluation.task_files import Source, TaskName, open_task
+from pictor.evaluation.task import Measured, Result, Task
+from pictor.evaluation.task_files import TaskName, TaskSource, open_task
 from pictor.library.config import Settings, load_settings, models_dir
 from pictor.library.errors import LibraryNotFound, ModelUnsupported
-from pictor.library.observer import Observer, Silent
+from pictor.library.observer import SILENT, Observer, Stopped
 from pictor.library.records import EncoderCard
 
 if TYPE_CHECKING:
-    from pictor.indexer.summary import Summary
+    from pictor.indexer.run import Summary
     from pictor.library.catalog.rows import SpaceRow
-    from pictor.library.encoders.models.plan import Plan
     from pictor.library.library import Library
     from pictor.library.vectors.cache import IndexKind
 
@@ -51,6 +50,7 @@ class Evaluation:
         encoded: photos that were encoded in this run; the others were there already.
         images_per_second: reading, decoding and encoding together, when they were encoded; None
             where that was no evaluation.
+        stopped: the observer ended it before there was a figure; what was encoded is kept.
     """
 
     encoder: str
@@ -64,21 +64,7 @@ class Evaluation:
     size_bytes: int
     encoded: int
     images_per_second: float | None
-
-
-class Watcher(Observer, Protocol):
-    """Told of an evaluation's progress."""
-
-    def texts(self, done: int, total: int) -> None:
-        """So many texts of an encoder are encoded."""
-        ...
-
-
-class Unwatched(Silent):
-    """A watcher that shows nothing and never stops an evaluation."""
-
-    def texts(self, done: int, total: int) -> None:
-        """Nothing."""
+    stopped: bool = False
 
 
 def evaluate(
@@ -94,7 +80,7 @@ def evaluate(
     templates: Sequence[str] = (),
     index: IndexKind = "auto",
     settings: Settings | None = None,
-    watcher: Watcher | None = None,
+    observer: Observer = SILENT,
 ) -> Iterator[Evaluation]:
     """Measure encoders, one after the other; each figure comes as soon as it is there.
 
@@ -115,52 +101,48 @@ def evaluate(
     Raises:
         EvaluationError: a file cannot be read, or nothing is left to measure.
         ModelError: an encoder cannot be had, or has no text tower.
-        KeyboardInterrupt: the watcher stopped it; what was encoded is kept.
     """
     named = _path(labels)
-    source = Source(
+    source = TaskSource(
         Path(captions), _path(images), task, tuple(languages), split, named, tuple(templates)
     )
-    run = _Run(source, _path(library), settings or load_settings(), watcher or Unwatched())
-    run.read()
-    cards = run.cards(encoders)
-    return (run.measure(name, card, index) for name, card in cards)
+    task_of_files = open_task(source, scratch_folder(source.photos_home) / _UNPACKED)
+    run = _Run(source, task_of_files, _path(library), settings or load_settings(), observer)
+    cards = run.cards(encoders)  # one that cannot be had stops the run before it starts
+    return _measured(run, cards, index)
 
 
-class _Told:
-    """Passes on to a watcher that a model is being downloaded, and how large it is."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-
-    def begin(self, plan: Plan) -> None:
-        """A notice."""
-        self._watcher.notice(plan.sentence)
-
-    def moved(self, count: int) -> None:
-        """Nothing: a notice says it all."""
+def _measured(
+    run: _Run, cards: Sequence[tuple[str, EncoderCard]], kind: IndexKind
+) -> Iterator[Evaluation]:
+    for name, card in cards:
+        one = run.measure(name, card, kind)
+        yield one
+        if one.stopped:
+            return
 
 
 class _Run:
     """One evaluation over some encoders."""
 
     def __init__(
-        self, source: Source, folder: Path | None, settings: Settings, watcher: Watcher
+        self,
+        source: TaskSource,
+        task: Task,
+        folder: Path | None,
+        settings: Settings,
+        observer: Observer,
     ) -> None:
         own = replace(settings.library, catalog_url="")  # scratch data is never a shared catalog
         self._settings = settings if folder else replace(settings, library=own)
         self._source = source
         self._folder = folder
-        self._watcher = watcher
+        self._observer = observer
         self._scratch = scratch_folder(source.photos_home)
-        self._task: Task
-
-    def read(self) -> None:
-        """Read the files; a mistake in them costs no encoder."""
-        self._task = open_task(self._source, self._scratch / _UNPACKED)
+        self._task = task
 
     def cards(self, names: Sequence[str]) -> list[tuple[str, EncoderCard]]:
-        """The encoders, resolved, so that one that cannot be had stops the run before it starts."""
+        """The encoders, resolved, each once."""
         from pictor.library.encoders.base import EncoderOptions
         from pictor.library.encoders.towers import resolve_card
 
@@ -168,8 +150,7 @@ class _Run:
         found = self._held() if not names else None
         if found is None:
             named = names or self._settings.encoder.names
-            told = _Told(self._watcher)
-            found = [(name, resolve_card(name, options, watch=told)) for name in named]
+            found = [(name, resolve_card(name, options, observer=self._observer)) for name in named]
         for name, card in found:
             if not card.has_text:
                 raise ModelUnsupported(
@@ -185,11 +166,16 @@ class _Run:
 
         started = time.monotonic()
         home = self._folder or self._scratch / card.fingerprint
+        measured, encoded, speed = Measured(0, 0, (), ()), 0, None
+        stopped = False
         with Library.create(home, self._settings) as library:
-            summary = self._fill(library, name, card)
-            space = _space(library, card)
-            speed = _speed(library, space, summary)
-            measured = self._task.measure(Bench(library, space, kind, self._texts))
+            try:
+                summary = self._fill(library, name, card)
+                encoded, space = summary.encoded, _space(library, card)
+                speed = _speed(library, space, summary)
+                measured = self._task.measure(Bench(library, space, kind, self._observer))
+            except Stopped:
+                stopped = True
         return Evaluation(
             encoder=card.id,
             task=self._task.name,
@@ -200,8 +186,9 @@ class _Run:
             problems=measured.problems,
             dimension=card.dimension,
             size_bytes=size_on_disk(card),
-            encoded=summary.encoded,
+            encoded=encoded,
             images_per_second=speed,
+            stopped=stopped,
         )
 
     def _held(self) -> list[tuple[str, EncoderCard]] | None:
@@ -221,9 +208,9 @@ class _Run:
 
         has_space = card.fingerprint in [row.fingerprint for row in library.spaces()]
         names = [] if has_space else [name]
-        summary = index(library, [self._root()], names, keep_default=True, observer=self._watcher)
-        if summary.interrupted:
-            raise KeyboardInterrupt
+        summary = index(library, [self._root()], names, keep_default=True, observer=self._observer)
+        if summary.stopped:
+            raise Stopped
         return summary
 
     def _root(self) -> bytes:
@@ -239,11 +226,6 @@ class _Run:
         file = self._scratch / f"{hashlib.sha256(data).hexdigest()[:16]}.list"
         file.write_bytes(data)
         return os.fsencode(file)
-
-    def _texts(self, done: int, total: int) -> None:
-        self._watcher.texts(done, total)
-        if self._watcher.should_stop():
-            raise KeyboardInterrupt
 
 
 def scratch_folder(photos: Path) -> Path:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,8 @@ from pictor.library import space_encoders
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import LibraryError
 from pictor.library.library import Library
+from pictor.library.observer import Observer, Progress, check
 from pictor.library.records import FloatMatrix
-
-#: Is told (texts encoded so far, of how many); may raise to stop.
-TextProgress = Callable[[int, int], None]
 
 MOST_KEPT = 32  # sets of texts a space; the oldest go
 _STEP = 256  # texts between two reports of progress
@@ -28,11 +26,11 @@ _STEP = 256  # texts between two reports of progress
 class TextVectors:
     """Encodes texts for one space."""
 
-    def __init__(self, library: Library, space: SpaceRow, progress: TextProgress) -> None:
+    def __init__(self, library: Library, space: SpaceRow, observer: Observer) -> None:
         """No tower is opened before a text needs it."""
         self._library = library
         self._space = space
-        self._progress = progress
+        self._observer = observer
         self._folder = library.cache_dir(space, "eval")
 
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
@@ -41,6 +39,7 @@ class TextVectors:
         Raises:
             QueryError: the encoder takes images only.
             ModelError: the text tower cannot be had.
+            Stopped: the observer ended it.
         """
         path = self._folder / f"texts-{self._key(texts)}.npy"
         kept = self._read(path, len(texts))
@@ -49,9 +48,9 @@ class TextVectors:
         tower = space_encoders.open_text(self._library, self._space)
         parts = [np.empty((0, self._space.dimension), np.float32)]
         for start in range(0, len(texts), _STEP):
-            self._progress(start, len(texts))
+            check(self._observer)
+            self._observer.progress(Progress("encoding texts", start, len(texts), "texts"))
             parts.append(tower.encode(texts[start : start + _STEP]))
-        self._progress(len(texts), len(texts))
         vectors: FloatMatrix = np.concatenate(parts)
         self._keep(path, vectors)
         return vectors

@@ -6,33 +6,25 @@ unfinished.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
+from pictor.indexer.content_places import LISTED, ArchiveMembers, is_there, locator_of
 from pictor.indexer.encode import DecodedFile
 from pictor.indexer.roots import display
-from pictor.indexer.sources import reopen
-from pictor.indexer.sources.base import FoundFile, Locator, RootKind, ScanOptions, Source
+from pictor.indexer.sources.base import Locator, RootKind
 from pictor.indexer.spaces import OpenSpaces
 from pictor.indexer.worker import ReadResult, ReadTask, Refusal
 from pictor.library.catalog import contents, files
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import FilePlace, SpaceRow
-from pictor.library.errors import SourceError
 from pictor.library.library import Library
 from pictor.library.records import Decoded
 
 PAGE = 500
-#: Roots whose files are found only by listing them again.
-LISTED = frozenset({RootKind.ARCHIVE.value, RootKind.SHARD.value})
 
 
 class Backfill:
-    """Tasks for what spaces lack. `tasks()` runs in the feeder's thread, `accept` in the other.
-
-    Attributes:
-        problems: sentences about archives that could not be listed.
-    """
+    """Tasks for what spaces lack. `tasks()` runs in the feeder's thread, `accept` in the other."""
 
     def __init__(self, library: Library, spaces: Sequence[SpaceRow]) -> None:
         """Nothing is looked up before `tasks()` is iterated."""
@@ -40,8 +32,7 @@ class Backfill:
         self._spaces = spaces
         self._expected: dict[int, tuple[bytes, FilePlace]] = {}
         self._next_id = 0
-        self._sources: list[Source] = []
-        self.problems: list[str] = []
+        self._archives = ArchiveMembers()
 
     @classmethod
     def of(cls, library: Library, spaces: OpenSpaces) -> Backfill | None:
@@ -61,6 +52,12 @@ class Backfill:
             return None
         rows = [space.row for space in spaces.loaded() if space.row.id in lacking]
         return cls(library, rows) if rows else None
+
+    @property
+    def problems(self) -> list[str]:
+        """Sentences about archives that could not be listed."""
+        found = self._archives.problems.values()
+        return [f"what it holds was not encoded for every space: {problem}" for problem in found]
 
     def tasks(self) -> Iterator[ReadTask]:
         """A forced task, with a negative id, for each content that lies where it can be read."""
@@ -82,12 +79,13 @@ class Backfill:
         """The decoded content of one of our tasks, or a sentence that says why there is none."""
         digest, place = self._expected.pop(result.task_id)
         where = display(place.full_path)
-        if isinstance(result.outcome, Refusal):
-            return f"{where!r} was not encoded for every space: {result.outcome.detail}"
-        if result.digest != digest or not isinstance(result.outcome, Decoded):
+        if isinstance(result.pictures, Refusal):
+            return f"{where!r} was not encoded for every space: {result.pictures.detail}"
+        pictures = result.pictures
+        if result.digest != digest or not isinstance(pictures, Decoded):
             return f"{where!r} was not encoded for every space: its content has changed"
         lacking = frozenset(space.id for space in self._spaces)
-        return DecodedFile(digest, result.size_bytes, result.outcome, is_known=True, spaces=lacking)
+        return DecodedFile(digest, result.size_bytes, pictures, is_known=True, spaces=lacking)
 
     def _lacking(self, space: SpaceRow) -> Iterator[tuple[int, bytes, FilePlace]]:
         """(content id, hash, a place where it can be read) of what one space lacks."""
@@ -111,27 +109,6 @@ class Backfill:
 
     def _in_archive(self, wanted: dict[bytes, tuple[bytes, FilePlace]]) -> Iterator[ReadTask]:
         _, first = next(iter(wanted.values()))
-        source = reopen(RootKind(first.root_kind), first.location, ScanOptions(hidden=True))
-        self._sources.append(source)  # a compressed tar is unpacked for as long as its source lives
-        try:
-            for found in source.scan():
-                if isinstance(found, FoundFile) and found.path in wanted:
-                    digest, place = wanted[found.path]
-                    yield self._task(digest, place, found.locator)
-        except SourceError as error:
-            self.problems.append(f"what it holds was not encoded for every space: {error}")
-
-
-def is_there(place: FilePlace) -> bool:
-    """Whether a content can be read from a place now."""
-    if place.state != "present":
-        return False
-    in_folder = place.root_kind in (RootKind.FOLDER, RootKind.FILE)
-    return not in_folder or os.path.exists(place.full_path)
-
-
-def locator_of(place: FilePlace) -> Locator:
-    """Where to read a file of a folder, a list or a single-file root."""
-    path = place.full_path
-    is_url = place.root_kind == RootKind.LIST and path.startswith((b"http://", b"https://"))
-    return Locator("url" if is_url else "file", path)
+        members = self._archives.of(first.location, RootKind(first.root_kind), wanted.__contains__)
+        for path, locator in members.items():
+            yield self._task(*wanted[path], locator)

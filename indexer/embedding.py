@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from pictor.indexer.loose_pictures import open_card, pixels_of, tower_folder
 from pictor.indexer.vector_files import VectorFile, open_vector_file
 from pictor.library.config import Settings, load_settings
 from pictor.library.errors import ImageError
+from pictor.library.names import PathLike, shown
+from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import EncoderCard, PixelArray, Reason
 
 if TYPE_CHECKING:
@@ -28,15 +30,11 @@ if TYPE_CHECKING:
     from pictor.indexer.sources import Locator
     from pictor.library.encoders.base import EncoderOptions
 
-PathLike = str | bytes | os.PathLike[str]
 _LINKS = (b"http://", b"https://")
 #: Pictures of a forward pass for unpooled features, whose towers state no number of their own.
 _UNPOOLED_BATCH = 16
 #: Files in a folder that are no pictures are passed over, not reported.
 _PASSED_OVER = frozenset({Reason.NOT_MEDIA, Reason.EMPTY})
-
-#: Is told the path of each picture that gave no vector, and why.
-OnProblem = Callable[[bytes, str], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def embed(
     encoder: str | None = None,
     timeout_s: float | None = None,
     settings: Settings | None = None,
-    on_problem: OnProblem | None = None,
+    observer: Observer = SILENT,
 ) -> Embedded:
     """Write the vectors of pictures, in the order given, to a .npz, .parquet or .jsonl file.
 
@@ -75,6 +73,7 @@ def embed(
         pool: False for the hidden states of the last layer, (n, tokens, width).
         encoder: a name as for `index`; that of the settings if None.
         timeout_s: for fetching one link; the setting `index.fetch_timeout_s` if None.
+        observer: receives a notice for each picture that gave no vector, and how many are done.
 
     Raises:
         PictorError: the file cannot be written in that form.
@@ -85,15 +84,11 @@ def embed(
     with open_vector_file(Path(output)) as file:
         card, options = open_card(encoder, settings)
         timeout = settings.index.fetch_timeout_s if timeout_s is None else timeout_s
-        run = _Run(card, settings, timeout, on_problem or _ignore)
+        run = _Run(card, settings, timeout, observer)
         with _Tower(card, options, pool=pool) as tower:
             for batch in run.batches(images, tower.batch_size):
                 run.write(batch, tower.encode([one.pixels for one in batch]), file)
     return Embedded(run.written, run.failed, run.shape)
-
-
-def _ignore(path: bytes, problem: str) -> None:
-    """Nothing."""
 
 
 class _Read(NamedTuple):
@@ -107,12 +102,12 @@ class _Run:
     """Reads pictures ahead in threads and counts what becomes of them."""
 
     def __init__(
-        self, card: EncoderCard, settings: Settings, timeout_s: float, on_problem: OnProblem
+        self, card: EncoderCard, settings: Settings, timeout_s: float, observer: Observer
     ) -> None:
         self._card = card
         self._settings = settings
         self._timeout_s = timeout_s
-        self._on_problem = on_problem
+        self._observer = observer
         self.written = self.failed = 0
         self.shape: tuple[int, ...] = ()
 
@@ -140,11 +135,12 @@ class _Run:
             file.add(paths, rows[sound])
             self.written += len(paths)
             self.shape = rows.shape[1:]
+        self._observer.progress(Progress("embedding", self.written + self.failed, 0, "pictures"))
 
     def _read_ahead(self, images: Iterable[PathLike]) -> Iterator[_Read]:
-        from pictor.indexer.pipeline import default_workers
+        from pictor.indexer.worker_pool import worker_count
 
-        workers = self._settings.index.workers or default_workers()
+        workers = worker_count(self._settings)
         waiting: deque[tuple[bytes, bool, Future[PixelArray]]] = deque()
         with ThreadPoolExecutor(workers, "pictor-decoder") as threads:
             try:
@@ -167,7 +163,7 @@ class _Run:
 
     def _fail(self, path: bytes, problem: str) -> None:
         self.failed += 1
-        self._on_problem(path, problem)
+        self._observer.notice(f"{shown(path)}: {problem}")
 
 
 def _found(images: Iterable[PathLike], settings: Settings) -> Iterator[tuple[bytes, Locator, bool]]:

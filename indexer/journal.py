@@ -44,14 +44,14 @@ class Journal:
     def file_read(self, pending: Pending, result: ReadResult) -> None:
         """Note a file whose outcome follows from its content, or from the path alone."""
         if self.file_failed(result):
-            assert isinstance(result.outcome, Refusal)  # what file_failed means
-            self._path_failed(pending, result.outcome)
+            assert isinstance(result.pictures, Refusal)  # what file_failed means
+            self._path_failed(pending, result.pictures)
             return
         if result.digest is None:  # pragma: no cover - results without a digest are refusals
             raise AssertionError("a decoded file has a digest")
         self._by_content.append((pending, result.digest))
-        if isinstance(result.outcome, Refusal):
-            refusal = result.outcome
+        if isinstance(result.pictures, Refusal):
+            refusal = result.pictures
             self.content(
                 ContentChange(
                     hash=result.digest,
@@ -74,9 +74,9 @@ class Journal:
     @staticmethod
     def file_failed(result: ReadResult) -> bool:
         """Whether the result says something of the path alone and nothing of a content."""
-        if not isinstance(result.outcome, Refusal):
+        if not isinstance(result.pictures, Refusal):
             return False
-        return result.digest is None or result.outcome.reason in OF_THE_PATH
+        return result.digest is None or result.pictures.reason in OF_THE_PATH
 
     def content(self, change: ContentChange) -> None:
         """Note a content that was encoded or that failed."""

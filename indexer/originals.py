@@ -6,14 +6,20 @@ import os
 import re
 import urllib.parse
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pictor.library.errors import ImageError
+from pictor.library.names import shown
 from pictor.library.records import Reason
 
 if TYPE_CHECKING:
-    from pictor.indexer.sources import Locator, Source
+    from PIL import Image
+
+    from pictor.indexer.content_places import ArchiveMembers
+    from pictor.library.catalog.rows import FilePlace
+    from pictor.library.config import Settings
 
 #: A member of an archive that holds more bytes is not read; as for a file by default.
 MAX_MEMBER_BYTES = 512 << 20
@@ -26,14 +32,38 @@ def link_of(path: bytes) -> str:
     return "file://" + urllib.parse.quote_from_bytes(_archive_of(path) or path)
 
 
+def original(place: FilePlace, settings: Settings) -> bytes | Path:
+    """A file of a library, wherever it is: its path, or the bytes of what is in an archive or on
+    the web.
+
+    Raises:
+        ImageError: it is not there any more, or cannot be read or fetched.
+    """
+    path = place.full_path
+    if not _is_link(path):
+        found = Originals([path]).read(path)
+        if isinstance(found, Path) and not found.is_file():
+            raise ImageError(Reason.VANISHED, f"there is no file {shown(path)}")
+        return found
+    if settings.network.offline:
+        raise ImageError(Reason.FETCH, f"{shown(path)} is on the web and pictor is offline")
+    from pictor.library.downloads import fetch
+
+    return fetch(path, settings.index.max_file_mib << 20, settings.index.fetch_timeout_s)
+
+
 class Originals:
     """Reads files by their paths; each archive is listed once for all of its members."""
 
     def __init__(self, paths: Iterable[bytes]) -> None:
         """`paths`: all that will be asked for and may lie in archives."""
         self._wanted = frozenset(paths)
-        self._members: dict[bytes, Locator] = {}
-        self._sources: dict[bytes, Source] = {}  # kept: an unpacked copy goes with its source
+
+    @cached_property
+    def _archives(self) -> ArchiveMembers:
+        from pictor.indexer.content_places import ArchiveMembers
+
+        return ArchiveMembers()
 
     def read(self, path: bytes) -> bytes | Path:
         """The place of a file, or the bytes of a member of an archive.
@@ -48,24 +78,26 @@ class Originals:
         archive = _archive_of(path)
         if archive is None:
             return Path(os.fsdecode(path))
-        if archive not in self._sources:
-            self._list(archive)
-        if path not in self._members:
+        start = archive + b"!/"
+        members = self._archives.of(archive, wanted=lambda name: start + name in self._wanted)
+        locator = members.get(path.removeprefix(start))
+        if locator is None:
+            problem = self._archives.problems.get(archive)
+            if problem is not None:
+                raise ImageError(Reason.IO_ERROR, problem)
             raise ImageError(Reason.VANISHED, "it is not in its archive any more")
-        return read_bytes(self._members[path], MAX_MEMBER_BYTES, timeout_s=0)
+        return read_bytes(locator, MAX_MEMBER_BYTES, timeout_s=0)
 
-    def _list(self, archive: bytes) -> None:
-        from pictor.indexer.sources import FoundFile, ScanOptions, open_source
-        from pictor.library.errors import SourceError
+    def picture(self, path: bytes, edge_px: int) -> Image.Image:
+        """A file as a picture: upright, in sRGB, at least so wide and high where the file is.
 
-        try:
-            (source,) = open_source(archive, ScanOptions(hidden=True))
-            self._sources[archive] = source
-            for found in source.scan():
-                if isinstance(found, FoundFile) and archive + b"!/" + found.path in self._wanted:
-                    self._members[archive + b"!/" + found.path] = found.locator
-        except SourceError as error:
-            raise ImageError(Reason.IO_ERROR, str(error)) from error
+        Raises:
+            ImageError: as `read`, or it cannot be decoded.
+        """
+        from pictor.library.images import load_rgb
+
+        name = path.rpartition(b"/")[2]
+        return load_rgb(self.read(path), min_edge=edge_px, name_hint=name)[0]
 
 
 def _is_link(path: bytes) -> bool:

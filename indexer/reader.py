@@ -7,30 +7,33 @@ or overruns its time is replaced and its file fails; the others do not notice.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import wait
+from dataclasses import dataclass
 
-from pictor.indexer.processes import DecodingProcess
-from pictor.indexer.worker import READY, ReadResult, ReadTask, Refusal, WorkerOptions
-from pictor.library.errors import PictorError
-from pictor.library.records import Reason
+from pictor.indexer.worker import ReadResult, ReadTask, Refusal, WorkerOptions
+from pictor.indexer.worker_pool import Loss, WorkerPool
 
-#: A worker that was just started has this long to import its decoders; then its task's clock
-#: starts.
-START_ALLOWANCE_S = 60.0
+#: The module whose `main(descriptor)` a process runs.
+WORKER_MODULE = "pictor.indexer.worker"
 #: How often the dispatcher looks for new tasks while a worker is idle.
 POLL_S = 0.01
-#: Workers that die in a row before they are ready until the pool gives up: something is wrong with
-#: the installation, not with the files.
-MAX_DEATHS_IN_A_ROW = 5
 QUEUED_TASKS = 64
 #: Results that may wait for the caller, whatever their pixels take.
 QUEUED_RESULTS = 1024
 
 _END = object()
+
+
+@dataclass
+class _FileWork:
+    """A task, and the digest of its content once a worker said that it decodes it."""
+
+    message: ReadTask
+    digest: bytes | None = None
 
 
 class ReaderPool:
@@ -41,7 +44,7 @@ class ReaderPool:
         time_limit_s: of one file, from sending it to a worker until its result.
         lookahead_bytes: decoded pixels that may wait for the caller.
         wanted: asked, from the dispatcher's thread, whether a content of this digest must be
-        decoded.
+            decoded.
     """
 
     def __init__(
@@ -54,19 +57,17 @@ class ReaderPool:
         wanted: Callable[[bytes], bool],
     ) -> None:
         """Start nothing yet; processes start with the first task."""
-        self._options = options
-        self._size = workers
-        self._time_limit_s = time_limit_s
+        self._pool: WorkerPool[_FileWork] = WorkerPool(
+            options, WORKER_MODULE, "decoding", size=workers, time_limit_s=time_limit_s
+        )
         self._lookahead_bytes = lookahead_bytes
         self._wanted = wanted
-        self._workers: list[DecodingProcess] = []
         self._tasks: queue.Queue[ReadTask | object] = queue.Queue(QUEUED_TASKS)
         self._results: queue.Queue[ReadResult | BaseException | object] = queue.Queue()
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._fed_all = False
-        self._deaths = 0
 
     def __enter__(self) -> ReaderPool:
         return self
@@ -77,9 +78,7 @@ class ReaderPool:
     def close(self) -> None:
         """End the workers now; results not yet taken are lost."""
         self._stopped.set()
-        for worker in self._workers:
-            worker.end()
-        self._workers = []
+        self._pool.end()
 
     def run(self, tasks: Iterable[ReadTask]) -> Iterator[ReadResult | None]:
         """Results in the order they are ready; None now and then when there is none yet.
@@ -145,21 +144,19 @@ class ReaderPool:
         try:
             while not self._stopped.is_set():
                 self._assign()
-                busy = [worker for worker in self._workers if worker.task is not None]
-                if not busy and self._fed_all:
+                if self._pool.busy:
+                    self._listen()
+                elif self._fed_all:
                     self._results.put(_END)
                     return
-                self._listen(busy)
-                self._kill_overdue()
+                else:
+                    time.sleep(POLL_S)
         except BaseException as error:  # handed to the caller's thread, which raises it
             self._results.put(error)
 
     def _assign(self) -> None:
-        """Give queued tasks to idle workers, as far as the look-ahead allows."""
-        while not self._fed_all and self._has_room():
-            idle = next((worker for worker in self._workers if worker.task is None), None)
-            if idle is None and len(self._workers) >= self._size:
-                return
+        """Give queued tasks to workers, as far as the look-ahead allows."""
+        while not self._fed_all and not self._pool.is_full and self._has_room():
             try:
                 task = self._tasks.get_nowait()
             except queue.Empty:
@@ -168,104 +165,35 @@ class ReaderPool:
                 self._fed_all = True
                 return
             assert isinstance(task, ReadTask)  # nothing else is put there
-            self._send(idle, task)
+            self._pool.give(_FileWork(task))
 
     def _has_room(self) -> bool:
         if self._results.qsize() >= QUEUED_RESULTS:
             return False
         return self._waiting_bytes < self._lookahead_bytes
 
-    def _send(self, worker: DecodingProcess | None, task: ReadTask) -> None:
-        """Give a task to a worker; to a new one if there is none or it died while it was idle."""
-        while True:
-            worker = worker or self._started()
-            worker.task, worker.digest = task, None
-            allowance = 0.0 if worker.is_ready else START_ALLOWANCE_S
-            worker.deadline = time.monotonic() + self._time_limit_s + allowance
-            try:
-                worker.pipe.send(task)
-                return
-            except OSError:
-                self._remove(worker)
-                worker = None
-
-    def _started(self) -> DecodingProcess:
-        worker = DecodingProcess(self._options)
-        self._workers.append(worker)
-        return worker
-
-    def _listen(self, busy: list[DecodingProcess]) -> None:
+    def _listen(self) -> None:
         """Wait for messages, a deadline or new tasks, whichever comes first."""
-        if not busy:
-            time.sleep(POLL_S)
-            return
-        room = len(busy) < self._size and not self._fed_all
-        next_deadline = min(worker.deadline for worker in busy) - time.monotonic()
-        timeout = POLL_S if room else max(0.0, min(next_deadline, 0.25))
-        ready = wait([worker.pipe for worker in busy], timeout)
-        for worker in busy:
-            if worker.pipe in ready:
-                self._receive(worker)
-
-    def _receive(self, worker: DecodingProcess) -> None:
-        try:
-            message = worker.pipe.recv()
-            if message == READY:
-                worker.is_ready = True
-                worker.deadline = time.monotonic() + self._time_limit_s
-                self._deaths = 0
+        is_waiting = not self._pool.is_full and not self._fed_all
+        for worker, message in self._pool.messages(POLL_S if is_waiting else 0.25):
+            work = worker.work
+            assert work is not None  # only a busy worker has anything to say
+            if isinstance(message, Loss):
+                refusal = Refusal(message.reason, message.detail)
+                size_bytes = work.message.size_bytes
+                self._put_result(ReadResult(work.message.task_id, work.digest, size_bytes, refusal))
             elif isinstance(message, ReadResult):
-                self._finish(worker, message)
+                worker.work = None
+                self._put_result(message)
             else:
                 _, digest = message
                 wanted = self._wanted(digest)
                 # Only what this worker decodes may fail with it: another one has the content else.
-                worker.digest = digest if wanted else None
-                worker.pipe.send(wanted)
-        except (EOFError, OSError):
-            self._receive_death(worker)
+                work.digest = digest if wanted else None
+                with contextlib.suppress(OSError):  # it died: its next message is that loss
+                    worker.pipe.send(wanted)
 
-    def _receive_death(self, worker: DecodingProcess) -> None:
-        task = worker.task
-        if worker.is_ready or task is None:
-            self._bury(worker, Reason.CRASHED, f"its decoder died ({worker.exit_code()})")
-        else:  # no fault of the file
-            self._remove(worker)
-            self._send(None, task)
-
-    def _finish(self, worker: DecodingProcess, result: ReadResult) -> None:
-        worker.task = None
+    def _put_result(self, result: ReadResult) -> None:
         with self._lock:
             self._waiting_bytes += result.pixel_bytes
         self._results.put(result)
-
-    def _kill_overdue(self) -> None:
-        moment = time.monotonic()
-        for worker in [w for w in self._workers if w.task is not None and w.deadline < moment]:
-            if not worker.is_ready:
-                self._receive_death(worker)
-                continue
-            detail = f"decoding it took longer than {self._time_limit_s:g} s (index.time_limit_s)"
-            self._bury(worker, Reason.TIMEOUT, detail)
-
-    def _bury(self, worker: DecodingProcess, reason: Reason, detail: str) -> None:
-        """End a worker; the file it had fails."""
-        self._remove(worker)
-        task = worker.task
-        if task is not None:
-            refusal = Refusal(reason, detail)
-            self._results.put(ReadResult(task.task_id, worker.digest, task.size_bytes, refusal))
-
-    def _remove(self, worker: DecodingProcess) -> None:
-        """End a worker. Too many that were never ready end the run."""
-        worker.end()
-        self._workers.remove(worker)
-        if worker.is_ready:
-            return
-        self._deaths += 1
-        if self._deaths > MAX_DEATHS_IN_A_ROW:
-            raise PictorError(
-                f"{self._deaths} decoding processes in a row did not start "
-                f"({worker.exit_code()}); "
-                "see what `pictor doctor` says of the installation"
-            )

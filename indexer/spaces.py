@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,16 +9,12 @@ from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.encoders import towers
 from pictor.library.encoders.base import EncoderOptions, ImageEncoder
-from pictor.library.encoders.models.plan import Plan, size_text
+from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.errors import ModelError, ModelNotAvailable
 from pictor.library.library import Library
 from pictor.library.observer import Observer
 from pictor.library.records import EncoderCard, ImageSpec
 from pictor.library.space_encoders import ensure_text_tower
-
-BUILTIN = "builtin"
-#: Seconds between two notices of how far a download is.
-TOLD_S = 10.0
 
 
 class OpenSpace:
@@ -162,7 +157,7 @@ def _add_named(
         return
     for i, name in enumerate(names or library.settings.encoder.names):
         try:
-            card = towers.resolve_card(name, options, watch=_Told(observer))
+            card = towers.resolve_card(name, options, observer=observer)
         except ModelNotAvailable as error:
             if names or held:
                 raise
@@ -184,28 +179,6 @@ def _stand_in(name: str, error: ModelNotAvailable) -> str:
         "network with: pictor models import FILE (made by pictor models export elsewhere); then "
         f"run: pictor index --encoder {name}"
     )
-
-
-class _Told:
-    """Tells an observer of a model's download: how large it is, and now and then how far it is."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-        self._count = self._total = 0
-        self._told_at = 0.0
-
-    def begin(self, plan: Plan) -> None:
-        """A notice."""
-        self._total = plan.size_bytes
-        self._told_at = time.monotonic()
-        self._observer.notice(plan.sentence)
-
-    def moved(self, count: int) -> None:
-        """A notice every `TOLD_S` seconds."""
-        self._count += count
-        if time.monotonic() - self._told_at > TOLD_S:
-            self._told_at = time.monotonic()
-            self._observer.notice(f"{size_text(self._count)} of {size_text(self._total)} are here")
 
 
 def _plan_default(library: Library, row: SpaceRow, observer: Observer) -> None:

@@ -14,7 +14,6 @@ import json
 import os
 import tempfile
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +26,7 @@ from pictor.library.catalog import caption_bank, spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.config import presets_dir
 from pictor.library.library import Library
+from pictor.library.observer import Observer
 from pictor.library.records import DoubleVector, FloatMatrix, Scoring
 
 BANK_FILE = "background.toml"
@@ -116,7 +116,7 @@ def log_sum_exp(vectors: FloatMatrix, bank: FloatMatrix, scoring: Scoring) -> Do
     return found
 
 
-def fill(library: Library, space: SpaceRow, should_stop: Callable[[], bool]) -> int:
+def fill(library: Library, space: SpaceRow, observer: Observer) -> int:
     """Store the background of every item of a space that lacks it; how many. Hold `writer()`.
 
     One transaction a block. A pass that is stopped is gone on with by the next one; after a change
@@ -138,18 +138,18 @@ def fill(library: Library, space: SpaceRow, should_stop: Callable[[], bool]) -> 
         change = 0
         with library.writing() as connection:
             caption_bank.begin(connection, space.id, digest)
-    done = _fill_blocks(library, space, bank, change, should_stop)
-    if not should_stop():
+    done = _fill_blocks(library, space, bank, change, observer)
+    if not observer.should_stop():
         with library.writing() as connection:
             caption_bank.complete(connection, space.id, newest)
     return done
 
 
 def _fill_blocks(
-    library: Library, space: SpaceRow, bank: Bank, change: int, should_stop: Callable[[], bool]
+    library: Library, space: SpaceRow, bank: Bank, change: int, observer: Observer
 ) -> int:
     done = last = 0
-    while not should_stop():
+    while not observer.should_stop():
         with library.reading() as connection:
             blocks = caption_bank.lacking_blocks(
                 connection, space.id, space.dimension, change, last

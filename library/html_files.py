@@ -1,8 +1,9 @@
-"""HTML pages on disk: where one may be written."""
+"""HTML pages on disk: what they are made of, and where one may be written."""
 
 from __future__ import annotations
 
 import os
+from importlib.resources import files
 from pathlib import Path
 
 from pictor.library.errors import PictorError
@@ -26,3 +27,13 @@ def check_target(path: Path) -> None:
         if not start or start.lower() == DOCTYPE.encode():
             return
     raise PictorError(f"{str(path)!r} is there and is no page; choose another name for --html")
+
+
+def asset(package: str, name: str) -> str:
+    """A text file of a package."""
+    return files(package).joinpath(name).read_text("utf-8")
+
+
+def style(package: str, name: str) -> str:
+    """The style of a page: what all pages share, then the page's own rules."""
+    return asset("pictor.library", "page.css") + asset(package, name)

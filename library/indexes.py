@@ -7,8 +7,9 @@ served.
 
 from __future__ import annotations
 
+import threading
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,61 @@ from pictor.library.vectors.base import FLAT_MAX, VectorIndex
 from pictor.library.vectors.cache import CacheInfo, IndexCache, IndexKind, Stamp, Unusable
 from pictor.library.vectors.exact import ExactIndex
 
+#: With more changes than this above what it was opened with, an index is opened anew once a newer
+#: cache is there: every search scans them, some 2 ms for so many.
+MOST_CHANGES = 10_000
 
-@dataclass
+
+@dataclass(frozen=True)
 class OpenIndex:
-    """An index in memory and the newest change of its space that it includes."""
+    """An index in memory.
+
+    Attributes:
+        change: the newest change of its space that it includes.
+        cached: the newest change that the cache it was opened from includes; -1 without a cache.
+    """
 
     index: VectorIndex
     change: int
+    cached: int = -1
+
+
+class SharedIndexes:
+    """The index of each space of a library, opened once for any number of threads."""
+
+    def __init__(self, library: Library) -> None:
+        """Nothing is opened yet."""
+        self._library = library
+        self._lock = threading.Lock()
+        self._opened: dict[tuple[int, str], OpenIndex] = {}
+
+    def current(self, space: SpaceRow) -> VectorIndex:
+        """The index with every vector committed up to now, also by another process.
+
+        What is committed later is not added to it: it stays what it is, and is not to be closed.
+
+        Args:
+            space: as it was read for this search.
+        """
+        key = (space.id, space.fingerprint)
+        opened = self._opened.get(key)
+        if opened is None or opened.change != space.last_change:
+            with self._lock:
+                opened = self._opened[key] = self._caught_up(space, self._opened.get(key))
+        return opened.index
+
+    def close(self) -> None:
+        """Forget the indexes; each is released with the last search that uses it."""
+        with self._lock:
+            self._opened = {}
+
+    def _caught_up(self, space: SpaceRow, opened: OpenIndex | None) -> OpenIndex:
+        found = None if opened is None else caught_up(self._library, space, opened)
+        if found is not None and found.index.changes > MOST_CHANGES:
+            held = info(self._library, space)
+            if held is not None and held.stamp.last_change > found.cached:
+                found = None
+        return found or open_index(self._library, space)
 
 
 def cache_of(library: Library, space: SpaceRow) -> IndexCache:
@@ -62,10 +111,23 @@ def open_index(library: Library, space: SpaceRow) -> OpenIndex:
     return _open_current(library, space) or _in_memory(library, space)
 
 
-def catch_up(library: Library, space: SpaceRow, opened: OpenIndex) -> bool:
-    """Lay on an open index what was committed since; False where its history is another one."""
+def caught_up(library: Library, space: SpaceRow, opened: OpenIndex) -> OpenIndex | None:
+    """An index with what was committed since, beside the open one, which stays as it is.
+
+    Returns:
+        None where the open one is not of this catalog's history.
+    """
+    since = opened.change
     with library.reading() as connection:
-        return _lay_on(connection, space, opened)
+        newest = catalog_spaces.last_change(connection, space.id)
+        if newest == since:
+            return opened
+        if newest < since or not catalog_spaces.has_change(connection, space.id, since):
+            return None  # the catalog was restored from a backup, or the cache copied from a twin
+        index = opened.index.copy()
+        index.remove(catalog_spaces.removed_since(connection, space.id, since))
+        _add_blocks(connection, space, index, since)
+    return replace(opened, index=index, change=newest)
 
 
 def refresh(library: Library, space: SpaceRow) -> None:
@@ -130,29 +192,14 @@ def _open_current(library: Library, space: SpaceRow) -> OpenIndex | None:
     held = cache_of(library, space).open(library.library_id, space.id, space.fingerprint)
     if isinstance(held, Unusable):
         return None
-    opened = OpenIndex(held.index, held.info.stamp.last_change)
+    change = held.info.stamp.last_change
+    found = None
     try:
-        if catch_up(library, space, opened):
-            return opened
-    except BaseException:
-        held.index.close()
-        raise
-    held.index.close()
-    return None
-
-
-def _lay_on(connection: Connection, space: SpaceRow, opened: OpenIndex) -> bool:
-    """Bring an index to the newest change; False where it is not of this catalog's history."""
-    newest = catalog_spaces.last_change(connection, space.id)
-    if newest == opened.change:
-        return True
-    since = opened.change
-    if newest < since or not catalog_spaces.has_change(connection, space.id, since):
-        return False  # the catalog was restored from a backup, or the cache copied from a twin
-    opened.index.remove(catalog_spaces.removed_since(connection, space.id, since))
-    _add_blocks(connection, space, opened.index, since)
-    opened.change = newest
-    return True
+        found = caught_up(library, space, OpenIndex(held.index, change, cached=change))
+    finally:
+        if found is None:
+            held.index.close()
+    return found
 
 
 def tuning_queries(library: Library, space: SpaceRow) -> FloatMatrix | None:

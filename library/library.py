@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -67,6 +67,7 @@ class Library:
         self._writing_engine = self._engine.execution_options(**{WRITES: True})
         self._catalog_name = settings.library.catalog_url or repr(str(path / CATALOG_FILE))
         self.library_id = ""
+        self._is_closed = False
 
     @classmethod
     def open(cls, path: Path, settings: Settings | None = None) -> Library:
@@ -128,7 +129,8 @@ class Library:
         return library
 
     def close(self) -> None:
-        """Give back the catalog's connections."""
+        """Give back the catalog's connections; one in use, when its block ends."""
+        self._is_closed = True
         self._engine.dispose()
 
     def __enter__(self) -> Library:
@@ -141,7 +143,12 @@ class Library:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent view of the catalog; never blocked by the writer."""
+        """A consistent view of the catalog; never blocked by the writer.
+
+        Raises:
+            ValueError: the library was closed.
+        """
+        self._check_open()
         with translated(self._catalog_name), self._engine.connect() as connection:
             yield connection
 
@@ -151,6 +158,7 @@ class Library:
 
         The word index follows in the same transaction, so it never lags behind what is committed.
         """
+        self._check_open()
         with translated(self._catalog_name), self._writing_engine.begin() as connection:
             yield connection
             words.catch_up(connection)
@@ -170,6 +178,10 @@ class Library:
         with write_lock(self.path):
             yield
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
+
     # --- spaces
 
     def spaces(self) -> list[SpaceRow]:
@@ -178,7 +190,7 @@ class Library:
             return catalog_spaces.spaces(connection)
 
     def space(self, encoder: str | None = None) -> SpaceRow:
-        """The default space, or the newest one of a named encoder.
+        """The default space, or the newest one of an encoder: its id, the end of it, or an alias.
 
         Raises:
             QueryError: there is none; the message lists those there are.
@@ -188,17 +200,7 @@ class Library:
             raise QueryError(
                 f"the library {str(self.path)!r} holds nothing yet: pictor index FOLDER"
             )
-        if encoder is None:
-            return rows[0]
-        wanted = {encoder, os.path.abspath(encoder)}
-        named = [row for row in rows if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
-        if not named:
-            have = ", ".join(row.encoder for row in rows)
-            raise QueryError(
-                f"the library {str(self.path)!r} has no space of encoder {quoted(encoder)}, "
-                f"only of {have}; fill one with: pictor index --encoder {shortened(encoder)}"
-            )
-        return max(named, key=lambda row: row.id)
+        return rows[0] if encoder is None else space_named(rows, encoder)
 
     def cache_dir(self, space: SpaceRow, kind: str) -> Path:
         """Where a cache of a space lives: `kind` is "index", "text", "image", "background"…"""
@@ -288,3 +290,24 @@ def settings_of(path: Path) -> Settings:
     """The settings of the library at `path`: defaults, its own settings.toml, the environment."""
     file = path / SETTINGS_FILE
     return load_settings(file if file.is_file() else None)
+
+
+def space_named(spaces: Sequence[SpaceRow], encoder: str) -> SpaceRow:
+    """The newest space of an encoder: its id, the last part of it, a folder, or a short name.
+
+    Raises:
+        QueryError: there is none; the message lists those there are.
+    """
+    wanted = {encoder, os.path.abspath(encoder)}
+    named = [row for row in spaces if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
+    if not named:
+        from pictor.library.encoders.cards import id_of
+
+        named = [row for row in spaces if row.encoder == id_of(encoder)]
+    if not named:
+        have = ", ".join(row.encoder for row in spaces)
+        raise QueryError(
+            f"the library has no space of encoder {quoted(encoder)}, only of {have}; "
+            f"fill one with: pictor index --encoder {shortened(encoder)}"
+        )
+    return max(named, key=lambda row: row.id)

@@ -7,9 +7,12 @@ terminal, end a line or reorder what stands around them. Nothing here loses a by
 from __future__ import annotations
 
 import base64
+import os
 import re
 
 from pictor.library.records import JsonObject
+
+PathLike = str | bytes | os.PathLike[str]
 
 #: C0 and C1 controls, line separators, marks that reorder text, and bytes that are no UTF-8 (which
 #: Python holds as lone surrogates). Joiners stay: emoji and many scripts need them.
@@ -36,6 +39,11 @@ def path_fields(path: bytes, name: str = "path") -> JsonObject:
     except UnicodeDecodeError:
         text = path.decode("utf-8", "backslashreplace")
         return {name: text, f"{name}_bytes": base64.b64encode(path).decode("ascii")}
+
+
+def expanded(path: PathLike) -> bytes:
+    """The path with a leading ~ replaced, as the bytes of the file system."""
+    return os.path.expanduser(os.fsencode(path))
 
 
 def _escaped(match: re.Match[str]) -> str:

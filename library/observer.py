@@ -1,4 +1,8 @@
-"""How a run tells its caller what it is doing; the caller decides what to show."""
+"""How a run reports what it is doing, and how it is asked to stop; the caller decides what to show.
+
+An observer that asks a run to stop ends it at the next point where nothing is lost. The run then
+returns what it did, with `stopped` set; `Stopped` itself never leaves it.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +15,29 @@ class Progress:
     """Where a run is.
 
     Attributes:
-        total: files there are; 0 while they are still being counted.
-        seen: files compared with the catalog so far.
-        settled: files whose outcome is known so far.
-        encoded: items encoded so far.
+        doing: the part of the run that counts, such as "indexing" or "fetching".
+        done: how much of it is done.
+        total: how much there is; 0 while that is not known.
+        unit: what is counted: "files", "pairs", "texts", "bytes", …
+        detail: more for people, such as "encoded 12 004".
     """
 
+    doing: str
+    done: int
     total: int
-    seen: int
-    settled: int
-    encoded: int
+    unit: str
+    detail: str = ""
 
 
 class Observer(Protocol):
-    """Told by a run, in the run's own thread; must return at once."""
+    """Receives what a run reports, in the run's own thread; each method must return at once."""
 
     def progress(self, state: Progress) -> None:
-        """Called several times a second."""
+        """Called several times a second, and for each block of bytes that was moved or read."""
         ...
 
     def notice(self, text: str) -> None:
-        """A sentence a person should read: a fallback, an unreachable root, a folder not listed."""
+        """A sentence a person should read: a fallback, an unreachable root, a download's size."""
         ...
 
     def should_stop(self) -> bool:
@@ -53,6 +59,10 @@ class Silent:
         return False
 
 
+#: The observer of a run that nobody watches.
+SILENT = Silent()
+
+
 class Remembering:
     """An observer that passes everything on to another one and keeps the notices."""
 
@@ -60,16 +70,36 @@ class Remembering:
         """Nothing was noticed yet."""
         self._other = other
         self.notices: list[str] = []
-
-    def progress(self, state: Progress) -> None:
-        """Passed on."""
-        self._other.progress(state)
+        self.progress = other.progress
+        self.should_stop = other.should_stop
 
     def notice(self, text: str) -> None:
         """Kept, and passed on."""
         self.notices.append(text)
         self._other.notice(text)
 
-    def should_stop(self) -> bool:
-        """What the other one says."""
-        return self._other.should_stop()
+
+class Stopped(Exception):  # not an error: the way out of nested loops and transactions
+    """The observer ended a run. Caught by the run itself, which returns what it did."""
+
+
+def check(observer: Observer) -> None:
+    """Raise `Stopped` if the run is to end."""
+    if observer.should_stop():
+        raise Stopped
+
+
+class ByteCount:
+    """Bytes that were moved or read, reported to an observer as they are counted."""
+
+    def __init__(self, observer: Observer, doing: str, total: int) -> None:
+        """Nothing is counted yet. `total`: how many there will be; 0 if that is not known."""
+        self._observer = observer
+        self._doing = doing
+        self._total = total
+        self._done = 0
+
+    def add(self, count: int) -> None:
+        """So many more; less than none if some were thrown away."""
+        self._done += count
+        self._observer.progress(Progress(self._doing, self._done, self._total, "bytes"))

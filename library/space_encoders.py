@@ -1,6 +1,11 @@
-"""The text towers of a library: exported once a space, then opened without torch."""
+"""The towers of a library's spaces; a text tower is exported once, then opened without torch."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.config import Settings
@@ -8,6 +13,77 @@ from pictor.library.encoders import towers
 from pictor.library.encoders.base import EncoderOptions, ImageEncoder, TextEncoder
 from pictor.library.errors import ModelError, QueryError
 from pictor.library.library import Library
+
+Tower = TypeVar("Tower")
+
+
+class WarmTowers:
+    """The towers of a library's spaces, opened when first needed and kept open, for any number of
+    threads.
+
+    A tower encodes for one thread at a time, which bounds memory and cores, whatever it runs on.
+    """
+
+    def __init__(self, library: Library) -> None:
+        """Nothing is opened yet."""
+        self._texts = _Opened(lambda space: open_text(library, space))
+        self._images = _Opened(lambda space: open_image(library, space))
+
+    @contextmanager
+    def text(self, space: SpaceRow) -> Iterator[TextEncoder]:
+        """The text tower of a space, for the length of the block.
+
+        Raises:
+            QueryError: the encoder takes images only.
+            ValueError: the towers were closed.
+        """
+        with self._texts.use(space) as tower:
+            yield tower
+
+    @contextmanager
+    def image(self, space: SpaceRow) -> Iterator[ImageEncoder]:
+        """The image tower of a space, for the length of the block.
+
+        Raises:
+            ValueError: the towers were closed.
+        """
+        with self._images.use(space) as tower:
+            yield tower
+
+    def close(self) -> None:
+        """Give back their memory, once those that encode are done."""
+        self._texts.close()
+        for tower in self._images.close():
+            tower.close()
+
+
+class _Opened(Generic[Tower]):
+    """One kind of towers, by space, each with a lock of its own."""
+
+    def __init__(self, opener: Callable[[SpaceRow], Tower]) -> None:
+        self._open = opener
+        self._locks: dict[tuple[int, str], threading.Lock] = {}
+        self._towers: dict[tuple[int, str], Tower] = {}
+        self._is_closed = False
+
+    @contextmanager
+    def use(self, space: SpaceRow) -> Iterator[Tower]:
+        key = (space.id, space.fingerprint)
+        with self._locks.setdefault(key, threading.Lock()):
+            if self._is_closed:
+                raise ValueError(f"the towers of {space.encoder!r} were closed")
+            if key not in self._towers:
+                self._towers[key] = self._open(space)
+            yield self._towers[key]
+
+    def close(self) -> list[Tower]:
+        """Those that were open."""
+        self._is_closed = True
+        closed = []
+        for key, lock in list(self._locks.items()):
+            with lock:
+                closed += [self._towers.pop(key)] if key in self._towers else []
+        return closed
 
 
 def encoder_options(library: Library) -> EncoderOptions:

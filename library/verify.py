@@ -19,14 +19,14 @@ NORM_TOLERANCE = 2e-3
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerifyReport:
     """`ok` when there are no problems; each problem is one sentence."""
 
     ok: bool
     problems: tuple[str, ...]
 
 
-def verify(library: Library) -> Verdict:
+def verify(library: Library) -> VerifyReport:
     """Check the database, every stored vector and every cache; reads all of them once."""
     problems: list[str] = []
     try:
@@ -38,7 +38,7 @@ def verify(library: Library) -> Verdict:
             problems += _caches(library, space)
     except LibraryError as error:
         problems.append(str(error))
-    return Verdict(not problems, tuple(problems))
+    return VerifyReport(not problems, tuple(problems))
 
 
 def _database(connection: Connection) -> list[str]:

@@ -6,31 +6,34 @@ One object with the same verbs as the command. What is heavy is imported by the 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pictor.duplicates.verbs import DuplicateVerbs
 from pictor.library.config import Settings, default_library_dir
 from pictor.library.errors import LibraryNotFound, QueryError
+from pictor.library.names import PathLike, expanded
 from pictor.library.records import Hit
-from pictor.tagging.verbs import TagVerbs
 
 if TYPE_CHECKING:
-    from pictor.indexer.pipeline import Summary
+    from pictor.duplicates.verbs import Duplicates
+    from pictor.indexer.run import Summary
+    from pictor.library.catalog.rows import FilePlace
+    from pictor.library.item_facts import ItemFacts
     from pictor.library.library import Library
     from pictor.library.observer import Observer
+    from pictor.library.purge import PurgeSummary
     from pictor.library.status import FileProblem, Status
-    from pictor.library.verify import Verdict
+    from pictor.library.verify import VerifyReport
     from pictor.search.engine import Engine
     from pictor.search.options import SearchOptions
     from pictor.search.plan import Ranking
     from pictor.search.query import Query
-
-BUILTIN = "builtin"
-PathLike = str | bytes | os.PathLike[str]
+    from pictor.tagging.verbs import Tags
 
 
 def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> OpenLibrary:
@@ -48,8 +51,14 @@ def open_library(path: PathLike | None = None, *, settings: Settings | None = No
     return OpenLibrary(folder.expanduser(), settings)
 
 
-class OpenLibrary(TagVerbs, DuplicateVerbs):
-    """A library and its verbs. Not safe for use from several threads at once."""
+class OpenLibrary:
+    """A library and its verbs, for any number of threads at once.
+
+    All threads share what is opened: one catalog, one index a space, warm towers. A search finds
+    whatever was committed before it began, by this process or another, and goes on while another
+    thread indexes, tags or removes. Of the verbs that write, one runs at a time: a second one
+    raises `LibraryLocked`.
+    """
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
         """Nothing is opened before the first verb."""
@@ -57,6 +66,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         self._settings = settings
         self._library: Library | None = None
         self._engine: Engine | None = None
+        self._lock = threading.RLock()  # held while something is opened, not while it is used
         self._is_closed = False
 
     def __enter__(self) -> OpenLibrary:
@@ -71,13 +81,31 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         self.close()
 
     def close(self) -> None:
-        """Release files, indexes and towers. No verb can be used afterwards."""
-        self._is_closed = True
-        if self._engine is not None:
-            self._engine.close()
-        if self._library is not None:
-            self._library.close()
-        self._engine = self._library = None
+        """Release files, indexes and towers. No verb can be used afterwards.
+
+        A search that goes on in another thread is finished, or raises ValueError.
+        """
+        with self._lock:
+            self._is_closed = True
+            if self._engine is not None:
+                self._engine.close()
+            if self._library is not None:
+                self._library.close()
+            self._engine = self._library = None
+
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        """Duplicates: compared, grouped, decided on, and removed by plans that can be undone."""
+        from pictor.duplicates.verbs import Duplicates
+
+        return Duplicates(self._open)
+
+    @cached_property
+    def tags(self) -> Tags:
+        """Tags: given by a set of labels or by people, counted, and written beside the photos."""
+        from pictor.tagging.verbs import Tags
+
+        return Tags(self._open)
 
     def index(
         self,
@@ -102,8 +130,7 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         """
         from pictor.indexer.run import index
 
-        self._forget_engine()
-        named = [_expanded(root) for root in roots]
+        named = [expanded(root) for root in roots]
         library = self._open(create=bool(roots))
         return index(library, named, encoders, retry=retry, observer=observer)
 
@@ -170,14 +197,26 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         from pictor.search.query import Query, combined
         from pictor.search.query import image as picture
 
-        asked = Query((picture(_expanded(image)),))
+        asked = Query((picture(expanded(image)),))
         wished = replace(_wished(options, None, None), without_itself=True)
         return self._rank(combined([asked, *others]), wished)
 
-    @property
-    def opened(self) -> Library:
-        """The library below, for parts of pictor that need more of it than verbs."""
-        return self._open()
+    def item(self, item_id: int) -> ItemFacts:
+        """All that is known of an item, as a hit's `item` names it.
+
+        Raises:
+            QueryError: the library has no such item.
+        """
+        found = self.items([item_id])
+        if not found:
+            raise QueryError(f"the library has no item {item_id}")
+        return found[0]
+
+    def items(self, item_ids: Iterable[int]) -> list[ItemFacts]:
+        """As `item`, in the order given; items that the library does not have are left out."""
+        from pictor.library.item_facts import item_facts
+
+        return item_facts(self._open(), item_ids)
 
     @property
     def page_size(self) -> int:
@@ -196,22 +235,23 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
 
         return problems(self._open())
 
-    def verify(self) -> Verdict:
+    def verify(self) -> VerifyReport:
         """Whether everything stored agrees with itself."""
         from pictor.library.verify import verify
 
         return verify(self._open())
 
-    def purge(self, *, roots: Sequence[PathLike] = ()) -> tuple[int, int]:
-        """Forget missing files (and whole roots, if named) and what only they held.
+    def purge(self, *, roots: Sequence[PathLike] = ()) -> PurgeSummary:
+        """Forget missing files, or whole roots if some are named, and what only they contained.
 
-        Returns:
-            (files, contents) forgotten. Nothing on disk outside the library is touched.
+        Nothing on disk outside the library is touched.
+
+        Raises:
+            SourceError: one is not a root of this library.
         """
         from pictor.library.purge import purge
 
-        self._forget_engine()
-        return purge(self._open(), [_expanded(root) for root in roots])
+        return purge(self._open(), [expanded(root) for root in roots])
 
     @property
     def stand_in_for(self) -> str:
@@ -220,6 +260,8 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         That is so where the settings name an encoder and the library, which was filled when it
         could not be had, has a space of the built-in one only.
         """
+        from pictor.library.encoders.builtin_card import BUILTIN
+
         library = self._open()
         named = next(iter(library.settings.encoder.names), BUILTIN)
         if named == BUILTIN or [row.encoder for row in library.spaces()] != [BUILTIN]:
@@ -227,34 +269,38 @@ class OpenLibrary(TagVerbs, DuplicateVerbs):
         return named
 
     def _rank(self, query: Query, options: SearchOptions) -> Ranking:
+        if self._open().settings.network.offline:
+            _refuse_links(query)
+        return self._searcher().search(query, options)
+
+    def _searcher(self) -> Engine:
         from pictor.search.engine import Engine
 
-        library = self._open()
-        if library.settings.network.offline:
-            _refuse_links(query)
-        if self._engine is None:
-            self._engine = Engine(library)
-        return self._engine.search(query, options)
+        with self._lock:
+            library = self._open()
+            if self._engine is None:
+                self._engine = Engine(library, self._original)
+            return self._engine
 
-    def _forget_engine(self) -> None:
-        """Indexes opened before a change do not include it."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+    def _original(self, place: FilePlace) -> bytes | Path:
+        from pictor.indexer.originals import original
+
+        return original(place, self._open().settings)
 
     def _open(self, *, create: bool = False) -> Library:
         from pictor.library.library import Library
 
-        if self._is_closed:
-            raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
-        if self._library is None:
-            try:
-                self._library = Library.open(self.path, self._settings)
-            except LibraryNotFound:
-                if not create:
-                    raise
-                self._library = Library.create(self.path, self._settings)
-        return self._library
+        with self._lock:
+            if self._is_closed:
+                raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
+            if self._library is None:
+                try:
+                    self._library = Library.open(self.path, self._settings)
+                except LibraryNotFound:
+                    if not create:
+                        raise
+                    self._library = Library.create(self.path, self._settings)
+            return self._library
 
 
 def _as_query(query: object) -> Query:
@@ -291,8 +337,3 @@ def _refuse_links(query: Query) -> None:
                 f"{os.fsdecode(part.location)!r} is a link and pictor is offline; "
                 "give a picture on this machine, or leave out --offline"
             )
-
-
-def _expanded(path: PathLike) -> bytes:
-    """The path with a leading ~ replaced, as the bytes of the file system."""
-    return os.path.expanduser(os.fsencode(path))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pictor.indexer.originals import Originals, link_of
 from pictor.library.errors import ImageError
-from pictor.library.html_files import DOCTYPE, check_target
+from pictor.library.html_files import asset, check_target, style
 from pictor.library.names import safe_text, shown
 from pictor.library.records import Hit, Reason
 
@@ -52,9 +52,9 @@ def write_page(path: Path, sections: Sequence[Section], *, title: str = "pictor"
     check_target(path)
     originals = Originals(p for section in sections for hit in section.hits for p in _places(hit))
     body = "".join(_section(number, section, originals) for number, section in enumerate(sections))
-    page = _PAGE.format(
-        doctype=DOCTYPE, title=_text(title), style=_STYLE, links=_links(sections), body=body
-    )
+    page = asset("pictor", "hits_page.html")
+    parts = {"style": style("pictor", "hits_page.css"), "title": _text(title)}
+    page = page.format(**parts, links=_links(sections), body=body)
     unfinished = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
     try:
         unfinished.write_bytes(page.encode("utf-8", "backslashreplace"))
@@ -180,74 +180,3 @@ def _others(hit: Hit) -> str:
     count = len(hit.other_paths)
     copies = "copy" if count == 1 else "copies"
     return f"<details><summary>{count} other {copies}</summary><ul>{items}</ul></details>"
-
-
-_PAGE = """{doctype}
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" \
-content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<header><h1 dir="auto">{title}</h1>{links}</header>
-<main>{body}</main>
-</body>
-</html>
-"""
-
-_STYLE = """
-:root { --page: #f6f6f4; --card: #fff; --ink: #1c1c1a; --dim: #6b6b66; --line: #e3e3de;
-  --well: #ecece8; --mark: #9a3412; }
-@media (prefers-color-scheme: dark) { :root { --page: #161615; --card: #1f1f1d; --ink: #ececea;
-  --dim: #9d9d97; --line: #33332f; --well: #292926; --mark: #fdba74; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.45 system-ui,
-  -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-:lang(zh) { font-family: system-ui, -apple-system, "PingFang SC", "Microsoft YaHei",
-  "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", sans-serif; }
-header, main { max-width: 1440px; margin: 0 auto; padding: 0 24px; }
-h1 { font-size: 17px; font-weight: 600; margin: 20px 0 10px; color: var(--dim); }
-nav { display: flex; flex-wrap: wrap; gap: 8px; }
-nav a { padding: 3px 12px; border: 1px solid var(--line); border-radius: 99px; color: inherit;
-  background: var(--card); text-decoration: none; overflow-wrap: anywhere; }
-h2 { font-size: 24px; font-weight: 650; line-height: 1.25; margin: 28px 0 14px;
-  overflow-wrap: anywhere; }
-section + section { border-top: 1px solid var(--line); margin-top: 36px; }
-.note { color: var(--dim); margin: -8px 0 14px; }
-.none { color: var(--dim); padding: 28px; text-align: center; border: 1px dashed var(--line);
-  border-radius: 10px; }
-.grid { list-style: none; margin: 0; padding: 0; display: grid; gap: 18px;
-  grid-template-columns: repeat(auto-fill, minmax(min(220px, 100%), 1fr)); }
-.grid > li { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-  overflow: hidden; padding-bottom: 10px; min-width: 0; }
-.shot { position: relative; display: flex; aspect-ratio: 4 / 3; background: var(--well);
-  align-items: center; justify-content: center; margin-bottom: 9px; color: inherit;
-  text-decoration: none; }
-.shot img { width: 100%; height: 100%; object-fit: contain; display: block; }
-.score, .time, .state { position: absolute; padding: 1px 7px; border-radius: 6px; font-size: 12.5px;
-  font-variant-numeric: tabular-nums; color: #fff; background: rgb(0 0 0 / .66); }
-.score { top: 8px; right: 8px; }
-.time { bottom: 8px; right: 8px; }
-.time::before { content: "\\25B6\\FE0E\\00A0"; font-size: 10px; }
-.state { top: 8px; left: 8px; background: var(--mark); color: var(--page); }
-.lost { padding: 12px 14px; color: var(--dim); font-size: 13px; text-align: center;
-  overflow-wrap: anywhere; max-height: 100%; overflow: hidden; }
-.grid p { margin: 0 12px; overflow-wrap: anywhere; }
-.name { display: flex; gap: 7px; }
-.name b { flex: none; color: var(--dim); font-weight: 600; }
-.name bdi { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
-  overflow: hidden; min-width: 0; }
-.facts, .folder, details { color: var(--dim); font-size: 13px; }
-details { margin: 4px 12px 0; }
-summary { cursor: pointer; }
-details ul { margin: 4px 0 0; padding-left: 16px; overflow-wrap: anywhere; }
-main { padding-bottom: 48px; }
-@media (max-width: 560px) { header, main { padding: 0 12px; } .grid { gap: 10px;
-  grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); } }
-@media print { .grid > li { break-inside: avoid; } nav { display: none; } }
-"""

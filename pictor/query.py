@@ -28,41 +28,72 @@ from pictor.library.catalog.filters import (
     Rated,
     Tagged,
     Taken,
+    both,
 )
-from pictor.search.options import SearchOptions
-from pictor.search.plan import Plan, Ranking
-from pictor.search.query import PicturePart, Query, WordsPart, combined, image, parse, words
+from pictor.search.filters import KEYS as FILTERS
+from pictor.search.filters import Key as FilterKey
+from pictor.search.filters import read as read_filter
+from pictor.search.options import MINIMA, ORDERS, SearchOptions
+from pictor.search.plan import QueryReport, Ranking, Trace
+from pictor.search.query import (
+    BytesPart,
+    ItemPart,
+    PicturePart,
+    Query,
+    Region,
+    WordsPart,
+    combined,
+    image,
+    item,
+    parse,
+    picture,
+    words,
+)
+from pictor.search.query.parser import negated
 
 __all__ = [
     "After",
     "All",
     "Any",
     "Before",
+    "BytesPart",
     "Camera",
+    "FILTERS",
     "Filter",
+    "FilterKey",
     "Has",
     "InFolder",
     "InLabelSet",
     "InRoot",
     "Inside",
+    "ItemPart",
     "Lens",
+    "MINIMA",
     "MinMegapixels",
     "Near",
     "Not",
+    "ORDERS",
     "OfFormat",
     "OfKind",
     "OfShape",
     "PicturePart",
-    "Plan",
     "Query",
+    "QueryReport",
     "Ranking",
     "Rated",
+    "Region",
     "SearchOptions",
     "Tagged",
     "Taken",
+    "Trace",
     "WordsPart",
+    "both",
     "combined",
     "image",
+    "item",
+    "negated",
     "parse",
+    "picture",
+    "read_filter",
     "words",
 ]

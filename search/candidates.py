@@ -1,4 +1,4 @@
-"""One ranking of candidates out of several: of the spaces that were asked, and of the words found.
+"""One ranking of candidates out of several: of the spaces, and of the items that words match.
 
 Rankings are fused by reciprocal rank (Cormack, Clarke and Büttcher 2009) over their first FIRST
 places, whatever page is asked for, so that pages fit together; then the first space's ranking goes
@@ -9,19 +9,17 @@ of the fused ranking.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pictor.library.arrays import is_among
-from pictor.library.catalog import filter_conditions, spaces, words
+from pictor.library.catalog import filter_conditions, words
 from pictor.library.catalog.rows import WordHit
-from pictor.library.library import Library
 from pictor.library.records import FloatVector, IdArray
-from pictor.search.encoding import Asked
-from pictor.search.neighbours import FIRST, Run, Selector
-from pictor.search.plan import Trace
+from pictor.search.neighbours import FIRST, RankedItems, Selector, neighbours
 from pictor.search.ranking.fusion import reciprocal_rank
+from pictor.search.run import SearchRun
 
 #: How much each ranking counts. The space that knows the query's language best counts most; words
 #: are written about few pictures, and half of them may be missing.
@@ -32,14 +30,16 @@ MAX_WORD_HITS = 500
 
 
 @dataclass(frozen=True)
-class Written:
-    """Items that words were found with, best first.
+class WordMatches:
+    """Items whose names or metadata match words of the query, best first.
 
     Attributes:
         hits: by item, the one item of each content that stands for it.
+        vectors: by item, (d,) float32 in the first space, of those that were scored there.
     """
 
-    hits: Mapping[int, WordHit]
+    hits: Mapping[int, WordHit] = field(default_factory=dict)
+    vectors: Mapping[int, FloatVector] = field(default_factory=dict)
 
     @property
     def ids(self) -> IdArray:
@@ -53,106 +53,111 @@ class Written:
         return np.array(named, dtype=np.int64)
 
 
-NOTHING_WRITTEN = Written({})
+NO_MATCHES = WordMatches()
 
 
-def ranked(
-    library: Library,
-    asked: Sequence[Asked],
-    rankings: Sequence[Iterator[Run]],
-    text: str | None,
-    selector: Selector,
-    trace: Trace,
-) -> tuple[Written, Iterator[Run]]:
-    """What words find, and the one ranking of it and of what the spaces find.
-
-    Args:
-        rankings: of each asked space.
-        text: the words that are looked for, if any.
-    """
-    hits = _find(library, text, trace) if text else {}
+def ranked(run: SearchRun) -> tuple[WordMatches, Iterator[RankedItems]]:
+    """What words match, and the one ranking of it and of what the spaces find."""
+    if not run.query.positive:
+        return NO_MATCHES, iter([_newest_first(run)])
+    rankings = [
+        neighbours(space.index, space.vectors.steered, run.selector, at)
+        if space.index is not None
+        else iter(())
+        for at, space in enumerate(run.spaces)
+    ]
+    hits = _word_hits(run, run.query.words) if run.query.words else {}
     if not hits and len(rankings) == 1:
-        return NOTHING_WRITTEN, rankings[0]
-    heads = [_first_runs(ranking) for ranking in rankings]
-    with trace.time("words"):
-        found = _standing(hits, heads[0].ids, selector)
-    return found, _fused(library, asked, heads, rankings[0], found)
+        return NO_MATCHES, rankings[0]
+    heads = [_head(ranking) for ranking in rankings]
+    with run.trace.time("words"):
+        matches = _by_item(hits, heads[0].ids, run.selector)
+    order, known = _order(heads, matches), _joined(heads)
+    scored, vectors = _scored(run, order[~is_among(order, known.ids)])
+    matches = WordMatches(matches.hits, vectors)
+    return matches, _fused(order, _joined([known, scored]), rankings[0])
 
 
-def _find(library: Library, text: str, trace: Trace) -> dict[WordHit, list[int]]:
-    """The items of each content that words find, best first."""
-    with trace.time("words"), library.reading() as connection:
-        hits = words.find(connection, text, MAX_WORD_HITS)
-        trace.words = len(hits)
-        items = filter_conditions.items_of(connection, [hit.content_id for hit in hits])
+def _newest_first(run: SearchRun) -> RankedItems:
+    """Every item that passes, newest first: nothing is looked for by content."""
+    ids = run.selector.newest_first()
+    run.trace.method = "all that pass, newest first"
+    return RankedItems(ids, np.zeros(len(ids), np.float32), np.zeros(len(ids), np.int64))
+
+
+def _word_hits(run: SearchRun, text: str) -> dict[WordHit, list[int]]:
+    """The items of each content that words match, best first."""
+    with run.trace.time("words"):
+        hits = words.find(run.connection, text, MAX_WORD_HITS)
+        run.trace.words = len(hits)
+        items = filter_conditions.items_of(run.connection, [hit.content_id for hit in hits])
     return {hit: items[hit.content_id] for hit in hits}
 
 
-def _standing(hits: Mapping[WordHit, list[int]], nearest: IdArray, selector: Selector) -> Written:
+def _by_item(
+    hits: Mapping[WordHit, list[int]], nearest: IdArray, selector: Selector
+) -> WordMatches:
     """For each content the item that passes the filter and is nearest, else its first one."""
     every = np.array([item for items in hits.values() for item in items], np.int64)
     passing = set(selector.among(every).tolist())
     place = {item: at for at, item in enumerate(nearest.tolist())}
-    standing = {}
+    by_item = {}
     for hit, items in hits.items():
         able = [item for item in items if item in passing]
         if able:
-            standing[min(able, key=lambda item: place.get(item, len(place)))] = hit
-    return Written(standing)
+            by_item[min(able, key=lambda item: place.get(item, len(place)))] = hit
+    return WordMatches(by_item)
+
+
+def _order(heads: Sequence[RankedItems], matches: WordMatches) -> IdArray:
+    """(n,) items of the heads and the matches, fused, those with an exact name first."""
+    orders = [head.ids for head in heads] + ([matches.ids] if matches.hits else [])
+    weights = [_weight(at) for at in range(len(heads))] + ([WORDS_WEIGHT] if matches.hits else [])
+    ids, _ = reciprocal_rank(orders, weights)
+    is_exact = is_among(ids, matches.exact)
+    exact = sorted(ids[is_exact].tolist(), key=lambda item: -matches.hits[item].score)
+    return np.concatenate([np.array(exact, np.int64), ids[~is_exact]])
 
 
 def _fused(
-    library: Library,
-    asked: Sequence[Asked],
-    heads: Sequence[Run],
-    rest: Iterator[Run],
-    found: Written,
-) -> Iterator[Run]:
-    """The heads and the words found as one run, then what is left of the first ranking."""
-    orders = [head.ids for head in heads] + ([found.ids] if found.hits else [])
-    weights = [_weight(at) for at in range(len(heads))] + ([WORDS_WEIGHT] if found.hits else [])
-    ids, _ = reciprocal_rank(orders, weights)
-    is_exact = is_among(ids, found.exact)
-    exact = sorted(ids[is_exact].tolist(), key=lambda item: -found.hits[item].score)
-    ids = np.concatenate([np.array(exact, np.int64), ids[~is_exact]])
-    known = _joined(heads)
-    known = _joined([known, _scored(library, asked[0], ids[~is_among(ids, known.ids)])])
+    order: IdArray, known: RankedItems, rest: Iterator[RankedItems]
+) -> Iterator[RankedItems]:
+    """The known items in an order, then what is left of the first ranking."""
     place = {item: at for at, item in reversed(list(enumerate(known.ids.tolist())))}
-    rows = np.array([place[item] for item in ids.tolist() if item in place], dtype=np.int64)
+    rows = np.array([place[item] for item in order.tolist() if item in place], dtype=np.int64)
     yield known.take(rows)
-    for run in rest:
-        yield run.take(np.flatnonzero(~is_among(run.ids, known.ids)))
+    for part in rest:
+        yield part.take(np.flatnonzero(~is_among(part.ids, known.ids)))
 
 
-def _first_runs(ranking: Iterator[Run]) -> Run:
-    """The first FIRST candidates of a ranking, or all if it has fewer; takes them off it."""
-    runs = [_EMPTY]
-    while sum(len(run.ids) for run in runs) < FIRST:
-        run = next(ranking, None)
-        if run is None:
+def _head(ranking: Iterator[RankedItems]) -> RankedItems:
+    """The first FIRST items of a ranking, or all if it has fewer; takes them off it."""
+    parts = [_EMPTY]
+    while sum(len(part.ids) for part in parts) < FIRST:
+        part = next(ranking, None)
+        if part is None:
             break
-        runs.append(run)
-    return _joined(runs)
+        parts.append(part)
+    return _joined(parts)
 
 
-_EMPTY = Run(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.int64))
+_EMPTY = RankedItems(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.int64))
 
 
 def _weight(at: int) -> float:
     return SPACE_WEIGHTS[min(at, len(SPACE_WEIGHTS) - 1)]
 
 
-def _joined(runs: Sequence[Run]) -> Run:
-    return Run(*(np.concatenate(arrays) for arrays in zip(*runs, strict=True)))
+def _joined(parts: Sequence[RankedItems]) -> RankedItems:
+    return RankedItems(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _scored(library: Library, asked: Asked, ids: IdArray) -> Run:
-    """Items with their cosines in one space; those without a vector there are left out."""
-    with library.reading() as connection:
-        held = spaces.vectors_of(connection, asked.space.id, asked.space.dimension, ids.tolist())
-    kept = np.array([item for item in ids.tolist() if item in held], dtype=np.int64)
+def _scored(run: SearchRun, ids: IdArray) -> tuple[RankedItems, dict[int, FloatVector]]:
+    """Items with their cosines in the first space, and their vectors; of those that have one."""
+    vectors = run.vectors(0, ids.tolist())
+    kept = np.array([item for item in ids.tolist() if item in vectors], dtype=np.int64)
     if not len(kept):
-        return _EMPTY
-    vectors = np.stack([held[item] for item in kept.tolist()]).astype(np.float32)
-    scores: FloatVector = vectors @ asked.towards[0]
-    return Run(kept, scores, np.zeros(len(kept), np.int64))
+        return _EMPTY, {}
+    rows = np.stack([vectors[item] for item in kept.tolist()])
+    scores: FloatVector = rows @ run.spaces[0].vectors.steered[0]
+    return RankedItems(kept, scores, np.zeros(len(kept), np.int64)), vectors

@@ -1,7 +1,11 @@
-"""Which candidates are sure enough to be shown, and how sure.
+"""How a query is cut off: which candidates are shown, and how likely each is right.
 
 The ranking is judged in slices in its order, and looked through until enough is found or STOP_AFTER
 candidates in a row are below the level that is asked for. Levels never change the order.
+
+What a judgement is made of stands in `ranking/`: `evidence.py` says what is weighed for an item,
+`calibration.py` turns it into a probability and has the bounds of the levels, `judge.py` applies
+both to the items of a library.
 """
 
 from __future__ import annotations
@@ -12,12 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pictor.library.records import FloatVector, Level
-from pictor.search.candidates import Written
-from pictor.search.encoding import Asked
-from pictor.search.neighbours import Run
-from pictor.search.options import Minimum
+from pictor.search.candidates import WordMatches
+from pictor.search.neighbours import RankedItems
 from pictor.search.plan import Trace
-from pictor.search.ranking.judge import Judge
+from pictor.search.ranking.judge import QueryJudge
+from pictor.search.run import SearchRun, is_judged
 
 #: Candidates judged together at first, then twice as many each time, up to the most.
 SLICE, MOST = 96, 512
@@ -28,45 +31,50 @@ STOP_AFTER = 250
 ALL_WORDS = 0.7
 
 _ORDER = {Level.WEAK: 0, Level.POSSIBLE: 1, Level.LIKELY: 2}
-_LEAST = {"any": 0, "possible": 1, "likely": 2}
+_MINIMUM = {"any": 0, "possible": 1, "likely": 2}
 
 
 class Candidate(NamedTuple):
     """One item of the ranking that is to be shown if nothing else is against it.
 
-    `by_words`: its level is that of what is written about it; its vector says less.
+    Attributes:
+        space: the place of the space that found it.
+        by_words: its level is that of the words it matches; its vector says less.
+        vector: (d,) float32 in that space, if it was read.
     """
 
     item: int
     score: float
-    asked: int
+    space: int
     probability: float | None = None
     level: Level | None = None
     by_words: bool = False
+    vector: FloatVector | None = None
 
 
-def sure_enough(
-    runs: Iterator[Run],
-    asked: Sequence[Asked],
-    judges: Sequence[Judge | None],
-    found: Written,
-    least: Minimum,
-    trace: Trace,
+def filter_by_level(
+    run: SearchRun, matches: WordMatches, ranking: Iterator[RankedItems]
 ) -> Iterator[list[Candidate]]:
-    """The candidates of a ranking that are at a level or above, in slices.
+    """The candidates of a ranking that are at the minimum level or above, in slices.
 
-    Args:
-        judges: of each asked space; None where it has no levels, and all its candidates are kept.
+    Those of a space without levels are all kept.
     """
+    minimum = _MINIMUM[run.options.minimum_level]
+    judges = [
+        space.judge.of(run.connection, space.vectors.query)
+        if space.judge is not None and is_judged(run.query)
+        else None
+        for space in run.spaces
+    ]
     dry, size = 0, SLICE
-    for run in runs:
+    for items in ranking:
         start = 0
-        while start < len(run.ids):
-            part = run.take(slice(start, start + size))
+        while start < len(items.ids):
+            part = items.take(slice(start, start + size))
             start, size = start + size, min(2 * size, MOST)
-            with trace.time("cut-off"):
-                candidates = _judged(part, asked, judges, found)
-                kept = _counted(candidates, _LEAST[least], trace)
+            with run.trace.time("cut-off"):
+                candidates = _judged(run, judges, matches, part)
+                kept = _counted(candidates, minimum, run.trace)
             yield kept
             dry = 0 if kept else dry + len(candidates)
             if dry >= STOP_AFTER:
@@ -74,31 +82,35 @@ def sure_enough(
 
 
 def _judged(
-    run: Run, asked: Sequence[Asked], judges: Sequence[Judge | None], found: Written
+    run: SearchRun, judges: Sequence[QueryJudge | None], matches: WordMatches, items: RankedItems
 ) -> list[Candidate]:
-    probability: FloatVector = np.zeros(len(run.ids), np.float32)
-    levels: list[Level | None] = [None] * len(run.ids)
-    is_raised = [False] * len(run.ids)
-    for at in sorted(set(run.asked.tolist())):
-        judge = judges[at]
-        if judge is None:
-            continue
-        rows = np.flatnonzero(run.asked == at)
-        judgement = judge.judge(asked[at].query, run.ids[rows], run.scores[rows])
-        probability[rows] = judgement.probability
-        for row, level in zip(rows.tolist(), judgement.level, strict=True):
-            levels[row] = _with_words(level, found, int(run.ids[row]))
-            is_raised[row] = levels[row] != level
-    columns = (run.ids.tolist(), run.scores.tolist(), run.asked.tolist(), probability.tolist())
-    return [
-        Candidate(item, score, at, None if level is None else chance, level, raised)
-        for item, score, at, chance, level, raised in zip(*columns, levels, is_raised, strict=True)
+    candidates = [
+        Candidate(item, score, at, vector=matches.vectors.get(item) if at == 0 else None)
+        for item, score, at in zip(*(column.tolist() for column in items), strict=True)
     ]
+    for at, judge in enumerate(judges):
+        rows = np.flatnonzero(items.spaces == at).tolist()
+        if judge is None or not rows:
+            continue
+        ids = items.ids[rows]
+        vectors = run.vectors(at, ids.tolist(), matches.vectors if at == 0 else {})
+        judgement = judge.judge(run.connection, ids, vectors)
+        columns = (rows, judgement.probability.tolist(), judgement.level)
+        for row, probability, level in zip(*columns, strict=True):
+            candidate = candidates[row]
+            raised = _with_words(level, matches, candidate.item)
+            candidates[row] = candidate._replace(
+                probability=probability,
+                level=raised,
+                by_words=raised != level,
+                vector=vectors.get(candidate.item),
+            )
+    return candidates
 
 
-def _with_words(level: Level, found: Written, item: int) -> Level:
-    """What is written about an item counts too: a whole name for sure, all words for much."""
-    hit = found.hits.get(item)
+def _with_words(level: Level, matches: WordMatches, item: int) -> Level:
+    """What words an item matches counts too: a whole name for sure, all words for much."""
+    hit = matches.hits.get(item)
     if hit is None or level == Level.LIKELY:
         return level
     if hit.is_exact:
@@ -106,11 +118,11 @@ def _with_words(level: Level, found: Written, item: int) -> Level:
     return Level.POSSIBLE if hit.score >= ALL_WORDS else level
 
 
-def _counted(candidates: Sequence[Candidate], least: int, trace: Trace) -> list[Candidate]:
+def _counted(candidates: Sequence[Candidate], minimum: int, trace: Trace) -> list[Candidate]:
     """Those at a level or above; the trace counts them all."""
     trace.candidates += len(candidates)
     for candidate in candidates:
         if candidate.level is not None:
             name = candidate.level.value
             trace.levels[name] = trace.levels.get(name, 0) + 1
-    return [c for c in candidates if c.level is None or _ORDER[c.level] >= least]
+    return [c for c in candidates if c.level is None or _ORDER[c.level] >= minimum]

@@ -11,27 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pictor.library import space_encoders
-from pictor.library.catalog import contents, spaces
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.encoders.base import TextEncoder
 from pictor.library.errors import ImageError, QueryError
-from pictor.library.hashing import content_hash
 from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, FloatVector
-from pictor.search.pictures import read
-from pictor.search.query import Part, PicturePart, Query, WordsPart
+from pictor.library.space_encoders import WarmTowers
+from pictor.search.pictures import Pictures
+from pictor.search.query import Part, Pictured, Query, WordsPart
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueryVectors:
     """A query in one space.
 
     Attributes:
         query: (1, d) unit row: the weighted mean of the positive parts; (0, d) without one.
         positive: (p, d) unit rows, one a positive part in their order.
         negative: (m, d) unit rows, one a negative part.
-        towards: (1, d) unit row that items are ranked by: the query, leaning away from negative
+        steered: (1, d) unit row that items are ranked by: the query, leaning away from negative
             words; (0, d) without a query.
         is_known: the encoder knows something of what is looked for; else only names can be found.
     """
@@ -40,23 +37,23 @@ class Asked:
     query: FloatMatrix
     positive: FloatMatrix
     negative: FloatMatrix
-    towards: FloatMatrix
+    steered: FloatMatrix
     is_known: bool
 
 
 class QueryEncoder:
-    """Encodes queries for one library; keeps the text towers it opened, and what it read."""
+    """Encodes queries for one library, in any number of threads; keeps the towers it opened."""
 
     def __init__(self, library: Library) -> None:
         """Nothing is opened before the first query."""
         self._library = library
-        self._texts: dict[int, TextEncoder] = {}
+        self._towers = WarmTowers(library)
 
     def close(self) -> None:
-        """Forget the towers."""
-        self._texts = {}
+        """Close the towers. What is still to be encoded raises ValueError."""
+        self._towers.close()
 
-    def asked(self, query: Query, space: SpaceRow, pictures: Pictures) -> Asked:
+    def vectors(self, query: Query, space: SpaceRow, pictures: Pictures) -> QueryVectors:
         """A query in a space.
 
         Raises:
@@ -69,81 +66,39 @@ class QueryEncoder:
         if any(known):
             weights *= np.array(known)  # a text of unknown words only has a vector of no meaning
         mean = _mean(positive, weights)
-        return Asked(space, mean, positive, negative, mean, any(known) or not known)
+        return QueryVectors(space, mean, positive, negative, mean, any(known) or not known)
 
     def _is_known(self, part: Part, space: SpaceRow) -> bool:
-        return not isinstance(part, WordsPart) or self._text(space).knows(part.words)
+        if not isinstance(part, WordsPart):
+            return True
+        with self._towers.text(space) as tower:
+            return tower.knows(part.words)
 
     def _rows(self, parts: Sequence[Part], space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         rows = [np.empty((0, space.dimension), np.float32)]
         for part in parts:
             if isinstance(part, WordsPart):
-                rows.append(self._text(space).encode([part.words]))
+                with self._towers.text(space) as tower:
+                    rows.append(tower.encode([part.words]))
             else:
                 rows.append(self._image(part, space, pictures))
         return np.concatenate(rows).astype(np.float32, copy=False)
 
-    def _text(self, space: SpaceRow) -> TextEncoder:
-        if space.id not in self._texts:
-            self._texts[space.id] = space_encoders.open_text(self._library, space)
-        return self._texts[space.id]
-
-    def _image(self, part: PicturePart, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
+    def _image(self, part: Pictured, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         """The content's stored vector where there is one, else that of the picture read now."""
         try:
-            data = pictures.data(part)
-            stored = self._stored(pictures.digests[part.location], space)
-            return self._encoded(data, part, space) if stored is None else stored
+            stored = pictures.stored(part, space)
+            return self._encoded(part, space, pictures) if stored is None else stored
         except ImageError as error:
-            shown = part.location.decode("utf-8", errors="backslashreplace")
-            raise QueryError(f"{shown!r} cannot be the query: {error.detail}") from error
+            raise QueryError(f"{part.name} cannot be the query: {error.detail}") from error
 
-    def _stored(self, digest: bytes, space: SpaceRow) -> FloatMatrix | None:
-        with self._library.reading() as connection:
-            state = contents.content_state(connection, digest)
-            item = contents.first_item(connection, state.id) if state else None
-            if item is None:
-                return None
-            found = spaces.vectors_of(connection, space.id, space.dimension, [item])
-        return found[item].astype(np.float32)[None] if item in found else None
-
-    def _encoded(self, data: bytes, part: PicturePart, space: SpaceRow) -> FloatMatrix:
-        from pictor.library.images import (  # Pillow takes 0.1 s, and words need none of it
-            Limits,
-            decode,
-        )
-
+    def _encoded(self, part: Pictured, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
         spec = space.card.spec
         if spec is None:
             raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
-        limits = Limits(max_pixels=self._library.settings.index.max_pixels, frames=1)
-        decoded = decode(data, [spec], limits, name_hint=part.location)
-        tower = space_encoders.open_image(self._library, space)
-        try:
-            return tower.encode([decoded.frames[0].pixels[0]])
-        finally:
-            tower.close()
-
-
-class Pictures:
-    """The pictures of one query, each read once however many spaces it is encoded for."""
-
-    def __init__(self, library: Library) -> None:
-        """Nothing is read yet."""
-        self._settings = library.settings.index
-        self._data: dict[bytes, bytes] = {}
-        self.digests: dict[bytes, bytes] = {}
-
-    def data(self, part: PicturePart) -> bytes:
-        """All bytes of one.
-
-        Raises:
-            ImageError: it cannot be read or fetched.
-        """
-        if part.location not in self._data:
-            self._data[part.location] = data = read(part, self._settings)
-            self.digests[part.location] = content_hash(data)
-        return self._data[part.location]
+        pixels = pictures.pixels(part, spec)
+        with self._towers.image(space) as tower:
+            return tower.encode([pixels])
 
 
 def _mean(rows: FloatMatrix, weights: FloatVector) -> FloatMatrix:

@@ -10,21 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from sqlalchemy import Connection
 
-from pictor.library.catalog import contents, files, filters, spaces
+from pictor.library.catalog import contents, files, filters
 from pictor.library.catalog.filters import Filter
 from pictor.library.catalog.rows import FilePlace, ItemRow
-from pictor.library.library import Library
-from pictor.library.records import BoolVector, FloatMatrix, FloatVector, IdArray
+from pictor.library.records import FloatVector
 from pictor.search.cutoff import Candidate
-from pictor.search.encoding import Asked
-from pictor.search.plan import Trace
+from pictor.search.negative_parts import exclusion
+from pictor.search.run import SearchRun
 
 SLICE = 48  # candidates read at once: a page of the usual size and some that fold
-
-#: Which of some items ((n,) ids, (n, d) vectors of the first space) are to be left out.
-Negation = Callable[[IdArray, FloatMatrix], BoolVector]
 
 
 @dataclass(eq=False)
@@ -47,25 +42,17 @@ class Entry:
 class EntryReader:
     """Reads the entries of one search."""
 
-    def __init__(
-        self,
-        library: Library,
-        asked: Asked,
-        wanted: Filter | None,
-        hidden: frozenset[bytes],
-        negation: Negation | None,
-        trace: Trace,
-        *,
-        with_vectors: bool,
-    ) -> None:
-        """`hidden` are hashes of contents that are not shown."""
-        self._library = library
-        self._asked = asked
-        self._preferred = _preferred(wanted)
-        self._hidden = hidden
-        self._negation = negation
-        self._trace = trace
-        self._with_vectors = with_vectors or negation is not None
+    def __init__(self, run: SearchRun) -> None:
+        """Nothing is read yet.
+
+        Raises:
+            QueryError: what the negative parts leave out cannot be told.
+        """
+        self._run = run
+        self._exclusion = exclusion(run)
+        self._is_preferred = _preferred(run.query.filter)
+        needs = run.options.is_folded or run.options.diversity > 0 or self._exclusion is not None
+        self._needs_vectors = needs
         self._seen: set[int] = set()
 
     def entries(self, candidates: Iterable[Sequence[Candidate]]) -> Iterator[Entry]:
@@ -76,38 +63,39 @@ class EntryReader:
 
     def _read(self, candidates: Sequence[Candidate]) -> list[Entry]:
         ids = [candidate.item for candidate in candidates]
-        with self._trace.time("describe"), self._library.reading() as connection:
-            rows = contents.items(connection, ids)
+        run = self._run
+        with run.trace.time("describe"):
+            rows = contents.items(run.connection, ids)
             fresh = {row.content_id for row in rows.values()} - self._seen
-            places = files.places(connection, sorted(fresh))
-            vectors = self._vectors(connection, ids) if self._with_vectors else {}
-        negated = self._negated(ids, vectors)
+            places = files.places(run.connection, sorted(fresh))
+            vectors = self._vectors(candidates) if self._needs_vectors else {}
+        excluded = self._excluded(ids, vectors)
         entries = []
         for candidate in candidates:
             row = rows.get(candidate.item)
-            if row is None or row.content_id in self._seen or row.hash in self._hidden:
+            if row is None or row.content_id in self._seen or row.hash in run.hidden:
                 continue
             where = [place for place in places[row.content_id] if place.state != "missing"]
-            if candidate.item in negated:
-                self._trace.negated += 1
+            if candidate.item in excluded:
+                run.trace.negated += 1
             elif where:
                 self._seen.add(row.content_id)
-                where.sort(key=lambda place: not self._preferred(place))
+                where.sort(key=lambda place: not self._is_preferred(place))
                 entries.append(Entry(candidate, row, where, vectors.get(candidate.item)))
         return entries
 
-    def _vectors(self, connection: Connection, ids: list[int]) -> dict[int, FloatVector]:
-        space = self._asked.space
-        held = spaces.vectors_of(connection, space.id, space.dimension, ids)
-        return {item: vector.astype(np.float32) for item, vector in held.items()}
+    def _vectors(self, candidates: Sequence[Candidate]) -> dict[int, FloatVector]:
+        """In the first space, of those that have one there."""
+        known = {c.item: c.vector for c in candidates if c.space == 0 and c.vector is not None}
+        return self._run.vectors(0, [candidate.item for candidate in candidates], known)
 
-    def _negated(self, ids: Sequence[int], vectors: dict[int, FloatVector]) -> set[int]:
+    def _excluded(self, ids: Sequence[int], vectors: dict[int, FloatVector]) -> set[int]:
         held = [item for item in ids if item in vectors]
-        if self._negation is None or not held:
+        if self._exclusion is None or not held:
             return set()
-        with self._trace.time("negation"):
+        with self._run.trace.time("negation"):
             stacked = np.stack([vectors[item] for item in held])
-            is_out = self._negation(np.array(held, np.int64), stacked)
+            is_out = self._exclusion(np.array(held, np.int64), stacked)
         return {item for item, out in zip(held, is_out.tolist(), strict=True) if out}
 
 

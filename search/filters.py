@@ -45,18 +45,26 @@ class Key:
     value: str
     help: str
     read: Callable[[str], Filter]
+    is_path: bool = False
 
 
-def read(name: str, value: str) -> Filter:
+def read(name: str, value: str, *, is_ours: bool = True) -> Filter:
     """The filter `name:value`.
+
+    Args:
+        is_ours: it was written on this machine, whose home and current folder a path may start
+            from. Else neither is looked at.
 
     Raises:
         ValueError: the value makes no sense; the message says what would.
         KeyError: there is no such filter.
     """
-    if not value.strip() or "\0" in value:
-        raise ValueError(f"needs a value: {KEYS[name].value}")
-    return KEYS[name].read(value.strip())
+    key, value = KEYS[name], value.strip()
+    if not value or "\0" in value:
+        raise ValueError(f"needs a value: {key.value}")
+    if key.is_path:
+        value = _path(value, is_ours=is_ours)
+    return key.read(value)
 
 
 def nearest(name: str) -> str | None:
@@ -92,18 +100,17 @@ def _taken(text: str) -> Filter:
 # --- places
 
 
+def _path(text: str, *, is_ours: bool) -> str:
+    """An absolute path, or the name that it is."""
+    name = os.path.expanduser(text) if is_ours else text
+    is_relative = f"{name}/".startswith(("./", "../", *(() if is_ours else ("~/",))))
+    if is_relative and not is_ours:
+        raise ValueError(f"takes a whole path, or a name, not {quoted(text)}")
+    return os.path.abspath(name) if is_relative or name.startswith("/") else name
+
+
 def _folder(text: str) -> Filter:
-    name = os.path.expanduser(text)
-    if name.startswith(("/", "./", "../")) or name in (".", ".."):
-        return filters.InFolder(os.fsencode(os.path.abspath(name)))
-    stripped = os.fsencode(name).strip(b"/")
-    return filters.InFolder(stripped)
-
-
-def _root(text: str) -> Filter:
-    name = os.path.expanduser(text)
-    is_path = name.startswith(("/", "./", "../")) or name in (".", "..")
-    return filters.InRoot(os.fsencode(os.path.abspath(name) if is_path else name))
+    return filters.InFolder(os.fsencode(text if text.startswith("/") else text.strip("/")))
 
 
 def _near(text: str) -> Filter:
@@ -191,8 +198,14 @@ _ALL_KEYS = (
     Key("after", _DAY, "Taken on that day or later.", lambda v: filters.After(_date(v))),
     Key("before", _DAY, "Taken before that day.", lambda v: filters.Before(_date(v))),
     Key("taken", "DATE[..DATE]", "Taken in that year, month or day, or between two.", _taken),
-    Key("dir", "FOLDER", "Below a folder: its path, or its name alone.", _folder),
-    Key("root", "ROOT", "Under one root: its path, or its name alone.", _root),
+    Key("dir", "FOLDER", "Below a folder: its path, or its name alone.", _folder, is_path=True),
+    Key(
+        "root",
+        "ROOT",
+        "Under one root: its path, or its name alone.",
+        lambda v: filters.InRoot(os.fsencode(v)),
+        is_path=True,
+    ),
     Key("camera", "NAME", "Part of the camera's name.", filters.Camera),
     Key("lens", "NAME", "Part of the lens's name.", filters.Lens),
     Key("tag", "NAME", "With that tag, in any language, or with one below it.", filters.Tagged),

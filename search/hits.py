@@ -1,79 +1,71 @@
-"""Entries as hits: where they are now, and which part of the query they match and how."""
+"""Entries as hits: where their files are, and which part of the query they match and how."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from pictor.library.catalog import spaces
-from pictor.library.library import Library
-from pictor.library.records import Hit, Match
-from pictor.search.candidates import Written
-from pictor.search.encoding import Asked
+from pictor.library.records import FloatVector, Hit, Match
+from pictor.search.candidates import WordMatches
 from pictor.search.entries import Entry
-from pictor.search.query import Query
+from pictor.search.run import SearchRun
 
 
-def hits_of(
-    library: Library,
-    query: Query,
-    asked: Sequence[Asked],
-    found: Written,
-    entries: Sequence[Entry],
-    offset: int,
-) -> tuple[Hit, ...]:
-    """The hits of one page.
-
-    Args:
-        offset: how many hits come before it.
-    """
-    scores = _scores(library, query, asked, entries)
+def hits_of(run: SearchRun, matches: WordMatches, entries: Sequence[Entry]) -> tuple[Hit, ...]:
+    """The hits of one page."""
+    scores = _scores(run, entries)
     return tuple(
-        _hit(rank, entry, asked, _why(query, asked, found, entry, scores.get(at)))
-        for at, (rank, entry) in enumerate(enumerate(entries, offset + 1))
+        _hit(run, rank, entry, _why(run, matches, entry, scores.get(at)))
+        for at, (rank, entry) in enumerate(enumerate(entries, run.options.offset + 1))
     )
 
 
-def _scores(
-    library: Library, query: Query, asked: Sequence[Asked], entries: Sequence[Entry]
-) -> dict[int, list[float]]:
+def _scores(run: SearchRun, entries: Sequence[Entry]) -> dict[int, list[float]]:
     """The cosine of each entry, by its place, with each positive part; none where it is the score.
 
-    The score is another where there are several, or where something negative leads away.
+    The score is another where there are several, or where something negative steers away.
     """
-    if len(query.positive) < 2 and not query.negative:
+    if len(run.query.positive) < 2 and not run.query.negative:
         return {}
     scores: dict[int, list[float]] = {}
-    for number, one in enumerate(asked):
-        places = [at for at, e in enumerate(entries) if e.candidate.asked == number]
-        ids = [entries[at].candidate.item for at in places]
-        with library.reading() as connection:
-            held = spaces.vectors_of(connection, one.space.id, one.space.dimension, ids)
-        for at, item in zip(places, ids, strict=True):
-            if item in held:
-                scores[at] = (one.positive @ held[item].astype(np.float32)).tolist()
+    for number, space in enumerate(run.spaces):
+        places = [at for at, e in enumerate(entries) if e.candidate.space == number]
+        items = [entries[at].candidate.item for at in places]
+        known = {
+            item: vector
+            for item, at in zip(items, places, strict=True)
+            if (vector := _own_vector(entries[at])) is not None
+        }
+        vectors = run.vectors(number, items, known)
+        for at, item in zip(places, items, strict=True):
+            if item in vectors:
+                scores[at] = (space.vectors.positive @ vectors[item]).tolist()
     return scores
 
 
+def _own_vector(entry: Entry) -> FloatVector | None:
+    """Its vector in the space that found it, if it was read."""
+    if entry.candidate.vector is None and entry.candidate.space == 0:
+        return entry.vector
+    return entry.candidate.vector
+
+
 def _why(
-    query: Query, asked: Sequence[Asked], found: Written, entry: Entry, scores: list[float] | None
+    run: SearchRun, matches: WordMatches, entry: Entry, scores: list[float] | None
 ) -> tuple[Match, ...]:
-    candidate = entry.candidate
-    space = asked[candidate.asked].space.encoder
+    candidate, query = entry.candidate, run.query
+    space = run.spaces[candidate.space].encoder
     parts = query.positive if scores or len(query.positive) == 1 else ()
     values = scores or [candidate.score]
-    matches = [
+    why = [
         Match(str(part), "vector", score, space) for part, score in zip(parts, values, strict=False)
     ]
-    hit = found.hits.get(candidate.item)
+    hit = matches.hits.get(candidate.item)
     if hit is not None and query.words is not None:
-        written = Match(query.words, "words", hit.score, "", hit.fields, hit.is_exact)
-        matches.append(written)
-    return tuple(matches)
+        why.append(Match(query.words, "words", hit.score, "", hit.fields, hit.is_exact))
+    return tuple(why)
 
 
-def _hit(rank: int, entry: Entry, asked: Sequence[Asked], why: tuple[Match, ...]) -> Hit:
+def _hit(run: SearchRun, rank: int, entry: Entry, why: tuple[Match, ...]) -> Hit:
     row, places, candidate = entry.row, entry.places, entry.candidate
     return Hit(
         rank=rank,
@@ -81,7 +73,7 @@ def _hit(rank: int, entry: Entry, asked: Sequence[Asked], why: tuple[Match, ...]
         path=places[0].full_path,
         content=row.hash.hex(),
         item=row.id,
-        space=asked[candidate.asked].space.encoder,
+        space=run.spaces[candidate.space].encoder,
         width=row.width,
         height=row.height,
         taken_at=row.taken_at,

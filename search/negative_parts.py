@@ -1,75 +1,76 @@
-"""What negative parts do to a search: they leave items out, and lead the ranking away from them.
+"""What negative parts do to a search: they leave items out, and steer the ranking away from them.
 
-Words leave out what they explain better than everyday captions do, by the space's judge, and what
-is left is ranked away from them (`search/ranking/negation.py`). A picture leaves out what is nearer
-to being identical with it than to a usual picture of the collection.
+Words leave out what they explain better than everyday captions do, and what is left is ranked away
+from them; the arithmetic of both is `ranking/negation.py`. A picture leaves out what is nearer to
+being identical with it than to a usual picture of the collection. How a text says that something
+must not be there is read in `query/`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from sqlalchemy import Connection
 
 from pictor.library.catalog import caption_bank
 from pictor.library.errors import QueryError
-from pictor.library.library import Library
 from pictor.library.records import BoolVector, FloatMatrix, FloatVector, IdArray
-from pictor.search.encoding import Asked
-from pictor.search.entries import Negation
 from pictor.search.query import Query, WordsPart
-from pictor.search.ranking.judge import SAMPLE, Judge
-from pictor.search.ranking.negation import away_from
+from pictor.search.ranking.judge import SAMPLE
+from pictor.search.ranking.negation import away_from, explains
+from pictor.search.run import SearchRun, SpaceQuery
+
+#: Which of some items ((n,) ids, (n, d) vectors of the first space) are to be left out.
+Exclusion = Callable[[IdArray, FloatMatrix], BoolVector]
 
 
-def negation_of(
-    library: Library, query: Query, asked: Asked, judge: Judge | None
-) -> Negation | None:
+def exclusion(run: SearchRun) -> Exclusion | None:
     """What tells the items to leave out; None where the query has no negative part.
 
-    Args:
-        judge: of the space; None where it has no levels yet. Words then leave out what is more like
-            them than like the query.
+    Where the first space has no levels yet, words leave out what is more like them than like the
+    query.
 
     Raises:
-        QueryError: there is no judge, and nothing positive to compare with.
+        QueryError: it has none, and there is nothing positive to compare with.
     """
-    if not query.negative:
+    if not run.query.negative:
         return None
-    is_words = _are_words(query)
-    words, pictures = asked.negative[is_words], asked.negative[~is_words]
-    if judge is None and len(words) and not len(asked.query):
+    vectors, judge, connection = run.spaces[0].vectors, run.spaces[0].judge, run.connection
+    is_words = _are_words(run.query)
+    words, pictures = vectors.negative[is_words], vectors.negative[~is_words]
+    if judge is None and len(words) and not len(vectors.query):
         raise QueryError(
             "a query of nothing but negative words needs levels, which this library does not have "
             "yet; say also what to look for, or fill them with: pictor index"
         )
-    limits = _limits(library, asked, pictures)
+    limits = _limits(run, pictures)
 
-    def is_out(ids: IdArray, vectors: FloatMatrix) -> BoolVector:
-        found: BoolVector = np.any(vectors @ pictures.T >= limits, axis=1)
+    def is_out(ids: IdArray, rows: FloatMatrix) -> BoolVector:
+        found: BoolVector = np.any(rows @ pictures.T >= limits, axis=1)
         if not len(words):
             return found
         if judge is not None:
-            return found | judge.negation(asked.query, words, ids, vectors)
-        likeness = (vectors @ words.T).max(axis=1)
-        found |= likeness > (vectors @ asked.query.T)[:, 0]
+            setting = judge.setting(connection)
+            images = judge.images(connection, ids.tolist(), rows)
+            return found | explains(vectors.query, words, images, setting, judge.calibration)
+        likeness = (rows @ words.T).max(axis=1)
+        found |= likeness > (rows @ vectors.query.T)[:, 0]
         return found
 
     return is_out
 
 
-def led_away(query: Query, asked: Asked, judge: Judge | None) -> Asked:
-    """The same, ranked away from the negative words, where something is looked for.
-
-    Args:
-        judge: as of `negation_of`.
-    """
-    words = asked.negative[_are_words(query)]
-    if not len(words) or not len(asked.query):
-        return asked
-    if judge is None:
-        return replace(asked, towards=away_from(asked.query, words, None))
-    return replace(asked, towards=judge.away_from(asked.query, words))
+def steered(connection: Connection, query: Query, space: SpaceQuery) -> SpaceQuery:
+    """The same, ranked away from the negative words, where something is looked for."""
+    vectors = space.vectors
+    words = vectors.negative[_are_words(query)]
+    if not len(words) or not len(vectors.query):
+        return space
+    setting = None if space.judge is None else space.judge.setting(connection)
+    away = away_from(vectors.query, words, setting)
+    return replace(space, vectors=replace(vectors, steered=away))
 
 
 def _are_words(query: Query) -> BoolVector:
@@ -77,12 +78,12 @@ def _are_words(query: Query) -> BoolVector:
     return np.array([isinstance(part, WordsPart) for part in query.negative], np.bool_)
 
 
-def _limits(library: Library, asked: Asked, pictures: FloatMatrix) -> FloatVector:
+def _limits(run: SearchRun, pictures: FloatMatrix) -> FloatVector:
     """For each picture, the cosine half way from usual pictures of the collection to itself."""
     if not len(pictures):
         return np.empty(0, np.float32)
-    with library.reading() as connection:
-        _, sample = caption_bank.sample(connection, asked.space.id, asked.space.dimension, SAMPLE)
+    space = run.spaces[0].vectors.space
+    _, sample = caption_bank.sample(run.connection, space.id, space.dimension, SAMPLE)
     cosines = sample.astype(np.float32) @ pictures.T
     usual = np.median(cosines, axis=0) if len(sample) else np.zeros(len(pictures))
     limits: FloatVector = ((1 + usual) / 2).astype(np.float32)

@@ -9,15 +9,14 @@ first way leaves over, and for an index that is not exhaustive.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from sqlalchemy import Connection
 
 from pictor.library.arrays import is_among
 from pictor.library.catalog import filter_conditions
 from pictor.library.catalog.filters import Filter
-from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, FloatVector, IdArray
 from pictor.library.vectors.base import VectorIndex
 from pictor.search.plan import Trace
@@ -34,89 +33,90 @@ RARE = 1 / 16
 PAGE = 100
 
 
-class Run(NamedTuple):
+class RankedItems(NamedTuple):
     """A stretch of a ranking, best first.
 
     Attributes:
         ids: (n,) of items.
-        scores: (n,) cosines with the query, in the space that `asked` names.
-        asked: (n,) which of the asked spaces found it, by its place in their list.
+        scores: (n,) cosines with the query, in the space that found the item.
+        spaces: (n,) the place of that space among those the query is put to.
     """
 
     ids: IdArray
     scores: FloatVector
-    asked: IdArray
+    spaces: IdArray
 
-    def take(self, rows: IdArray | slice) -> Run:
+    def take(self, rows: IdArray | slice) -> RankedItems:
         """Some rows of it."""
-        return Run(self.ids[rows], self.scores[rows], self.asked[rows])
+        return RankedItems(self.ids[rows], self.scores[rows], self.spaces[rows])
 
 
 class Selector:
     """Which items a filter lets through; the catalog is asked when it must be."""
 
-    def __init__(self, library: Library, wanted: Filter | None, trace: Trace) -> None:
+    def __init__(self, connection: Connection, wanted: Filter | None, trace: Trace) -> None:
         """`wanted` None lets everything through."""
-        self._library = library
+        self._connection = connection
+        self.trace = trace
         self._wanted = wanted
-        self._trace = trace
+        self._allowed: IdArray | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it lets everything through."""
         return self._wanted is None
 
-    @cached_property
+    @property
     def allowed(self) -> IdArray | None:
         """Every item that passes, ascending; None where all do."""
-        if self._wanted is None:
-            return None
-        with self._trace.time("filter"), self._library.reading() as connection:
-            ids = filter_conditions.item_ids(connection, self._wanted)
-        self._trace.passing = len(ids)
-        return ids
+        if self._wanted is not None and self._allowed is None:
+            with self.trace.time("filter"):
+                self._allowed = filter_conditions.item_ids(self._connection, self._wanted)
+            self.trace.passing = len(self._allowed)
+        return self._allowed
 
     def among(self, ids: IdArray) -> IdArray:
         """Those of some items that pass, in their order."""
         if self._wanted is None or not len(ids):
             return ids
-        if "allowed" in self.__dict__ and self.allowed is not None:
-            return ids[is_among(ids, self.allowed)]
-        with self._trace.time("filter"), self._library.reading() as connection:
-            return filter_conditions.items_among(connection, self._wanted, ids)
+        if self._allowed is not None:
+            return ids[is_among(ids, self._allowed)]
+        with self.trace.time("filter"):
+            return filter_conditions.items_among(self._connection, self._wanted, ids)
 
     def share(self) -> float:
         """About which share of all items passes, 0 to 1; 1 where all do."""
         if self._wanted is None:
             return 1.0
-        with self._trace.time("filter"), self._library.reading() as connection:
-            return filter_conditions.share(connection, self._wanted)
+        with self.trace.time("filter"):
+            return filter_conditions.share(self._connection, self._wanted)
 
     def newest_first(self) -> IdArray:
         """Every item that passes, by the time it was taken."""
-        with self._trace.time("filter"), self._library.reading() as connection:
-            ids = np.array(filter_conditions.newest_first(connection, self._wanted), np.int64)
-        self._trace.passing = None if self._wanted is None else len(ids)
+        with self.trace.time("filter"):
+            ids = np.array(filter_conditions.newest_first(self._connection, self._wanted), np.int64)
+        self.trace.passing = None if self._wanted is None else len(ids)
         return ids
 
 
 def neighbours(
-    index: VectorIndex, query: FloatMatrix, selector: Selector, asked: int, trace: Trace
-) -> Iterator[Run]:
+    index: VectorIndex, query: FloatMatrix, selector: Selector, space: int
+) -> Iterator[RankedItems]:
     """All items of an index that pass a filter, best first; equal scores by id.
 
     Args:
         query: (1, d) unit row.
-        asked: the number that the runs carry.
+        space: the place of the index's space, which the items carry.
     """
+    trace = selector.trace
     seen = np.empty(0, np.int64)
     is_exhaustive = not index.index_type.startswith("ivf")
     may_look = not selector.is_open and is_exhaustive and len(index) > LOOK_FIRST_ABOVE
     share = selector.share() if may_look else 0.0
     if may_look and share >= RARE:
         trace.method = "look first"
-        run = _nearest(index, query, FIRST, None, asked, trace)
-        for part in _passing(run, selector, int(PAGE / max(share, RARE))):
+        nearest = _nearest(index, query, FIRST, None, space, trace)
+        for part in _passing(nearest, selector, int(PAGE / max(share, RARE))):
             seen = np.concatenate([seen, part.ids])
             yield part
     if not selector.is_open:
@@ -125,16 +125,16 @@ def neighbours(
     most = len(index) if allowed is None else min(len(allowed), len(index))
     while len(seen) < most:
         k = min(max(FIRST, _GROWTH * len(seen)), most)
-        run = _nearest(index, query, k, allowed, asked, trace)
-        fresh = run.take(np.flatnonzero(~is_among(run.ids, seen)))
+        nearest = _nearest(index, query, k, allowed, space, trace)
+        fresh = nearest.take(np.flatnonzero(~is_among(nearest.ids, seen)))
         seen = np.concatenate([seen, fresh.ids])
         yield fresh
-        if len(run.ids) < k:
+        if len(nearest.ids) < k:
             return
 
 
-def _passing(nearest: Run, selector: Selector, size: int) -> Iterator[Run]:
-    """Those of a run that pass, tested `size` at a time."""
+def _passing(nearest: RankedItems, selector: Selector, size: int) -> Iterator[RankedItems]:
+    """Those of a ranking that pass, tested `size` at a time."""
     for start in range(0, len(nearest.ids), size):
         part = nearest.take(slice(start, start + size))
         yield part.take(np.flatnonzero(is_among(part.ids, selector.among(part.ids))))
@@ -145,11 +145,11 @@ def _nearest(
     query: FloatMatrix,
     k: int,
     allowed: IdArray | None,
-    asked: int,
+    space: int,
     trace: Trace,
-) -> Run:
+) -> RankedItems:
     with trace.time("vectors"):
         found = index.search(query, k, allowed)
     held = found.ids[0] >= 0
     ids = found.ids[0][held]
-    return Run(ids, found.scores[0][held], np.full(len(ids), asked))
+    return RankedItems(ids, found.scores[0][held], np.full(len(ids), space))

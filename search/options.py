@@ -24,7 +24,7 @@ class SearchOptions:
         offset: leave out this many of the first ones. Pages of one query do not overlap, and
             together give what one long page gives, while the library stays as it is.
         encoder: the space to ask; None asks those that know the query's language.
-        minimum: the least level shown; "any" shows all. None is "possible", and "likely" where
+        minimum: the lowest level shown; "any" shows all. None is "possible", and "likely" where
             hits are sorted by date. Where a library has no levels yet, all are shown.
         order: "best" first; or by the time they were taken, those without one last.
         is_folded: near-identical hits are shown as one.
@@ -46,9 +46,9 @@ class SearchOptions:
     without_itself: bool = False
 
     def __post_init__(self) -> None:
-        if self.top is not None and not _is_count(self.top, least=1):
+        if self.top is not None and not _is_count(self.top, low=1):
             raise QueryError(f"the number of hits must be 1 to {MOST:,}, not {self.top!r:.40}")
-        if not _is_count(self.offset, least=0):
+        if not _is_count(self.offset, low=0):
             said = f"{self.offset!r:.40}"
             raise QueryError(f"the number of hits to leave out must be 0 to {MOST:,}, not {said}")
         if not 0 <= self.diversity <= 1:
@@ -59,15 +59,15 @@ class SearchOptions:
             raise QueryError(f"the order must be {_listed(ORDERS)}, not {self.order!r}")
 
     @property
-    def least(self) -> Minimum:
-        """The least level that is shown."""
+    def minimum_level(self) -> Minimum:
+        """The lowest level that is shown."""
         if self.minimum is not None:
             return self.minimum
         return "possible" if self.order == "best" else "likely"
 
 
-def _is_count(value: object, *, least: int) -> bool:
-    return isinstance(value, int) and least <= value <= MOST
+def _is_count(value: object, *, low: int) -> bool:
+    return isinstance(value, int) and low <= value <= MOST
 
 
 def _listed(names: tuple[str, ...]) -> str:

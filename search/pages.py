@@ -14,9 +14,9 @@ import numpy as np
 from pictor.library.records import FloatVector
 from pictor.search.entries import Entry
 from pictor.search.options import Order
-from pictor.search.plan import Trace
 from pictor.search.ranking.diversity import diversify
-from pictor.search.ranking.folding import fold
+from pictor.search.ranking.folding import fold, near_identical
+from pictor.search.run import SearchRun
 
 #: An entry folds into one of so many before it: near-identical ones rank close together.
 WINDOW = 256
@@ -24,20 +24,36 @@ WINDOW = 256
 AHEAD = 24
 #: Entries among which diversity chooses.
 DIVERSITY_POOL = 200
+#: Entries sorted by date where there are no levels.
+UNJUDGED_POOL = 200
 
 
-def folded(entries: Iterator[Entry], threshold: float, trace: Trace) -> Iterator[Entry]:
-    """Entries without those near-identical to one before, which has them in its `folded`.
+def page(run: SearchRun, entries: Iterator[Entry]) -> list[Entry]:
+    """The entries of the page that is asked for, in the order in which they are shown."""
+    offset, top = run.options.offset, run.options.top
+    size = run.library.settings.search.top if top is None else top
+    return list(islice(_arranged(run, entries), offset, offset + size))
 
-    Args:
-        threshold: cosine from which on two pictures are shown as one.
-    """
+
+def _arranged(run: SearchRun, entries: Iterator[Entry]) -> Iterator[Entry]:
+    """Without levels every picture is a hit, and only the best of them are sorted by date."""
+    options = run.options
+    if options.is_folded:
+        entries = folded(run, entries)
+    if options.order != "best":
+        return by_date(entries if run.is_whole else islice(entries, UNJUDGED_POOL), options.order)
+    return diversified(run, entries) if options.diversity > 0 else entries
+
+
+def folded(run: SearchRun, entries: Iterator[Entry]) -> Iterator[Entry]:
+    """Entries without those near-identical to one before, which has them in its `folded`."""
+    threshold = near_identical(run.spaces[0].vectors.space.card.family)
     recent: list[Entry] = []
     waiting: list[Entry] = []
     while batch := list(islice(entries, AHEAD)):
-        with trace.time("fold"):
+        with run.trace.time("fold"):
             fresh = _folded_into(recent, batch, threshold)
-        trace.folded += len(batch) - len(fresh)
+        run.trace.folded += len(batch) - len(fresh)
         yield from waiting
         waiting = fresh
         recent = [*recent, *(entry for entry in fresh if entry.vector is not None)][-WINDOW:]
@@ -58,15 +74,16 @@ def _folded_into(recent: list[Entry], batch: list[Entry], threshold: float) -> l
     return [entry for entry in batch if id(entry) not in gone]
 
 
-def diversified(entries: Iterator[Entry], weight: float, trace: Trace) -> Iterator[Entry]:
+def diversified(run: SearchRun, entries: Iterator[Entry]) -> Iterator[Entry]:
     """The first entries in an order in which each differs from those before it; then the rest."""
     pool = list(islice(entries, DIVERSITY_POOL))
     able = [entry for entry in pool if entry.vector is not None]
     if able:
-        with trace.time("diversity"):
+        with run.trace.time("diversity"):
             vectors = np.stack([entry.vector for entry in able if entry.vector is not None])
             scores: FloatVector = np.array([e.candidate.score for e in able], np.float32)
-            yield from (able[row] for row in diversify(scores, vectors, weight, len(able)))
+            order = diversify(scores, vectors, run.options.diversity, len(able))
+            yield from (able[row] for row in order)
     yield from (entry for entry in pool if entry.vector is None)
     yield from entries
 

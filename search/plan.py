@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -45,17 +45,19 @@ class Trace:
 
 
 @dataclass(frozen=True)
-class Plan:
+class QueryReport:
     """How a query was understood and answered.
 
     Attributes:
         query: in the canonical form of the query language.
-        spaces: the encoder ids of the spaces that were asked, best first.
-        indexes: the type of each one's index.
+        spaces: the encoder ids of the spaces it was put to, best first.
+        indexes: the type of each one's index; "" where it was not opened.
         items: vectors of the first space.
         lacks_levels: the query could have been judged, but the library has no levels yet.
-        least: the least level that was shown; offset: hits that were left out at the beginning.
+        minimum_level: the lowest level that was shown.
+        offset: hits that were left out at the beginning.
         is_known: an encoder knows some word of the query; else only names were looked up.
+        trace: what was done, and how long it took.
     """
 
     query: str
@@ -63,45 +65,39 @@ class Plan:
     indexes: tuple[str, ...]
     items: int
     lacks_levels: bool
-    least: str
+    minimum_level: str
     offset: int
     is_known: bool
-    method: str
-    passing: int | None
-    candidates: int
-    levels: Mapping[str, int]
-    negated: int
-    folded: int
-    words: int
-    seconds: Mapping[str, float]
+    trace: Trace
 
     def lines(self) -> Iterator[str]:
-        """The plan for people."""
+        """The report for people."""
+        did = self.trace
         yield f"query       {self.query}"
         pairs = zip(self.spaces, self.indexes, strict=True)
-        asked = ", ".join(f"{space} ({index})" if index else space for space, index in pairs)
-        yield f"spaces      {asked}; {self.items:,} items"
-        if self.method:
-            passing = "" if self.passing is None else f"; {self.passing:,} pass"
-            yield f"filter      {self.method}{passing}"
-        if self.words:
-            yield f"words       found with {self.words:,}"
-        yield f"candidates  {self.candidates:,} looked at{self._judged}"
-        dropped = [f"{self.negated:,} negated"] if self.negated else []
-        dropped += [f"{self.folded:,} folded into others"] if self.folded else []
+        named = ", ".join(f"{space} ({index})" if index else space for space, index in pairs)
+        yield f"spaces      {named}; {self.items:,} items"
+        if did.method:
+            passing = "" if did.passing is None else f"; {did.passing:,} pass"
+            yield f"filter      {did.method}{passing}"
+        if did.words:
+            yield f"words       found with {did.words:,}"
+        yield f"candidates  {did.candidates:,} looked at{self._judged}"
+        dropped = [f"{did.negated:,} negated"] if did.negated else []
+        dropped += [f"{did.folded:,} folded into others"] if did.folded else []
         if dropped:
             yield f"left out    {', '.join(dropped)}"
-        steps = ", ".join(f"{name} {spent * 1000:.1f}" for name, spent in self.seconds.items())
+        steps = ", ".join(f"{name} {spent * 1000:.1f}" for name, spent in did.seconds.items())
         yield f"time in ms  {steps}"
 
     @property
     def _judged(self) -> str:
         if self.lacks_levels:
             return "; no levels yet, nothing is cut off"
-        if not self.levels:
+        if not self.trace.levels:
             return ""
-        counts = ", ".join(f"{count:,} {level}" for level, count in self.levels.items())
-        return f": {counts}; shown from {self.least} up"
+        counts = ", ".join(f"{count:,} {level}" for level, count in self.trace.levels.items())
+        return f": {counts}; shown from {self.minimum_level} up"
 
 
 @dataclass(frozen=True)
@@ -109,4 +105,4 @@ class Ranking:
     """The answer to a query: hits in rank order, and how they came about."""
 
     hits: tuple[Hit, ...]
-    plan: Plan
+    plan: QueryReport

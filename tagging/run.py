@@ -25,7 +25,7 @@ from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.tags import ItemBlock, TagSetRow
 from pictor.library.errors import LabelError, quoted
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Progress, Silent
+from pictor.library.observer import SILENT, Observer, Progress, Stopped, check
 from pictor.library.records import FloatMatrix, IdArray
 from pictor.tagging.labels import LabelSet, check_templates
 from pictor.tagging.prompts import label_vectors, prompts
@@ -63,6 +63,7 @@ class TagSummary:
         contents: scored in this pass.
         tags, tagged: what the set has now, and how many contents bear one.
         is_anew: all of the set's tags were made anew, because it is new or changed.
+        stopped: the observer ended the pass, and nothing was changed.
     """
 
     name: str
@@ -75,13 +76,14 @@ class TagSummary:
     minimum: float
     is_anew: bool
     seconds: float
+    stopped: bool = False
 
 
 def tag(
     library: Library,
     labels: LabelSet,
     options: TagOptions | None = None,
-    observer: Observer | None = None,
+    observer: Observer = SILENT,
 ) -> TagSummary:
     """Give the contents of a space the labels that fit them.
 
@@ -89,21 +91,22 @@ def tag(
         LabelError: the set or a template is no good.
         QueryError: there is no such space, or its encoder takes images only.
         LibraryLocked: another process writes the library.
-        KeyboardInterrupt: the observer stopped it; nothing was changed.
     """
     started = time.monotonic()
-    given, watching = options or TagOptions(), observer or Silent()
+    given = options or TagOptions()
     labels = _as_asked(labels, given)
     with library.writer():
         pass_ = _prepared(library, labels, given)
-        caption_bank.fill(library, pass_.space, watching.should_stop)
-        _go_on(watching)
-        with library.writing() as connection:
-            held = catalog_tags.tag_set(connection, labels.name)
-            is_anew = held is None or not pass_.continues(held)
-            contents = pass_.run(connection, held, watching)
-            set_id = _stored_id(connection, labels.name)
-            tags, tagged = catalog_tags.count_tags(connection, set_id)
+        caption_bank.fill(library, pass_.space, observer)
+        contents, is_anew, stopped = 0, False, False
+        try:
+            with library.writing() as connection:
+                held = catalog_tags.tag_set(connection, labels.name)
+                contents = pass_.run(connection, held, observer)
+                is_anew = held is None or not pass_.continues(held)
+        except Stopped:
+            contents, stopped = 0, True
+        tags, tagged = _counted(library, labels.name)
     return TagSummary(
         name=labels.name,
         space=pass_.space.encoder,
@@ -115,6 +118,7 @@ def tag(
         minimum=pass_.rules.minimum,
         is_anew=is_anew,
         seconds=round(time.monotonic() - started, 3),
+        stopped=stopped,
     )
 
 
@@ -164,7 +168,12 @@ class _Pass:
         return held.version == self.version and held.space_id == self.space.id
 
     def run(self, connection: Connection, held: TagSetRow | None, observer: Observer) -> int:
-        """Score what must be; how many contents."""
+        """Score what must be; how many contents.
+
+        Raises:
+            Stopped: the observer ended it; the transaction must not be committed.
+        """
+        check(observer)
         newest = catalog_spaces.last_change(connection, self.space.id)
         goes_on = held is not None and self.continues(held)
         after = held.change if held is not None and goes_on else -1
@@ -191,8 +200,8 @@ class _Pass:
                 catalog_tags.clear_tags(connection, set_id, contents.tolist())
             catalog_tags.add_tags(connection, set_id, list(self._tags(block)))
             done += len(contents)
-            observer.progress(Progress(total, done, done, 0))
-            _go_on(observer)
+            observer.progress(Progress("tagging", done, max(total, done) if total else 0, "photos"))
+            check(observer)
         return done
 
     def _tags(self, block: ItemBlock) -> Iterator[tuple[int, str, float]]:
@@ -218,11 +227,6 @@ class _Pass:
 
     def _templates(self) -> Iterator[Sequence[str]]:
         yield self.labels.templates or (self.space.card.template,)
-
-
-def _go_on(observer: Observer) -> None:
-    if observer.should_stop():
-        raise KeyboardInterrupt
 
 
 def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:
@@ -271,7 +275,8 @@ def _by_content(ids: IdArray, scores: FloatMatrix) -> tuple[IdArray, FloatMatrix
     return ids[starts], np.maximum.reduceat(scores, starts, axis=0)
 
 
-def _stored_id(connection: Connection, name: str) -> int:
-    held = catalog_tags.tag_set(connection, name)
-    assert held is not None  # this transaction wrote it
-    return held.id
+def _counted(library: Library, name: str) -> tuple[int, int]:
+    """Tags of the stored set, and contents that bear one."""
+    with library.reading() as connection:
+        held = catalog_tags.tag_set(connection, name)
+        return catalog_tags.count_tags(connection, held.id) if held else (0, 0)

@@ -1,10 +1,12 @@
-"""The verbs of an open library that are about tags."""
+"""The verbs of `library.tags`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pictor.library.names import PathLike, expanded
 
 if TYPE_CHECKING:
     from pictor.library.catalog.tags import TagCount
@@ -12,24 +14,18 @@ if TYPE_CHECKING:
     from pictor.library.observer import Observer
     from pictor.tagging.labels import LabelSet
     from pictor.tagging.run import TagOptions, TagSummary
-    from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions
-
-PathLike = str | bytes | os.PathLike[str]
+    from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions, SidecarSummary
 
 
-class _Opening(Protocol):
-    """What these verbs need of the library they belong to."""
-
-    def _open(self, *, create: bool = False) -> Library: ...
-
-    def _forget_engine(self) -> None: ...
-
-
-class TagVerbs:
+class Tags:
     """Tags: given by a set of labels or by people, counted, and written beside the photos."""
 
-    def tag(
-        self: _Opening,
+    def __init__(self, opened: Callable[[], Library]) -> None:
+        """The tags of the library that `opened` gives."""
+        self._opened = opened
+
+    def apply(
+        self,
         labels: str | os.PathLike[str] | LabelSet,
         *,
         options: TagOptions | None = None,
@@ -48,22 +44,21 @@ class TagVerbs:
             LabelError: there is no such set, or it or a template is no good.
             LibraryLocked: another process writes the library.
         """
+        from pictor.library.observer import SILENT
         from pictor.tagging.labels import LabelSet, read_labels
         from pictor.tagging.run import tag
 
         given = labels if isinstance(labels, LabelSet) else read_labels(os.fspath(labels))
-        library = self._open()
-        self._forget_engine()
-        return tag(library, given, options, observer)
+        return tag(self._opened(), given, options, observer or SILENT)
 
-    def tags(self: _Opening) -> list[TagCount]:
+    def count(self) -> list[TagCount]:
         """How many photos bear each label, by set, the most first."""
         from pictor.library.catalog import tags
 
-        with self._open().reading() as connection:
+        with self._opened().reading() as connection:
             return tags.counts(connection)
 
-    def add_tag(self: _Opening, paths: Sequence[PathLike], label: str) -> int:
+    def add(self, paths: Sequence[PathLike], label: str) -> int:
         """Give photos a tag of your own; how many did not bear it. No pass touches it.
 
         Args:
@@ -74,9 +69,9 @@ class TagVerbs:
         """
         from pictor.tagging import manual_tags
 
-        return manual_tags.add(self._open(), [_expanded(path) for path in paths], label)
+        return manual_tags.add(self._opened(), [expanded(path) for path in paths], label)
 
-    def remove_tag(self: _Opening, paths: Sequence[PathLike], label: str) -> int:
+    def remove(self, paths: Sequence[PathLike], label: str) -> int:
         """Take a tag of your own from photos; how many bore it.
 
         Raises:
@@ -84,29 +79,40 @@ class TagVerbs:
         """
         from pictor.tagging import manual_tags
 
-        return manual_tags.remove(self._open(), [_expanded(path) for path in paths], label)
+        return manual_tags.remove(self._opened(), [expanded(path) for path in paths], label)
 
-    def sidecars(
-        self: _Opening,
+    def write_sidecars(
+        self,
         sets: Sequence[str] = (),
         *,
         options: SidecarOptions | None = None,
-        write: bool = False,
-    ) -> Iterator[SidecarChange]:
+        on_step: Callable[[SidecarChange], None] | None = None,
+    ) -> SidecarSummary:
         """Bring the XMP files beside the photos up to date with some sets and with people's tags.
+
+        Photos in archives and behind links have no sidecar. One that cannot be read or written is
+        left alone, and the others go on.
 
         Args:
             sets: names of sets that were applied.
-            write: do it. Without, the changes that would be made are given, and nothing is done.
+            on_step: receives what became of each sidecar, as soon as it is written.
+
+        Raises:
+            LabelError: there is no such set; nothing is written.
+        """
+        from pictor.tagging.sidecars import files
+
+        step = on_step or (lambda change: None)
+        return files.write(self._opened(), sets, options or files.SidecarOptions(), step)
+
+    def preview_sidecars(
+        self, sets: Sequence[str] = (), *, options: SidecarOptions | None = None
+    ) -> Iterator[SidecarChange]:
+        """What `write_sidecars` would do, one sidecar after the other; nothing is written.
 
         Raises:
             LabelError: there is no such set.
         """
-        from pictor.tagging.sidecars.files import sidecars
+        from pictor.tagging.sidecars import files
 
-        return sidecars(self._open(), sets, options, write=write)
-
-
-def _expanded(path: PathLike) -> bytes:
-    """The path with a leading ~ replaced, as the bytes of the file system."""
-    return os.path.expanduser(os.fsencode(path))
+        return files.preview(self._opened(), sets, options or files.SidecarOptions())

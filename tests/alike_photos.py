@@ -16,7 +16,7 @@ from pictor import open_library
 from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.library.catalog import members
 from pictor.library.library import Library
-from pictor.library.pairs import Kind
+from pictor.library.pairs import Evidence, Kind
 
 #: A script, markup, both quotes, an ampersand, a line end, a mark that reorders text, no UTF-8.
 HOSTILE = "<script>alert(1)<∕script><img src=x onerror=alert(2)>\"'&\n\u202e".encode() + b"\xff.jpg"
@@ -31,16 +31,21 @@ class Alike:
     members: dict[bytes, Member]
 
     def group(
-        self, kind: Kind, *names: bytes, number: int = 0, evidence: Any = None, **facts: Any
+        self,
+        kind: Kind,
+        *names: bytes,
+        number: int = 0,
+        evidence: Evidence | None = None,
+        **facts: Any,
     ) -> Group:
         """A group of some files, the first of which is kept."""
         chosen = [self.members[name] for name in names]
         keep = chosen[0]
         links = [
-            Link(keep.path, one.path, kind, 0.97, evidence or {"hash_distance": 3})
+            Link(keep.path, one.path, kind, 0.97, evidence or Evidence(hash_distance=3))
             for one in chosen[1:]
         ]
-        reason = "keeps the one with most pixels (320 x 240 against 200 x 150)"
+        reason = "kept: highest resolution (320 x 240 vs 200 x 150)"
         made: dict[str, Any] = {"id": f"{number:012x}", "reason": reason, "links": tuple(links)}
         return Group(kind=kind, keep=keep, members=tuple(chosen), **(made | facts))
 

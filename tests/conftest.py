@@ -37,6 +37,7 @@ tiny_checkpoint = _load("tiny_checkpoints").tiny_checkpoint
 local_hub = _load("local_hub").local_hub
 world = _load("small_world").world
 _load("duplicate_world")
+_load("removal_runs")
 _load("alike_photos")
 postgresql_server = _load("postgres_server").postgresql_server
 postgresql_url = _load("postgres_server").postgresql_url

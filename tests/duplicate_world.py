@@ -9,7 +9,7 @@ from typing import Any
 
 from pictor.library.catalog import pairs
 from pictor.library.library import Library
-from pictor.library.pairs import Kind, PairRow
+from pictor.library.pairs import Evidence, Kind, PairRow
 
 #: Of the comparison that wrote them; any.
 VERSION = 1
@@ -37,8 +37,9 @@ def link(
     """Note that the contents of two files are alike, or not."""
     ids = content_ids(library)
     low, high = sorted((ids[one], ids[other]))
+    row = PairRow(low, high, kind, confidence, Evidence(**evidence))
     with library.writing() as connection:
-        pairs.write(connection, [PairRow(low, high, kind, confidence, evidence)], VERSION)
+        pairs.write(connection, [row], VERSION)
 
 
 def state_of(folder: Path | bytes) -> dict[bytes, tuple[bytes, int, int]]:

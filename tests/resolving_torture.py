@@ -31,6 +31,7 @@ from blake3 import blake3
 from PIL import Image
 
 from pictor import open_library
+from pictor.duplicates.removal.steps import StepResult
 from pictor.library.errors import PictorError, PlanError
 
 _INDEX = (
@@ -101,8 +102,8 @@ class Torture:
                     path.with_name(f"{number}.png.xmp").write_text(f"<x>{copy}/{number}</x>")
         subprocess.run([sys.executable, "-c", _INDEX, self.library, self.photos], check=True)
         with open_library(self.library) as library:
-            library.plan_duplicates(
-                library.duplicates(rules=f"prefer: path:{self.photos}/kept"), self.plan
+            library.duplicates.plan(
+                library.duplicates.groups(rules=f"prefer: path:{self.photos}/kept"), self.plan
             )
         for _ in range(2):  # the first one also imports
             started = time.monotonic()
@@ -113,12 +114,12 @@ class Torture:
     def _work(self, mode: str) -> None:
         with open_library(self.library) as library:
             if mode == "undo":
-                list(library.undo_duplicates())
+                library.duplicates.undo()
             elif mode == "hardlink":
-                list(library.apply_plan(self.plan, write=True, mode="hardlink"))
+                library.duplicates.apply(self.plan, mode="hardlink")
             else:
                 folder = self.far if mode == "far" else None
-                list(library.apply_plan(self.plan, write=True, folder=folder))
+                library.duplicates.apply(self.plan, folder=folder)
 
     def _killed(self, work: Callable[[], None]) -> bool:
         """Whether the process was still running when it was killed."""
@@ -157,7 +158,8 @@ class Torture:
         with open_library(self.library) as library:
             for _ in range(10_000):
                 try:
-                    results = list(library.undo_duplicates())
+                    results: list[StepResult] = []
+                    library.duplicates.undo(on_step=results.append)
                 except PlanError:
                     return
                 self.problems += [

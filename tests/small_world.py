@@ -21,15 +21,14 @@ from PIL import Image
 
 import pictor.indexer.pipeline
 import pictor.indexer.worker
-from pictor.indexer.pipeline import Summary
-from pictor.indexer.run import index
+from pictor.indexer.run import Summary, index
 from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
 from pictor.library.config import Settings
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
 from pictor.library.library import Library
 from pictor.library.observer import Silent
 from pictor.library.records import Decoded, Hit
-from pictor.library.verify import Verdict, verify
+from pictor.library.verify import VerifyReport, verify
 from pictor.search import query
 from pictor.search.engine import Engine
 from pictor.search.options import SearchOptions
@@ -65,7 +64,7 @@ class StopAfter(Silent):
         self.notices: list[str] = []
 
     def progress(self, state: Any) -> None:
-        self._settled = state.settled
+        self._settled = state.done
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
@@ -93,6 +92,13 @@ class World:
         self.encoded = 0
         self._count_work()
         monkeypatch.setattr(pictor.indexer.pipeline, "ReaderPool", InlinePool)
+
+    def commit_always(self) -> None:
+        """Commit at each result that is taken, not every few seconds."""
+        loop = pictor.indexer.pipeline.run_loop
+        self.monkeypatch.setattr(
+            pictor.indexer.pipeline, "run_loop", lambda *given: loop(*given[:-1], -1.0)
+        )
 
     # --- pictures
 
@@ -135,7 +141,7 @@ class World:
         check_counts(summary)
         return summary
 
-    def verify(self) -> Verdict:
+    def verify(self) -> VerifyReport:
         with self.open() as library:
             return verify(library)
 

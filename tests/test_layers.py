@@ -19,12 +19,12 @@ HOUSE = (
 ROOMS = {room: floor for floor, rooms in enumerate(HOUSE) for room in rooms}
 #: Inside `library`, from the top down: a module imports those of its own floor or below.
 FLOORS = (
-    ("status", "verify", "purge", "indexes", "caption_bank", "space_encoders"),
+    ("status", "item_facts", "verify", "purge", "indexes", "caption_bank", "space_encoders"),
     ("library",),
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "downloads", "html_files"),
     ("config",),
-    ("arrays", "errors", "pairs", "names", "observer"),
+    ("arrays", "errors", "exports", "pairs", "names", "observer"),
     ("records", "hashing"),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")
@@ -150,3 +150,49 @@ def test_every_room_has_a_floor() -> None:
         is_room = entry.suffix == ".py" or (entry / "__init__.py").exists()
         if is_room and name != "__init__":
             floor_of(name)
+
+
+#: Where pairs are found and compared, and how high that may be built.
+TOWER = ("duplicates/candidates", "duplicates/comparison")
+MOST_ROOMS, MOST_FLOORS = 14, 7
+SEALED = "pictor.duplicates.comparison.overlay_detector"
+#: Of the sealed room, for the benchmark that fits its network.
+FITTING = f"{SEALED}.fitting"
+
+
+def tower() -> dict[str, set[str]]:
+    """The rooms of the tower, each with those that it imports; the sealed one is one room."""
+    files = {name_of(path): tree for part in TOWER for path, tree in modules(part)}
+    room_names = {name: SEALED if name.startswith(SEALED) else name for name in files}
+    packages = {name_of(REPO / part / "__init__.py") for part in TOWER}
+    graph: dict[str, set[str]] = {name: set() for name in room_names.values()}
+    for name, tree in files.items():
+        for one in imported(tree):
+            other = room_names.get(one) or room_names.get(one.rpartition(".")[0])
+            if other is not None and other != room_names[name]:
+                graph[room_names[name]].add(other)
+    return {name: others - packages for name, others in graph.items() if name not in packages}
+
+
+def test_the_tower_of_comparison_is_low() -> None:
+    rooms = tower()
+    assert len(rooms) <= MOST_ROOMS, sorted(rooms)
+
+    def height(name: str) -> int:
+        return 1 + max((height(other) for other in rooms[name]), default=0)
+
+    heights = {name: height(name) for name in rooms}
+    assert max(heights.values()) <= MOST_FLOORS, heights
+
+
+def test_overlay_detector_is_sealed() -> None:
+    wrong = [
+        f"{path.relative_to(REPO)} imports {name}"
+        for room in (*ROOMS, "benchmarks", "training")
+        for path, tree in modules(room)
+        for name in imported(tree)
+        if name.startswith(f"{SEALED}.") and not name_of(path).startswith(SEALED)
+        if name not in (f"{SEALED}.Changes", f"{SEALED}.find_changes")
+        if not (room == "benchmarks" and name.startswith(f"{FITTING}."))
+    ]
+    assert wrong == []

@@ -1,14 +1,17 @@
-"""Which pairs of contents are worth a look at their pixels, for contents not yet compared.
+"""Which pairs of contents are worth comparing by their pixels, for contents not yet compared.
 
 Four ways lead to a pair: near perceptual hashes in any orientation, near vectors, one camera within
-seconds, and one name in one folder. All work on what the catalog holds; no file is read.
+seconds, and one name in one folder. A fifth follows from what was found: two copies of one picture
+are compared with each other, as neighbours by vector are few and a picture with twenty copies has
+more. All work on the catalog; no file is read.
 """
 
 from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,19 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from pictor.duplicates.candidates import hash_neighbours as near_hashes
-from pictor.duplicates.candidates import vector_neighbours as near_vectors
+from pictor.duplicates.candidates import hash_neighbours, vector_neighbours
 from pictor.duplicates.candidates.hash_neighbours import turn_between
 from pictor.library.catalog import fingerprints
+from pictor.library.catalog import pairs as catalog_pairs
 from pictor.library.catalog.fingerprints import FingerprintRow
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.spaces import LITTLE_FLOAT16
 from pictor.library.errors import LibraryCorrupt
+from pictor.library.observer import SILENT, Observer, check
+from pictor.library.pairs import BURST_S, DUPLICATES
 from pictor.library.records import BoolVector, FloatVector, HalfMatrix, IdArray
 
-#: Seconds between two shots of a burst, and how alike they must be to be looked at: either will do.
-#: They are lower than what makes a burst, which the look decides.
-BURST_S = 10.0
+#: How alike two shots within BURST_S must be to be compared: either will do. They are lower than
+#: what makes a burst, which the comparison decides.
 BURST_SCORE = 0.6
 BURST_BITS = 18
 #: Shots that follow one within the time, of which pairs are made: a camera takes 20 a second.
@@ -39,13 +43,15 @@ BURST_NEXT = 8
 SAME_NAME_MOST = 6
 #: Vectors up to so many bytes are held in memory: 1,000,000 of 256 values. More lie in a file.
 VECTORS_IN_MEMORY = 640 << 20
+#: Pairs that one content gets in this way in a round, however many copies it has.
+MOST_RELATIVES = 64
+#: Rounds: each doubles how far along a chain of copies is looked.
+ROUNDS = 3
 _PAIR_ROWS = 1 << 16  # pairs scored at once
-
-_Go = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Contents:
+class FingerprintTable:
     """What candidates are found from, all ascending by content id.
 
     Attributes:
@@ -96,7 +102,7 @@ class Candidates(NamedTuple):
         return int(self.low.shape[0])
 
 
-def load(connection: Connection, space: SpaceRow | None, comparison: int) -> Contents:
+def load(connection: Connection, space: SpaceRow | None, comparison: int) -> FingerprintTable:
     """All contents that have a fingerprint row; fresh are those not compared by `comparison`."""
     ids: list[IdArray] = [np.empty(0, np.int64)]
     fresh: list[BoolVector] = [np.empty(0, np.bool_)]
@@ -112,7 +118,7 @@ def load(connection: Connection, space: SpaceRow | None, comparison: int) -> Con
     hashes = np.frombuffer(b"".join(packed), dtype="<u8").reshape(len(stills), 8)
     vectors = _vectors(connection, space, every[stills])
     hashes = hashes.astype(np.uint64, copy=False)
-    return Contents(every, np.concatenate(fresh), stills, hashes, vectors)
+    return FingerprintTable(every, np.concatenate(fresh), stills, hashes, vectors)
 
 
 def _is_fresh(row: FingerprintRow, comparison: int) -> bool:
@@ -120,17 +126,19 @@ def _is_fresh(row: FingerprintRow, comparison: int) -> bool:
     return row.compared != comparison and row.is_placed
 
 
-def find(connection: Connection, contents: Contents, go_on: _Go = lambda: None) -> Candidates:
-    """All pairs of a fresh content and any content that are worth a look.
+def find(
+    connection: Connection, contents: FingerprintTable, observer: Observer = SILENT
+) -> Candidates:
+    """All pairs of a fresh content and any content that are worth comparing.
 
     Args:
-        go_on: called now and then; what it raises ends the search.
+        observer: asked now and then whether to stop; the search is then left with `Stopped`.
     """
-    alike = alike_pairs(contents, go_on)
+    alike = alike_pairs(contents, observer)
     ids = contents.ids
     keys = [_keys(contents.stills[alike.low], contents.stills[alike.high], len(ids))]
     for pairs in (_bursts(connection, contents), _same_names(connection, contents)):
-        go_on()
+        check(observer)
         keys.append(_keys(pairs[:, 0], pairs[:, 1], len(ids)))
     rows = np.unique(np.concatenate(keys))
     low, high = np.divmod(rows, max(1, len(ids)))
@@ -138,8 +146,8 @@ def find(connection: Connection, contents: Contents, go_on: _Go = lambda: None) 
     return Candidates(ids[low], ids[high], *facts, alike.recall, alike.crowded)
 
 
-class Alike(NamedTuple):
-    """Pairs of stills (rows of `Contents.stills`) by hash or vector, low < high, each once."""
+class AlikePairs(NamedTuple):
+    """Pairs of rows of `FingerprintTable.stills` by hash or vector, low < high, each once."""
 
     low: IdArray
     high: IdArray
@@ -147,28 +155,47 @@ class Alike(NamedTuple):
     crowded: int
 
 
-def alike_pairs(contents: Contents, go_on: _Go = lambda: None) -> Alike:
+def alike_pairs(contents: FingerprintTable, observer: Observer = SILENT) -> AlikePairs:
     """Pairs of a fresh still and any still that are near by hash or by vector."""
     fresh, n = contents.fresh_stills, len(contents.stills)
     if not len(fresh):
-        return Alike(np.empty(0, np.int64), np.empty(0, np.int64), 1.0, 0)
-    by_hash = near_hashes.near_pairs(contents.hashes, fresh, go_on)
+        return AlikePairs(np.empty(0, np.int64), np.empty(0, np.int64), 1.0, 0)
+    by_hash = hash_neighbours.near_pairs(contents.hashes, fresh, observer)
     keys = [_keys(by_hash.pairs.low, by_hash.pairs.high, n)]
     recall = 1.0
     if contents.vectors.shape[1]:
-        found = near_vectors.nearest(contents.vectors, fresh, go_on=go_on)
+        found = vector_neighbours.nearest(contents.vectors, fresh, observer=observer)
         at, columns = np.nonzero(found.rows >= 0)
         keys.append(_keys(fresh[at], found.rows[at, columns].astype(np.int64), n))
         recall = found.recall
     low, high = np.divmod(np.unique(np.concatenate(keys)), n)
-    return Alike(low, high, recall, by_hash.crowded)
+    return AlikePairs(low, high, recall, by_hash.crowded)
 
 
-def between(contents: Contents, pairs: list[tuple[int, int]]) -> Candidates:
+def between(contents: FingerprintTable, pairs: list[tuple[int, int]]) -> Candidates:
     """Given pairs of content ids (low, high), as candidates."""
     low, high = np.array(sorted(pairs), np.int64).reshape(-1, 2).T
     rows = (np.searchsorted(contents.ids, low), np.searchsorted(contents.ids, high))
     return Candidates(low, high, *_facts(contents, *rows))
+
+
+def unseen_relatives(
+    connection: Connection, content_ids: Collection[int], comparison: int
+) -> list[tuple[int, int]]:
+    """(low, high) of contents with a duplicate in common that were never compared."""
+    beside: dict[int, set[int]] = defaultdict(set)
+    near = catalog_pairs.of_contents(connection, content_ids, DUPLICATES)
+    around = {one for row in near for one in (row.low, row.high)}
+    for row in catalog_pairs.of_contents(connection, around, DUPLICATES):
+        beside[row.low].add(row.high)
+        beside[row.high].add(row.low)
+    seen = catalog_pairs.known(connection, content_ids, comparison)
+    found: set[tuple[int, int]] = set()
+    for content_id in sorted(content_ids):
+        relatives = set().union(*(beside[one] for one in beside[content_id])) - {content_id}
+        ordered = [(min(content_id, one), max(content_id, one)) for one in sorted(relatives)]
+        found.update([pair for pair in ordered if pair not in seen][:MOST_RELATIVES])
+    return sorted(found)
 
 
 def _keys(left: IdArray, right: IdArray, count: int) -> IdArray:
@@ -178,9 +205,9 @@ def _keys(left: IdArray, right: IdArray, count: int) -> IdArray:
 
 
 def _facts(
-    contents: Contents, low: IdArray, high: IdArray
+    contents: FingerprintTable, low: IdArray, high: IdArray
 ) -> tuple[NDArray[np.int16], NDArray[np.int8], FloatVector]:
-    """Hash distance, turn and cosine of pairs of rows of `Contents.ids`."""
+    """Hash distance, turn and cosine of pairs of rows of `FingerprintTable.ids`."""
     bits = np.full(len(low), -1, np.int16)
     turns = np.ones(len(low), np.int8)
     scores = np.full(len(low), np.nan, np.float32)
@@ -232,7 +259,7 @@ def _room(shape: tuple[int, int]) -> HalfMatrix:
         return np.memmap(Path(file.name), np.float16, "w+", shape=shape)
 
 
-def _bursts(connection: Connection, contents: Contents) -> NDArray[np.int64]:
+def _bursts(connection: Connection, contents: FingerprintTable) -> NDArray[np.int64]:
     """(p, 2) rows of stills that one camera took within seconds and that are somewhat alike."""
     found: list[tuple[int, int]] = []
     row_of = {int(contents.ids[row]): int(row) for row in contents.stills}
@@ -268,7 +295,7 @@ def _seconds(taken_at: str) -> float | None:
     return (moment - datetime(1970, 1, 1)).total_seconds()
 
 
-def _same_names(connection: Connection, contents: Contents) -> NDArray[np.int64]:
+def _same_names(connection: Connection, contents: FingerprintTable) -> NDArray[np.int64]:
     """(p, 2) rows of different contents whose files differ in nothing but their ending."""
     names: list[int] = []
     held: list[int] = []

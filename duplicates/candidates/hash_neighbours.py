@@ -3,18 +3,19 @@
 Two hashes of 64 bits that differ in at most 7 have one of four pieces of 16 bits in which they
 differ in at most one (the pigeonholes of multi-index hashing: Norouzi, Punjani and Fleet, CVPR
 2012). So hashes are put into buckets by each piece, and only buckets whose keys differ in at most
-a bit are held against each other. faiss's own index of this kind took 180 µs a query at 1,000,000
+a bit are compared with each other. faiss's own index of this kind took 180 µs a query at 1,000,000
 hashes, 8 queries a picture; whole buckets against whole buckets took 3.5 µs on the same machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pictor.library.observer import SILENT, Observer, check
 from pictor.library.records import IdArray
 
 #: Bits of 64 by which hashes of copies may differ. Measured on 101 photos, 30 changes each:
@@ -27,7 +28,7 @@ MOST_NEIGHBOURS = 32
 _PIECES, _PIECE_BITS = 4, 16
 _KEYS = 1 << _PIECE_BITS
 _FLIPS = np.array([0] + [1 << bit for bit in range(_PIECE_BITS)], dtype=np.int64)
-#: Up to so many comparisons (some 8 s) every hash is held against every other one.
+#: Up to so many comparisons (some 8 s) every hash is compared with every other one.
 DIRECT_PRODUCTS = 6_000_000_000
 _TILE = 1 << 19  # hashes compared in one step: 4 MB of differences, which stay in the cache
 _MOST_PENDING = 1 << 22  # pairs collected before they are cut to the nearest
@@ -36,7 +37,7 @@ Hashes = NDArray[np.uint64]
 Bits = NDArray[np.uint8]
 
 
-class Pairs(NamedTuple):
+class HashPairs(NamedTuple):
     """Pairs of rows, `low` < `high`, each once; `bits` apart in the nearest orientation."""
 
     low: IdArray
@@ -47,12 +48,12 @@ class Pairs(NamedTuple):
 class HashNeighbours(NamedTuple):
     """The pairs, and how many pictures had more neighbours than they may have."""
 
-    pairs: Pairs
+    pairs: HashPairs
     crowded: int
 
 
 def near_pairs(
-    hashes: NDArray[np.uint64], fresh: IdArray, go_on: Callable[[], None] = lambda: None
+    hashes: NDArray[np.uint64], fresh: IdArray, observer: Observer = SILENT
 ) -> HashNeighbours:
     """Every pair of a fresh row and any row within `RADIUS`, up to `MOST_NEIGHBOURS` a row.
 
@@ -61,7 +62,7 @@ def near_pairs(
     Args:
         hashes: (n, 8) as `library.images.fingerprint.unpacked` gives them.
         fresh: rows to find the neighbours of.
-        go_on: called now and then; what it raises ends the search.
+        observer: asked now and then whether to stop; the search is then left with `Stopped`.
     """
     plain = hashes[:, 0]
     values, groups = np.unique(plain, return_inverse=True)
@@ -69,7 +70,7 @@ def near_pairs(
     collected = _Collected(len(plain))
     turned, owners = _queries(hashes[fresh], fresh)
     blocks = _direct if len(turned) * len(values) <= DIRECT_PRODUCTS else _by_pieces
-    for asking, asked in blocks(turned, values, go_on):
+    for asking, asked in blocks(turned, values, observer):
         bits = np.bitwise_count(turned[asking] ^ values[asked])
         collected.add(*members.expanded(owners[asking], asked, bits))
     collected.cut()
@@ -124,7 +125,7 @@ class _Collected:
     def __init__(self, count: int) -> None:
         self._count = count
         empty = np.empty(0, np.int64)
-        self.pairs = Pairs(empty, empty, np.empty(0, np.uint8))
+        self.pairs = HashPairs(empty, empty, np.empty(0, np.uint8))
         self._pending: list[tuple[IdArray, IdArray, Bits]] = []
         self._size = 0
         self._crowded = np.zeros(count, np.bool_)
@@ -159,7 +160,7 @@ class _Collected:
         keep = ~(lost_low & lost_high)
         self._crowded[low[lost_low & ~keep]] = True
         self._crowded[high[lost_high & ~keep]] = True
-        self.pairs = Pairs(low[keep], high[keep], bits[keep])
+        self.pairs = HashPairs(low[keep], high[keep], bits[keep])
         self._pending, self._size = [], 0
 
 
@@ -172,22 +173,22 @@ def _rank(rows: IdArray, bits: Bits) -> IdArray:
     return ranks
 
 
-# --- which hashes are held against which: (query positions, positions of distinct hashes)
+# --- which hashes are compared with which: (query positions, positions of distinct hashes)
 
 _Found = Iterator[tuple[IdArray, IdArray]]
 
 
-def _direct(queries: Hashes, values: Hashes, go_on: Callable[[], None]) -> _Found:
+def _direct(queries: Hashes, values: Hashes, observer: Observer) -> _Found:
     """Every query against every hash."""
     every, asking = np.arange(len(values)), np.arange(len(queries))
     step = max(1, (64 * _TILE) // max(1, len(values)))
     for start in range(0, len(queries), step):
-        go_on()
+        check(observer)
         part = asking[start : start + step]
         yield _held_against(queries, values, part, every)
 
 
-def _by_pieces(queries: Hashes, values: Hashes, go_on: Callable[[], None]) -> _Found:
+def _by_pieces(queries: Hashes, values: Hashes, observer: Observer) -> _Found:
     """Every query against the hashes that share a piece with it but for a bit.
 
     A pair may come once a piece. The queries of one key are taken together, so that a step costs
@@ -198,7 +199,7 @@ def _by_pieces(queries: Hashes, values: Hashes, go_on: Callable[[], None]) -> _F
         asking, starts = _buckets(queries, piece)
         for key in np.flatnonzero(np.diff(starts)).tolist():
             if key % 1024 == 0:
-                go_on()
+                check(observer)
             keys = (key ^ _FLIPS).tolist()
             near = np.concatenate([held[held_starts[k] : held_starts[k + 1]] for k in keys])
             if len(near):

@@ -2,18 +2,18 @@
 
 Where it is feasible this is exact: products of blocks of rows, only half of them where every row
 asks. Otherwise the rows are put into cells around centres, as an IVF index does, and each row is
-held against the cells nearest to it; whole cells against whole groups of rows, so that it is still
+compared with the cells nearest to it; whole cells against whole groups of rows, so that it is still
 products of matrices. What the cells lose is measured against the exact answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pictor.library.observer import SILENT, Observer, check
 from pictor.library.records import FloatMatrix, HalfMatrix, IdArray
 
 #: Neighbours a row has, and the least cosine of one. Measured with the built-in encoder among
@@ -25,7 +25,7 @@ LEAST_SCORE = 0.5
 EXACT_WORK = 1.4e12
 #: Rows of one product: 2,048 × 8,192 scores are 64 MB.
 _ASKING_ROWS, _HELD_ROWS = 2048, 8192
-#: Cells that a row is held against. Measured at 1,000,000 × 256 random vectors with planted near
+#: Cells that a row is compared with. Measured at 1,000,000 × 256 random vectors with planted near
 #: copies, which have no clusters to help: 24 find 98.3 % of those at cosines of 0.8 to 0.98
 #: (benchmarks/duplicates_scale.py).
 PROBES = 24
@@ -34,10 +34,8 @@ _ROWS_PER_CELL = 50  # to train with: k-means wants at least 39 (faiss, Clusteri
 _TRAIN_ROUNDS = 6
 SAMPLE = 500  # rows of which recall is measured: a standard error of at most 0.7 % at 0.98
 
-_Go = Callable[[], None]
 
-
-class Neighbours(NamedTuple):
+class VectorNeighbours(NamedTuple):
     """For each of m asking rows: k rows and their cosines, best first; -1 and -inf where there are
     no more. `recall` is the share of the exact answer that a sample of them has; 1 where exact."""
 
@@ -47,23 +45,23 @@ class Neighbours(NamedTuple):
 
 
 def nearest(
-    vectors: HalfMatrix, asking: IdArray, k: int = NEIGHBOURS, go_on: _Go = lambda: None
-) -> Neighbours:
+    vectors: HalfMatrix, asking: IdArray, k: int = NEIGHBOURS, observer: Observer = SILENT
+) -> VectorNeighbours:
     """The k nearest rows of each asking row whose cosine is at least `LEAST_SCORE`.
 
     Args:
         vectors: (n, d) float16, unit rows; rows of zeros have no neighbours. May be on disk.
         asking: rows, ascending.
-        go_on: called now and then; what it raises ends the search.
+        observer: asked now and then whether to stop; the search is then left with `Stopped`.
     """
     n, d = vectors.shape
     share = 0.5 if len(asking) == n else 1.0
     if share * len(asking) * n * d <= EXACT_WORK:
-        best = exact(vectors, asking, k, go_on)
-        return Neighbours(best.rows, best.scores, 1.0)
-    best = _by_cells(vectors, asking, k, go_on)
+        best = exact(vectors, asking, k, observer)
+        return VectorNeighbours(best.rows, best.scores, 1.0)
+    best = _by_cells(vectors, asking, k, observer)
     best.sort()
-    return Neighbours(best.rows, best.scores, _recall(vectors, asking, best, k, go_on))
+    return VectorNeighbours(best.rows, best.scores, _recall(vectors, asking, best, k, observer))
 
 
 class _Best:
@@ -115,7 +113,7 @@ class _Best:
         self.rows[np.isneginf(self.scores)] = -1
 
 
-def exact(vectors: HalfMatrix, asking: IdArray, k: int, go_on: _Go = lambda: None) -> _Best:
+def exact(vectors: HalfMatrix, asking: IdArray, k: int, observer: Observer = SILENT) -> _Best:
     """The exact answer, sorted; O(m n d), half of it where every row asks."""
     n = len(vectors)
     best = _Best(len(asking), k)
@@ -126,7 +124,7 @@ def exact(vectors: HalfMatrix, asking: IdArray, k: int, go_on: _Go = lambda: Non
         # Every row asks: of the rows before this block, and of itself against itself.
         stop = len(asking) if len(asking) < n else int(held[-1]) + 1
         for start in range(0, stop, _ASKING_ROWS):
-            go_on()
+            check(observer)
             places = slice(start, min(start + _ASKING_ROWS, stop))
             scores = wide[places] @ block.T
             mine = asking[places]
@@ -147,18 +145,18 @@ def _leave_out_self(scores: FloatMatrix, mine: IdArray, held: IdArray) -> None:
 # --- cells
 
 
-def _by_cells(vectors: HalfMatrix, asking: IdArray, k: int, go_on: _Go) -> _Best:
+def _by_cells(vectors: HalfMatrix, asking: IdArray, k: int, observer: Observer) -> _Best:
     """The best among the rows of the `PROBES` cells nearest to each asking row."""
     centres = _centres(vectors)
-    go_on()
-    own, probed = _assigned(vectors, centres, asking, go_on)
+    check(observer)
+    own, probed = _assigned(vectors, centres, asking, observer)
     order = np.argsort(own, kind="stable")
     starts = np.searchsorted(own[order], np.arange(len(centres) + 1))
     askers = np.argsort(probed.ravel(), kind="stable")
     asker_starts = np.searchsorted(probed.ravel()[askers], np.arange(len(centres) + 1))
     best = _Best(len(asking), k)
     for cell in range(len(centres)):
-        go_on()
+        check(observer)
         held = order[starts[cell] : starts[cell + 1]]
         places = askers[asker_starts[cell] : asker_starts[cell + 1]] // probed.shape[1]
         if not len(held):
@@ -194,9 +192,9 @@ def _centres(vectors: HalfMatrix) -> FloatMatrix:
 
 
 def _assigned(
-    vectors: HalfMatrix, centres: FloatMatrix, asking: IdArray, go_on: _Go
+    vectors: HalfMatrix, centres: FloatMatrix, asking: IdArray, observer: Observer
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The cell of each row (n,), and the cells that each asking row is held against (m, p)."""
+    """The cell of each row (n,), and the cells that each asking row is compared with (m, p)."""
     n, probes = len(vectors), min(PROBES, len(centres))
     own = np.empty(n, np.int32)
     probed = np.empty((len(asking), probes), np.int32)
@@ -204,7 +202,7 @@ def _assigned(
     is_asking[asking] = True
     done = 0
     for start in range(0, n, _HELD_ROWS):
-        go_on()
+        check(observer)
         block = vectors[start : start + _HELD_ROWS].astype(np.float32)
         scores = block @ centres.T
         own[start : start + len(block)] = scores.argmax(axis=1)
@@ -215,11 +213,11 @@ def _assigned(
     return own, probed
 
 
-def _recall(vectors: HalfMatrix, asking: IdArray, best: _Best, k: int, go_on: _Go) -> float:
+def _recall(vectors: HalfMatrix, asking: IdArray, best: _Best, k: int, observer: Observer) -> float:
     """The share of the exact neighbours of a sample that was found, ties allowed."""
     size = min(SAMPLE, len(asking))
     places = np.sort(np.random.default_rng(2).choice(len(asking), size, replace=False))
-    truth = exact(vectors, asking[places], k, go_on)
+    truth = exact(vectors, asking[places], k, observer)
     wanted = truth.scores > -np.inf
     if not wanted.any():
         return 1.0

@@ -1,1 +1,1 @@
-"""The comparing pass: fingerprints, candidates, and a look at the pixels of each pair."""
+"""Comparison of contents: fingerprints, candidates, and the pixels of each pair."""

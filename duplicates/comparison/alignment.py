@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.duplicates.comparison.picture import FloatImage, Picture
+from pictor.duplicates.comparison.still import FloatImage, Still
 from pictor.library.records import DoubleMatrix, PixelArray
 
 #: Longest side on which pixels are compared. Finer detail is what compression and noise change.
@@ -28,7 +29,7 @@ _TURNS = {
 }
 
 
-class Overlay(NamedTuple):
+class AlignedPair(NamedTuple):
     """The common area of two pictures, in pixels of the one that shows less.
 
     Attributes:
@@ -59,14 +60,14 @@ def turned(thumb: FloatImage, orientation: int) -> FloatImage:
     return image
 
 
-def orientations(a: Picture, b: Picture) -> list[tuple[float, int]]:
+def orientations(a: Still, b: Still) -> list[tuple[float, int]]:
     """(correlation of the squeezed pictures, orientation of a), best first; -1 to 1."""
     there = _standard(b.thumb)
     scores = [(float((_standard(turned(a.thumb, o)) * there).mean()), o) for o in _ORIENTATIONS]
     return sorted(scores, key=lambda one: (-one[0], one[1]))
 
 
-def whole(a: Picture, b: Picture, orientation: int) -> DoubleMatrix:
+def whole(a: Still, b: Still, orientation: int) -> DoubleMatrix:
     """(2, 3) float64: pixels of a to pixels of b where a, turned, covers b exactly."""
     height_a, width_a = a.grey.shape
     height_b, width_b = b.grey.shape
@@ -76,7 +77,7 @@ def whole(a: Picture, b: Picture, orientation: int) -> DoubleMatrix:
     return np.asarray((pixels @ turn @ unit)[:2])
 
 
-def farthest(one: DoubleMatrix, other: DoubleMatrix, a: Picture) -> float:
+def farthest(one: DoubleMatrix, other: DoubleMatrix, a: Still) -> float:
     """By how many pixels of the second picture two maps (2, 3) of a differ at most."""
     height, width = a.grey.shape
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]], np.float64)
@@ -90,7 +91,31 @@ def turn_of(matrix: DoubleMatrix) -> int:
     return max(fits, key=lambda o: fits[o])
 
 
-def overlay(a: Picture, b: Picture, matrix: DoubleMatrix) -> Overlay | None:
+def shear(matrix: DoubleMatrix) -> float:
+    """Degrees that right angles are off, beyond what turning and stretching along an edge explain.
+
+    Edits turn and stretch. Who takes a step to the side shears: near things shift, far ones do not.
+    """
+    linear = matrix[:, :2]
+    angles = []
+    for one in (linear, linear.T):
+        x, y = one[:, 0], one[:, 1]
+        cosine = float(x @ y) / max(1e-12, float(np.hypot(*x) * np.hypot(*y)))
+        angles.append(math.degrees(math.asin(min(1.0, abs(cosine)))))
+    return min(angles)
+
+
+def turn_scale_stretch(matrix: DoubleMatrix) -> tuple[float, float, float]:
+    """Turn (degrees, -180 to 180; of a mirrored map after the mirror), scale and stretch."""
+    linear = matrix[:, :2].copy()
+    if np.linalg.det(linear) < 0:
+        linear[:, 0] *= -1
+    turn = math.degrees(math.atan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1]))
+    greatest, least = np.linalg.svd(linear, compute_uv=False)
+    return turn, float(math.sqrt(greatest * least)), float(greatest / max(least, 1e-9))
+
+
+def align(a: Still, b: Still, matrix: DoubleMatrix) -> AlignedPair | None:
     """Both pictures in one frame, or None where they have too little in common.
 
     The frame is that of the picture that covers less of the scene, at the coarser of the two
@@ -113,14 +138,14 @@ def overlay(a: Picture, b: Picture, matrix: DoubleMatrix) -> Overlay | None:
     step_x, step_y = width / size[0], height / size[1]
     grow = np.array([[step_x, 0, step_x / 2 - 0.5], [0, step_y, step_y / 2 - 0.5], [0, 0, 1]])
     to_other = np.asarray(forward @ grow)
-    here = _resized(frame.pixels, size)
-    there, inside = _warped(other.pixels, to_other, size)
+    here = resized(frame.pixels, size)
+    there, inside = warped(other.pixels, to_other, size)
     covered = float(inside.mean())
     inside = _without_rim(inside)
     ratio = (size_a if is_a_frame else size_b) * scale**2 / (size_b if is_a_frame else size_a)
     pair = (here, there) if is_a_frame else (there, here)
     shown = min(1.0, covered * ratio)
-    return Overlay(*pair, inside, is_a_frame, covered, shown, to_other)
+    return AlignedPair(*pair, inside, is_a_frame, covered, shown, to_other)
 
 
 def _without_rim(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -137,36 +162,37 @@ def inverted(matrix: DoubleMatrix) -> DoubleMatrix:
     return np.asarray(np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))[:2])
 
 
-def refined(laid: Overlay, a: Picture, b: Picture) -> DoubleMatrix | None:
+def refined(pair: AlignedPair, a: Still, b: Still) -> DoubleMatrix | None:
     """The map bettered by the pixels themselves (ECC, Evangelidis and Psarakis 2008), or None."""
     import cv2
 
-    grey_a, grey_b = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (laid.a, laid.b))
-    here, there = (grey_a, grey_b) if laid.is_a_frame else (grey_b, grey_a)
+    grey_a, grey_b = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (pair.a, pair.b))
+    here, there = (grey_a, grey_b) if pair.is_a_frame else (grey_b, grey_a)
     start = np.eye(2, 3, dtype=np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
-    mask = laid.inside.astype(np.uint8)
+    mask = pair.inside.astype(np.uint8)
     try:
         _, warp = cv2.findTransformECC(here, there, start, cv2.MOTION_AFFINE, criteria, mask, 5)
     except cv2.error:  # it does not converge where there is nothing to hold on to
         return None
     if not np.isfinite(warp).all():
         return None
-    frame = (a if laid.is_a_frame else b).grey.shape
-    height, width = laid.inside.shape
+    frame = (a if pair.is_a_frame else b).grey.shape
+    height, width = pair.inside.shape
     step_x, step_y = frame[1] / width, frame[0] / height
     shrink = np.array(
         [[1 / step_x, 0, 0.5 / step_x - 0.5], [0, 1 / step_y, 0.5 / step_y - 0.5], [0, 0, 1]]
     )
     bottom = (0, 0, 1)
-    whole_map = np.vstack([laid.to_other, bottom]) @ np.vstack([warp, bottom]) @ shrink
+    whole_map = np.vstack([pair.to_other, bottom]) @ np.vstack([warp, bottom]) @ shrink
     forward = np.asarray(whole_map[:2], np.float64)
     if abs(np.linalg.det(forward[:, :2])) < 1e-6:
         return None
-    return forward if laid.is_a_frame else inverted(forward)
+    return forward if pair.is_a_frame else inverted(forward)
 
 
-def _resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
+def resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
+    """Averaged to (width, height), which is no larger."""
     import cv2
 
     if (pixels.shape[1], pixels.shape[0]) == size:
@@ -174,10 +200,16 @@ def _resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _warped(
-    pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, int]
+def warped(
+    pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, int], margin: float = 0.5
 ) -> tuple[PixelArray, NDArray[np.bool_]]:
-    """The pixels in the frame, and which of the frame's pixels lie inside the picture."""
+    """The pixels in a frame, and which of the frame's pixels are inside the picture.
+
+    Args:
+        matrix: (2, 3), pixels of the frame to pixels of the picture.
+        size: (width, height) of the frame.
+        margin: pixels beyond the centre of an outermost one that still count as inside.
+    """
     import cv2
 
     greatest, least = np.linalg.svd(matrix[:, :2], compute_uv=False)
@@ -189,13 +221,12 @@ def _warped(
     x, y = small[0] / width, small[1] / height
     step = np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
     inner = np.asarray(step @ np.vstack([matrix, (0, 0, 1)]))[:2]
-    source = _resized(pixels, small)
+    source = resized(pixels, small)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     made = cv2.warpAffine(source, inner, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     at_x = inner[0, 0] * columns + inner[0, 1] * rows + inner[0, 2]
     at_y = inner[1, 0] * columns + inner[1, 1] * rows + inner[1, 2]
-    margin = 0.5
     inside = (at_x >= -margin) & (at_x <= small[0] - 1 + margin)
     inside &= (at_y >= -margin) & (at_y <= small[1] - 1 + margin)
     return np.asarray(made, np.uint8), inside

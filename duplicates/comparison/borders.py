@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.duplicates.comparison.alignment import Overlay
-from pictor.duplicates.comparison.picture import Picture
+from pictor.duplicates.comparison.alignment import AlignedPair
+from pictor.duplicates.comparison.still import Still
 from pictor.library.records import PixelArray
 
 _STEP_PX = 2.5  # to either side of the edge, in pixels of the larger picture
@@ -26,7 +26,7 @@ _PLAIN = 0.4
 _ALL_PLAIN = 0.9
 
 
-class Around(NamedTuple):
+class Surroundings(NamedTuple):
     """What lies around the smaller picture in the larger one.
 
     Attributes:
@@ -50,15 +50,15 @@ class Around(NamedTuple):
         return self.broken > _BREAK and self.plain < _PLAIN
 
 
-def around(laid: Overlay, a: Picture, b: Picture) -> Around:
+def surroundings(pair: AlignedPair, a: Still, b: Still) -> Surroundings:
     """Look at what the larger picture shows outside of the frame."""
-    larger = (b if laid.is_a_frame else a).pixels
-    height, width = laid.inside.shape
+    larger = (b if pair.is_a_frame else a).pixels
+    height, width = pair.inside.shape
     corners = np.array(
         [[-0.5, -0.5], [width - 0.5, -0.5], [width - 0.5, height - 0.5], [-0.5, height - 0.5]]
     )
-    shape = corners @ laid.to_other[:, :2].T + laid.to_other[:, 2]
-    return Around(_broken(larger, shape), _plain(larger, shape))
+    shape = corners @ pair.to_other[:, :2].T + pair.to_other[:, 2]
+    return Surroundings(_broken(larger, shape), _plain(larger, shape))
 
 
 def _broken(pixels: PixelArray, shape: NDArray[np.float64]) -> float:

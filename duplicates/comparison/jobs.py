@@ -1,28 +1,50 @@
-"""Candidates made ready for a look: what the catalog says of both contents, and where they lie."""
+"""Candidates made ready for comparison: what the catalog says of both contents, and where they are.
+
+Pairs are put into an order in which few pictures are decoded more than once.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from pictor.duplicates.candidates.candidate_pairs import Candidates
 from pictor.duplicates.comparison import metadata_verdict
-from pictor.duplicates.comparison.content_places import Place, Places
-from pictor.duplicates.comparison.facts import PairFacts, Side
-from pictor.duplicates.comparison.job_order import reading_order
-from pictor.duplicates.comparison.worker import LookTask, Subject
+from pictor.duplicates.comparison.metadata_verdict import PairFacts, Side
+from pictor.indexer.content_places import ContentPlace, ContentPlaces
 from pictor.library.catalog import fingerprints, pairs
-from pictor.library.catalog.fingerprints import ContentFacts
+from pictor.library.catalog.fingerprints import ShotFacts
 from pictor.library.library import Library
 from pictor.library.pairs import PairRow
+from pictor.library.records import IdArray
 
 #: Rises with every change of how pairs are found or judged: all contents are then compared anew.
 COMPARISON = 2
 #: Pairs made ready at once, and pairs that one process takes at a time.
 SLICE, BATCH = 2048, 32
 UNREAD = "none of its files can be read now"
+
+
+class Subject(NamedTuple):
+    """One content of a pair, and where to read it; `digest` is what its bytes must have."""
+
+    content_id: int
+    digest: bytes
+    place: ContentPlace
+
+
+class PairJob(NamedTuple):
+    """A pair to compare; `a` is the content with the lower id."""
+
+    task_id: int
+    a: Subject
+    b: Subject
+    facts: PairFacts
 
 
 class UnreadPair(NamedTuple):
@@ -34,35 +56,35 @@ class UnreadPair(NamedTuple):
 
 
 @dataclass
-class Slice:
+class JobSlice:
     """Some pairs, by what is to be done with them.
 
     Attributes:
-        batches: to look at.
-        known: an earlier pass that was cut short has them.
-        by_name: related, as their names say; one is a video, which is not looked at.
+        batches: to compare.
+        known: an earlier run that was cut short has them.
+        by_name: related, as their names say; one is a video, which is not compared.
         passed: one is a video, and the names say nothing.
     """
 
-    batches: list[list[LookTask]] = field(default_factory=list)
+    batches: list[list[PairJob]] = field(default_factory=list)
     known: list[PairRow] = field(default_factory=list)
     by_name: list[PairRow] = field(default_factory=list)
     unread: list[UnreadPair] = field(default_factory=list)
     passed: list[tuple[int, int]] = field(default_factory=list)
 
 
-class _Known(NamedTuple):
+class _SliceFacts(NamedTuple):
     """What the catalog says of the contents of a slice."""
 
-    facts: Mapping[int, ContentFacts]
-    places: Mapping[int, Place]
+    facts: Mapping[int, ShotFacts]
+    places: Mapping[int, ContentPlace]
     pairs: Mapping[tuple[int, int], PairRow]
 
 
-class Tasks:
-    """Makes tasks of candidates, and remembers which pair each is of until it is asked."""
+class Jobs:
+    """Makes jobs of candidates, and remembers which pair each is of until it is asked."""
 
-    def __init__(self, library: Library, places: Places) -> None:
+    def __init__(self, library: Library, places: ContentPlaces) -> None:
         """Nothing is looked up yet."""
         self._library = library
         self._places = places
@@ -73,17 +95,17 @@ class Tasks:
         """(low, high) of a task, which is then forgotten."""
         return self._waiting.pop(task_id)
 
-    def slices(self, found: Candidates) -> Iterator[Slice]:
+    def slices(self, found: Candidates) -> Iterator[JobSlice]:
         """All candidates, in an order in which few pictures are decoded twice."""
         order = reading_order(found.low, found.high)
         for start in range(0, len(order), SLICE):
             yield self._slice(found, order[start : start + SLICE].tolist())
 
-    def _slice(self, found: Candidates, rows: list[int]) -> Slice:
+    def _slice(self, found: Candidates, rows: list[int]) -> JobSlice:
         low, high = found.low[rows].tolist(), found.high[rows].tolist()
         known = self._look_up(set(low) | set(high))
-        made = Slice()
-        tasks: list[LookTask] = []
+        made = JobSlice()
+        tasks: list[PairJob] = []
         for row, *pair in zip(rows, low, high, strict=True):
             task = self._sorted_in(found, row, (pair[0], pair[1]), known, made)
             if task is not None:
@@ -91,15 +113,17 @@ class Tasks:
         made.batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
         return made
 
-    def _look_up(self, ids: set[int]) -> _Known:
+    def _look_up(self, ids: set[int]) -> _SliceFacts:
         with self._library.reading() as connection:
             facts = fingerprints.facts(connection, ids)
             rows = pairs.of_contents(connection, ids, version=COMPARISON)
-        return _Known(facts, self._places.find(ids), {(row.low, row.high): row for row in rows})
+        return _SliceFacts(
+            facts, self._places.find(ids), {(row.low, row.high): row for row in rows}
+        )
 
     def _sorted_in(
-        self, found: Candidates, row: int, pair: tuple[int, int], known: _Known, made: Slice
-    ) -> LookTask | None:
+        self, found: Candidates, row: int, pair: tuple[int, int], known: _SliceFacts, made: JobSlice
+    ) -> PairJob | None:
         """A task, or None where the pair needs no look or can have none; `made` says which."""
         stored = known.pairs.get(pair)
         if stored is not None:
@@ -122,10 +146,10 @@ class Tasks:
         a, b = (Subject(one, known.facts[one].hash, known.places[one]) for one in pair)
         self._next_id += 1
         self._waiting[self._next_id] = pair
-        return LookTask(self._next_id, a, b, facts)
+        return PairJob(self._next_id, a, b, facts)
 
 
-def _facts(found: Candidates, row: int, a: ContentFacts, b: ContentFacts) -> PairFacts:
+def _facts(found: Candidates, row: int, a: ShotFacts, b: ShotFacts) -> PairFacts:
     bits, score = int(found.bits[row]), float(found.scores[row])
     return PairFacts(
         hash_distance=bits if bits >= 0 else None,
@@ -134,3 +158,40 @@ def _facts(found: Candidates, row: int, a: ContentFacts, b: ContentFacts) -> Pai
         a=Side(a.taken_at, a.camera, a.format, a.names),
         b=Side(b.taken_at, b.camera, b.format, b.names),
     )
+
+
+def reading_order(low: IdArray, high: IdArray) -> IdArray:
+    """The order of p pairs in which contents come up near to where they came up before.
+
+    Contents are numbered breadth first from each that has no number yet, as Cuthill and McKee
+    (1969) narrow the band of a matrix, and a pair stands where its later content does.
+    """
+    if not len(low):
+        return np.empty(0, np.int64)
+    ids, rows = np.unique(np.concatenate([low, high]), return_inverse=True)
+    left, right = rows[: len(low)], rows[len(low) :]
+    ends = np.concatenate([left, right])
+    others = np.concatenate([right, left])[np.argsort(ends, kind="stable")].tolist()
+    starts = np.searchsorted(np.sort(ends), np.arange(len(ids) + 1)).tolist()
+    number = np.array(_numbered(others, starts), np.int64)
+    first, second = number[left], number[right]
+    return np.lexsort((np.minimum(first, second), np.maximum(first, second)))
+
+
+def _numbered(others: list[int], starts: list[int]) -> list[int]:
+    """The place of each content in a walk that is breadth first, component by component."""
+    count = len(starts) - 1
+    number = [-1] * count
+    step = 0
+    for root in range(count):
+        if number[root] >= 0:
+            continue
+        number[root], step = step, step + 1
+        waiting = deque([root])
+        while waiting:
+            at = waiting.popleft()
+            for other in others[starts[at] : starts[at + 1]]:
+                if number[other] < 0:
+                    number[other], step = step, step + 1
+                    waiting.append(other)
+    return number

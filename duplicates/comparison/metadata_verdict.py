@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
-from pictor.duplicates.comparison.facts import PairFacts, PairFinding, Side
-from pictor.library.pairs import Kind
-from pictor.library.records import JsonObject
+from pictor.library.pairs import BURST_S, Evidence, Kind
 
 #: Cosine from which two contents that nothing else joins are called similar. Encoders differ; with
 #: the built-in one 1 of 28 photos of Flickr8k (validation) has another that is so near.
 SIMILAR_SCORE = 0.9
-#: A burst is over after so many seconds.
-BURST_S = 10.0
 _BURST_SCORE = 0.75
 _BURST_BITS = 18
 # fmt: off
@@ -30,6 +28,46 @@ _EDITED_BEHIND = re.compile(
     rb"[ _.-]*\(?(edited|edit|bearbeitet|modifi\xc3\xa9|editado|\xe7\xbc\x96\xe8\xbe\x91)\)?$", re.I
 )
 _EDITED_IOS = re.compile(rb"^(img_)e(\d+)$", re.I)
+
+
+class Side(NamedTuple):
+    """What the catalog says of one content.
+
+    Attributes:
+        taken_at: ISO 8601 to the second, camera: maker and model; None where the file is silent.
+        format: lower case, as the catalog has it ("jpeg").
+        names: paths of its files.
+    """
+
+    taken_at: str | None = None
+    camera: str | None = None
+    format: str = ""
+    names: tuple[bytes, ...] = ()
+
+
+class PairFacts(NamedTuple):
+    """What led to a pair.
+
+    Attributes:
+        hash_distance: bits (0 to 64) of the nearest perceptual hashes over the 8 orientations; None
+            where they were not compared.
+        orientation: EXIF value (1 to 8) of the turn they are nearest in.
+        vector_score: cosine of the vectors; None where there are none.
+    """
+
+    hash_distance: int | None = None
+    orientation: int = 1
+    vector_score: float | None = None
+    a: Side = Side()
+    b: Side = Side()
+
+
+class PairFinding(NamedTuple):
+    """What two contents are to each other; `confidence` is 0 to 1, that the kind is right."""
+
+    kind: Kind
+    confidence: float
+    evidence: Evidence
 
 
 def related(facts: PairFacts) -> PairFinding | None:
@@ -78,7 +116,7 @@ def are_other_moments(facts: PairFacts) -> bool:
     return apart is not None and 0 < apart <= BURST_S and _is_one_camera(facts.a, facts.b)
 
 
-def without_pixels(facts: PairFacts, evidence: JsonObject) -> PairFinding:
+def without_pixels(facts: PairFacts, evidence: Evidence) -> PairFinding:
     """What is left to say when the pixels do not agree: burst, similar or different."""
     apart, score = seconds_apart(facts), facts.vector_score
     is_near_in_time = apart is not None and apart <= BURST_S and _is_one_camera(facts.a, facts.b)
@@ -91,17 +129,14 @@ def without_pixels(facts: PairFacts, evidence: JsonObject) -> PairFinding:
     return PairFinding(Kind.DIFFERENT, 0.95, evidence)
 
 
-def scores_of(facts: PairFacts) -> JsonObject:
+def scores_of(facts: PairFacts) -> Evidence:
     """What the candidates rested on, as evidence."""
-    evidence: JsonObject = {}
-    if facts.hash_distance is not None:
-        evidence["hash_distance"] = facts.hash_distance
-    if facts.vector_score is not None:
-        evidence["vector_score"] = round(facts.vector_score, 4)
-    apart = seconds_apart(facts)
-    if apart is not None:
-        evidence["seconds_apart"] = apart
-    return evidence
+    score = facts.vector_score
+    return Evidence(
+        hash_distance=facts.hash_distance,
+        vector_score=None if score is None else round(score, 4),
+        seconds_apart=seconds_apart(facts),
+    )
 
 
 def _at_least(score: float | None, least: float) -> bool:
@@ -113,7 +148,7 @@ def _is_one_camera(a: Side, b: Side) -> bool:
 
 
 def _related(facts: PairFacts, how: str) -> PairFinding:
-    return PairFinding(Kind.RELATED, 0.95, scores_of(facts) | {"change": [how]})
+    return PairFinding(Kind.RELATED, 0.95, replace(scores_of(facts), change=(how,)))
 
 
 def _parts(path: bytes) -> tuple[tuple[bytes, bytes], str]:

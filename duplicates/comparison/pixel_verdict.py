@@ -1,31 +1,55 @@
-"""From two pictures that lie over each other to a verdict, with its reasons in words."""
+"""What two contents are to each other by their pixels, and what that rests on.
+
+The ladder is climbed from its surest step. Whole pictures are laid over each other first, in the
+orientation that fits best; where that fails, local features look for crops, frames and turns.
+Either way the pixels of the common area decide, never a score alone.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from pictor.duplicates.comparison.alignment import Overlay, overlay, turn_of
-from pictor.duplicates.comparison.borders import Around, around
-from pictor.duplicates.comparison.overlay_detector.changed_parts import Change, change
-from pictor.duplicates.comparison.picture import Picture
-from pictor.duplicates.comparison.window_agreement import Agreement, agreement
-from pictor.library.pairs import Kind
-from pictor.library.records import DoubleMatrix, JsonObject
+from pictor.duplicates.comparison import metadata_verdict
+from pictor.duplicates.comparison.alignment import (
+    AlignedPair,
+    align,
+    farthest,
+    orientations,
+    refined,
+    shear,
+    turn_of,
+    turn_scale_stretch,
+    whole,
+)
+from pictor.duplicates.comparison.borders import Surroundings, surroundings
+from pictor.duplicates.comparison.feature_fits import fits
+from pictor.duplicates.comparison.metadata_verdict import PairFacts, PairFinding
+from pictor.duplicates.comparison.overlay_detector import Changes, find_changes
+from pictor.duplicates.comparison.still import Still
+from pictor.duplicates.comparison.window_agreement import Agreement, compare_windows
+from pictor.library.pairs import Evidence, Kind
+from pictor.library.records import DoubleMatrix
 
+_NO_FACTS = PairFacts()
+#: Correlation of two pictures of 32 x 32 pixels from which they are laid over each other as wholes.
+_WHOLE = 0.6
+#: Mean agreement from which a bettered map is worth its time.
+_PROMISING = 0.3
+#: Agreement of the rest where a map is right, beside at most so much that differs.
+_EXACT, _MOST_BESIDE = 0.97, 0.3
+#: Maps that differ by less, in pixels of the working copy, are one.
+_SAME_MAP_PX = 1.0
+#: Share of the inliers of the better map below which the mirrored one is chance.
+_FEW_INLIERS = 0.2
 # Bounds: fitted with benchmarks/duplicates.py on its half `develop`; a few were changed after a
 # look at the other half. Figures and which: docs/duplicates.md, "Measured".
 _LEAST_SCORE = 0.78  # blur by 2 % of the side leaves 0.80; a step to the side at most 0.74
 _MOST_CHANGED = 0.05
 _LEAST_REST = 0.955  # beside what was laid over; beside what moved it is often as much
-#: A part of this share of the picture that is rather no overlay is a thing.
-_THING, _IS_THING = 0.002, 0.5
-#: What is so surely laid over is; what else differs beside it must be next to nothing.
-_LAID_OVER = 0.85
-_MOST_OTHER = 0.003
-_OTHER_SHARE = 0.2
 _FIRST_QUARTER_TURN = 5  # of the EXIF orientations
 _MOST_OVERLAID = 0.32
 #: Texture that must be there: flat pictures agree with each other and say nothing.
@@ -58,76 +82,149 @@ _STRETCHED = 1.03
 _SOFT = 1.0  # pixels of the frame
 
 
-class Judgement(NamedTuple):
+class PixelVerdict(NamedTuple):
     """One way to lay two pictures over each other, and what they then are.
 
     Attributes:
         kind: NEAR, BURST, RELATED (one is part of a collage) or DIFFERENT.
         rank: the greater, the more it says; for choosing between several ways.
         area: share of the smaller picture that matches, 0 to 1.
+        matrix: (2, 3), pixels of a to pixels of b.
+        changes: what differs; None where that was not looked for.
+        surroundings: of the smaller picture in the larger one; None where there are none.
+        inliers: local features that fit the map; 0 for whole pictures.
     """
 
     kind: Kind
     rank: float
     area: float
     matrix: DoubleMatrix
-    laid: Overlay
-    found: Agreement
-    changed: Change | None
-    around: Around | None
+    pair: AlignedPair
+    agreement: Agreement
+    changes: Changes | None
+    surroundings: Surroundings | None
     inliers: int
 
 
-def judge(a: Picture, b: Picture, matrix: DoubleMatrix, inliers: int = 0) -> Judgement | None:
+def compare(a: Still, b: Still, facts: PairFacts = _NO_FACTS) -> PairFinding:
+    """What two contents are to each other. The same answer for the same pair, every time."""
+    evidence = metadata_verdict.scores_of(facts)
+    if a.pixel_hash == b.pixel_hash:
+        evidence = replace(evidence, orientation=1, area=1.0, agreement=1.0)
+        return PairFinding(Kind.PIXELS, 1.0, evidence)
+    by_name = metadata_verdict.related(facts)
+    if by_name is not None:
+        return by_name
+    best = _best(a, b)
+    if best is None or best.kind is Kind.DIFFERENT:
+        return metadata_verdict.without_pixels(facts, evidence)
+    evidence = _with_pixels(evidence, best)
+    return _finding(best, facts, evidence, _words(best, a, b))
+
+
+def _finding(
+    best: PixelVerdict, facts: PairFacts, evidence: Evidence, change: tuple[str, ...]
+) -> PairFinding:
+    """The verdict on the pixels, with what times and names say against it."""
+    kind, confidence = best.kind, _confidence(best)
+    if kind is Kind.NEAR:
+        if metadata_verdict.are_other_moments(facts):
+            kind, confidence = Kind.BURST, 0.9
+        elif change and metadata_verdict.is_edited_version(facts):
+            kind, confidence, change = Kind.RELATED, 0.9, ("edited", *change)
+        elif not change:
+            same_format = facts.a.format == facts.b.format
+            change = ("recompressed" if same_format else "converted",)
+    return PairFinding(kind, confidence, replace(evidence, change=change))
+
+
+def _best(a: Still, b: Still) -> PixelVerdict | None:
+    """The verdict that says most, over the ways to lay one picture on the other."""
+    best = None
+    score, orientation = orientations(a, b)[0]
+    if score >= _WHOLE:
+        best = _judge(a, b, whole(a, b, orientation))
+        if best is not None and (best.kind is Kind.NEAR or _is_exact(best.agreement)):
+            return best
+    maps = fits(a.features, a.grey.shape[1], b.features)
+    for fit in maps:
+        if fit.inliers < _FEW_INLIERS * maps[0].inliers:
+            break
+        if best is not None and farthest(fit.matrix, best.matrix, a) < _SAME_MAP_PX:
+            continue  # it says what was seen already
+        other = _refined(_judge(a, b, fit.matrix, fit.inliers), a, b)
+        best = max((one for one in (best, other) if one), key=lambda one: one.rank, default=None)
+        if best is not None and best.kind is Kind.NEAR:
+            break
+    return best
+
+
+def _is_exact(agreement: Agreement) -> bool:
+    """Whether the pictures lie so well over each other that no other map can say more."""
+    return agreement.rest_score >= _EXACT and agreement.changed_share <= _MOST_BESIDE
+
+
+def _refined(one: PixelVerdict | None, a: Still, b: Still) -> PixelVerdict | None:
+    """The same with its map refined on the pixels, where that may change the verdict."""
+    if one is None or one.kind is Kind.NEAR or one.agreement.score < _PROMISING:
+        return one
+    matrix = refined(one.pair, a, b)
+    again = matrix is not None and _judge(a, b, matrix, one.inliers)
+    return again if again and again.rank > one.rank else one
+
+
+def _judge(a: Still, b: Still, matrix: DoubleMatrix, inliers: int = 0) -> PixelVerdict | None:
     """Lay a on b and look; None where they have nothing in common to look at."""
-    laid = overlay(a, b, matrix)
-    found = laid and agreement(laid)
-    if laid is None or found is None:
+    pair = align(a, b, matrix)
+    agreement = pair and compare_windows(pair)
+    if pair is None or agreement is None:
         return None
-    area = laid.covered * (1 - found.changed)
-    kind, changed = _kind(laid, found, matrix, area, min(a.spread, b.spread))
+    area = pair.covered * (1 - agreement.changed_share)
+    kind, changes = _kind(pair, agreement, matrix, min(a.spread, b.spread))
     outside = None
-    if kind is Kind.NEAR and _is_recoloured(laid, found) and _says_little(laid, found, a, b):
+    if kind is Kind.NEAR and _is_recoloured(pair, agreement) and _says_little(a, b, agreement):
         kind = Kind.DIFFERENT
-    if kind is Kind.NEAR and laid.covered_other < _OWN:
-        outside = around(laid, a, b)
+    if kind is Kind.NEAR and pair.covered_other < _OWN:
+        outside = surroundings(pair, a, b)
         kind = Kind.RELATED if outside.is_collage else kind
-    rank = {Kind.NEAR: 3.0, Kind.RELATED: 2.0, Kind.BURST: 1.0}.get(kind, 0.0) + found.score
-    return Judgement(kind, rank, area, matrix, laid, found, changed, outside, inliers)
+    rank = {Kind.NEAR: 3.0, Kind.RELATED: 2.0, Kind.BURST: 1.0}.get(kind, 0.0) + agreement.score
+    return PixelVerdict(kind, rank, area, matrix, pair, agreement, changes, outside, inliers)
 
 
 def _kind(
-    laid: Overlay, found: Agreement, matrix: DoubleMatrix, area: float, spread: float
-) -> tuple[Kind, Change | None]:
-    if found.textured < _LEAST_TEXTURED or spread < _LEAST_SPREAD:
+    pair: AlignedPair, agreement: Agreement, matrix: DoubleMatrix, spread: float
+) -> tuple[Kind, Changes | None]:
+    if agreement.textured_share < _LEAST_TEXTURED or spread < _LEAST_SPREAD:
         return Kind.DIFFERENT, None
-    if laid.covered < _LEAST_AREA or laid.covered_other < _LEAST_LARGER:
+    if pair.covered < _LEAST_AREA or pair.covered_other < _LEAST_LARGER:
         return Kind.DIFFERENT, None
-    if found.score < _BURST_SCORE or found.changed > _BURST_CHANGED:
+    if agreement.score < _BURST_SCORE or agreement.changed_share > _BURST_CHANGED:
         return Kind.DIFFERENT, None
-    if _shows_own(laid, matrix) or _shear(matrix) > _MOST_SHEAR:
-        same = found.rest >= _OWN_REST and found.changed <= _OWN_CHANGED
+    if _shows_own(pair, matrix) or shear(matrix) > _MOST_SHEAR:
+        same = agreement.rest_score >= _OWN_REST and agreement.changed_share <= _OWN_CHANGED
         return (Kind.NEAR if same else Kind.BURST), None
-    few = found.changed <= _MOST_CHANGED and found.score >= _LEAST_SCORE
-    some = found.changed <= _MOST_OVERLAID and found.rest >= _LEAST_REST
+    few = agreement.changed_share <= _MOST_CHANGED and agreement.score >= _LEAST_SCORE
+    some = agreement.changed_share <= _MOST_OVERLAID and agreement.rest_score >= _LEAST_REST
     # Print runs from left to right and people stand: of a picture on its side neither can be told.
     some &= turn_of(matrix) < _FIRST_QUARTER_TURN
-    if (few or some) and _is_drawing(laid):
-        few &= found.changed_texture <= _MOST_CHANGED_DRAWING and laid.covered_other >= _OWN
+    if (few or some) and _is_drawing(pair):
+        few &= (
+            agreement.changed_texture_share <= _MOST_CHANGED_DRAWING and pair.covered_other >= _OWN
+        )
         some = False
     if not few and not some:
         return Kind.BURST, None
-    changed = change(laid, found)
-    same = (few and not _has_thing(changed)) or (some and _is_laid_over(changed))
-    return (Kind.NEAR if same else Kind.BURST), changed
+    changes = find_changes(pair, agreement)
+    same = (few and not changes.has_thing) or (some and changes.is_overlay)
+    return (Kind.NEAR if same else Kind.BURST), changes
 
 
-def _is_drawing(laid: Overlay) -> bool:
+def _is_drawing(pair: AlignedPair) -> bool:
     """Whether a picture is a shape, a page of text, a diagram: most of it one colour, few others.
 
     A thing on a white ground, or at night, has many shades.
     """
-    for one in (laid.a[laid.inside], laid.b[laid.inside]):
+    for one in (pair.a[pair.inside], pair.b[pair.inside]):
         cells = (one // _CELL).astype(np.int64) @ np.array([1024, 32, 1])
         counts = np.sort(np.bincount(cells))[::-1] / len(cells)
         if counts[0] > _MOST_GROUND and counts[:_FEW_COLOURS].sum() > _DRAWN:
@@ -135,121 +232,82 @@ def _is_drawing(laid: Overlay) -> bool:
     return False
 
 
-def _says_little(laid: Overlay, found: Agreement, a: Picture, b: Picture) -> bool:
+def _says_little(a: Still, b: Still, agreement: Agreement) -> bool:
     """Whether so little is drawn that other colours make another picture of it: icons, shapes."""
-    if max(laid.inside.shape) < _SMALL_PX or found.textured < _LEAST_DRAWN:
+    if max(agreement.changed_mask.shape) < _SMALL_PX or agreement.textured_share < _LEAST_DRAWN:
         return True
     return min(len(a.features.points), len(b.features.points)) < _FEW_DETAILS
 
 
-def _is_recoloured(laid: Overlay, found: Agreement) -> bool:
-    return found.tone > _CAST or _cast(laid) > _CAST
+def _is_recoloured(pair: AlignedPair, agreement: Agreement) -> bool:
+    return agreement.tone_shift > _CAST or _cast(pair) > _CAST
 
 
-def _has_thing(changed: Change) -> bool:
-    """Whether a part that shows is no overlay."""
-    return any(one.share > _THING and one.laid_over < _IS_THING for one in changed.parts)
-
-
-def _is_laid_over(changed: Change) -> bool:
-    """Whether what differs was laid over, but for next to nothing."""
-    other = changed.share - sum(p.share for p in changed.parts if p.laid_over >= _LAID_OVER)
-    return other <= min(_MOST_OTHER, _OTHER_SHARE * changed.share)
-
-
-def _shows_own(laid: Overlay, matrix: DoubleMatrix) -> bool:
+def _shows_own(pair: AlignedPair, matrix: DoubleMatrix) -> bool:
     """Whether each picture shows something the other does not, and they differ by a step only."""
-    if laid.covered >= _OWN or laid.covered_other >= _OWN:
+    if pair.covered >= _OWN or pair.covered_other >= _OWN:
         return False
-    turn, scale, _ = _parts(matrix)
+    turn, scale, _ = turn_scale_stretch(matrix)
     return abs(turn) < _OWN_TURN and abs(math.log(scale)) < _OWN_SCALE
 
 
-def _shear(matrix: DoubleMatrix) -> float:
-    """Degrees that right angles are off, beyond what turning and stretching along an edge explain.
-
-    Edits turn and stretch. Who takes a step to the side shears: near things shift, far ones do not.
-    """
-    linear = matrix[:, :2]
-    angles = []
-    for one in (linear, linear.T):
-        x, y = one[:, 0], one[:, 1]
-        cosine = float(x @ y) / max(1e-12, float(np.hypot(*x) * np.hypot(*y)))
-        angles.append(math.degrees(math.asin(min(1.0, abs(cosine)))))
-    return min(angles)
-
-
-def _parts(matrix: DoubleMatrix) -> tuple[float, float, float]:
-    """Turn (degrees, -180 to 180; of a mirrored map after the mirror), scale and stretch."""
-    linear = matrix[:, :2].copy()
-    if np.linalg.det(linear) < 0:
-        linear[:, 0] *= -1
-    turn = math.degrees(math.atan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1]))
-    greatest, least = np.linalg.svd(linear, compute_uv=False)
-    return turn, float(math.sqrt(greatest * least)), float(greatest / max(least, 1e-9))
-
-
-def confidence(one: Judgement) -> float:
+def _confidence(one: PixelVerdict) -> float:
     """0 to 1: how far the verdict is from its bounds."""
-    found = one.found
+    agreement = one.agreement
     if one.kind is Kind.NEAR:
-        agreed = max(found.score, found.rest)
+        agreed = max(agreement.score, agreement.rest_score)
         margin = min(1.0, max(0.0, (agreed - _LEAST_SCORE) / (0.97 - _LEAST_SCORE)))
-        overlaid = 0.15 * min(1.0, found.changed / 0.2)
+        overlaid = 0.15 * min(1.0, agreement.changed_share / 0.2)
         return round(0.75 + 0.25 * margin - overlaid, 3)
     if one.kind is Kind.RELATED:
         return 0.8
-    return round(0.55 + 0.35 * found.rest, 3)
+    return round(0.55 + 0.35 * agreement.rest_score, 3)
 
 
-def evidence_of(one: Judgement) -> JsonObject:
-    """What the verdict rests on, rounded."""
-    evidence: JsonObject = {
-        "area": round(one.area, 3),
-        "agreement": round(one.found.rest, 3),
-        "changed": round(one.found.changed, 3),
-        "area_larger": round(one.laid.covered_other, 3),
-    }
-    if one.inliers:
-        evidence["inliers"] = one.inliers
-    if edited := _edited(one):
-        evidence["edited"] = edited
-    return evidence
+def _with_pixels(evidence: Evidence, one: PixelVerdict) -> Evidence:
+    """Evidence with what the verdict rests on, rounded."""
+    return replace(
+        evidence,
+        orientation=turn_of(one.matrix),
+        area=round(one.area, 3),
+        agreement=round(one.agreement.rest_score, 3),
+        changed=round(one.agreement.changed_share, 3),
+        area_larger=round(one.pair.covered_other, 3),
+        inliers=one.inliers or None,
+        edited=_edited(one),
+    )
 
 
-def _edited(one: Judgement) -> str:
+def _edited(one: PixelVerdict) -> str | None:
     """Which of a duplicate's two pictures, "a" or "b", has a border or something laid over it."""
     if one.kind is not Kind.NEAR:
-        return ""
-    on = set()
-    if one.around is not None and one.around.is_framed:
-        on.add("b" if one.laid.is_a_frame else "a")
-    for part in one.changed.parts if one.changed else ():
-        if part.share > _THING:
-            on.add("a" if part.is_on_a else "b")
-    return on.pop() if len(on) == 1 else ""
+        return None
+    on = set(one.changes.sides if one.changes else ())
+    if one.surroundings is not None and one.surroundings.is_framed:
+        on.add("b" if one.pair.is_a_frame else "a")
+    return on.pop() if len(on) == 1 else None
 
 
-def words(one: Judgement, a: Picture, b: Picture) -> list[str]:
+def _words(one: PixelVerdict, a: Still, b: Still) -> tuple[str, ...]:
     """What was done to one to make the other, in the order people would say it."""
-    found, laid = one.found, one.laid
+    agreement, pair = one.agreement, one.pair
     said = _geometry(one, a, b)
-    if laid.covered_other < _OWN:
-        framed = one.around is not None and one.around.is_framed
+    if pair.covered_other < _OWN:
+        framed = one.surroundings is not None and one.surroundings.is_framed
         said.append("bordered" if framed else "cropped")
-    shows = one.changed is None or one.changed.share > 0.002
-    if shows and found.changed > 0.004:
+    shows = one.changes is None or one.changes.share > 0.002
+    if shows and agreement.changed_share > 0.004:
         said.append("overlaid" if one.kind is Kind.NEAR else "moved")
-    if _is_recoloured(laid, found):
+    if _is_recoloured(pair, agreement):
         said.append("recoloured")
-    if abs(found.sharpness) > _SOFT:
+    if abs(agreement.blur_px) > _SOFT:
         said.append("softened")
-    return said
+    return tuple(said)
 
 
-def _geometry(one: Judgement, a: Picture, b: Picture) -> list[str]:
+def _geometry(one: PixelVerdict, a: Still, b: Still) -> list[str]:
     said = []
-    turn, scale, stretch = _parts(one.matrix)
+    turn, scale, stretch = turn_scale_stretch(one.matrix)
     is_mirrored = float(np.linalg.det(one.matrix[:, :2])) < 0
     quarter = round(turn / 90) * 90
     if is_mirrored:
@@ -266,24 +324,25 @@ def _geometry(one: Judgement, a: Picture, b: Picture) -> list[str]:
     return said
 
 
-def _enlargement(picture: Picture) -> float:
+def _enlargement(picture: Still) -> float:
     """Working pixels per pixel of the file."""
     return math.sqrt(picture.grey.size / (picture.width * picture.height))
 
 
-def _cast(laid: Overlay) -> float:
+def _cast(pair: AlignedPair) -> float:
     """Mean difference of what the colours are beside their grey, over large patches.
 
     Small ones lose their colour by compression alone.
     """
     import cv2
 
-    inside, a, b = laid.inside[::2, ::2], laid.a[::2, ::2], laid.b[::2, ::2]
+    inside, a, b = pair.inside[::2, ::2], pair.a[::2, ::2], pair.b[::2, ::2]
     weights = cv2.blur(inside.astype(np.float32), (_PATCH_PX, _PATCH_PX))
     if not (weights > 0.999).any():
         return 0.0
-    pair = (a.astype(np.float32), b.astype(np.float32))
-    first, second = (np.asarray(cv2.blur(one, (_PATCH_PX, _PATCH_PX))) for one in pair)
+    first, second = (
+        np.asarray(cv2.blur(one.astype(np.float32), (_PATCH_PX, _PATCH_PX))) for one in (a, b)
+    )
     off = (first - first.mean(axis=2, keepdims=True)) - (
         second - second.mean(axis=2, keepdims=True)
     )

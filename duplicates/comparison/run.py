@@ -1,55 +1,61 @@
-"""The comparing pass: contents that are new are held against all others, once.
+"""A comparison run: contents that are new are compared with all others, once.
 
-It fills fingerprints that lack, finds candidates, looks at their pixels in processes of their own,
+It fills missing fingerprints, finds candidates, compares their pixels in processes of their own,
 and stores what it found, different ones too. It commits every few seconds, and a content counts as
 compared in the same transaction as the last of its pairs: a kill costs what was not committed.
 
-A content that cannot be read now is the one that stays to do, not those it was to be held against.
+A content that cannot be read now stays to do; those it was to be compared with do not.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 
-from pictor.duplicates.candidates import candidate_pairs as finding
-from pictor.duplicates.candidates.candidate_pairs import Candidates, Contents
+from pictor.duplicates.candidates import candidate_pairs
+from pictor.duplicates.candidates.candidate_pairs import ROUNDS, Candidates, FingerprintTable
 from pictor.duplicates.candidates.hash_neighbours import MOST_NEIGHBOURS
-from pictor.duplicates.candidates.transitive import ROUNDS, unseen_relatives
-from pictor.duplicates.comparison.content_places import Places
-from pictor.duplicates.comparison.fingerprint_run import fill, read_limits
-from pictor.duplicates.comparison.jobs import COMPARISON, Tasks
-from pictor.duplicates.comparison.pool import LookPool
-from pictor.duplicates.comparison.worker import Looked, LookOptions, LookTask
-from pictor.indexer.pipeline import MIB, default_workers
+from pictor.duplicates.comparison.jobs import COMPARISON, Jobs, PairJob
+from pictor.duplicates.comparison.workers import ComparisonOptions, ComparisonPool, PairResult
+from pictor.indexer.content_places import ContentPlaces
+from pictor.indexer.reader import ReaderPool
 from pictor.indexer.roots import display
+from pictor.indexer.run_loop import run_loop
+from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.worker_pool import worker_count
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Progress, Silent
+from pictor.library.observer import SILENT, Observer, Progress, Stopped
 from pictor.library.pairs import DUPLICATES, Kind, PairRow
+from pictor.library.records import Decoded
 
 __all__ = ["COMPARISON", "Compared", "compare_all", "is_due"]
 
 #: Pictures that each process keeps for pairs to come: some 150 of them.
 CACHE_BYTES = 256 << 20
-#: Contents that could not be read of which a pass says the reason.
+#: Contents that could not be read of which a run says the reason.
 MOST_NOTICES = 5
+NOT_COMPARED = "what it holds was not compared"  # of an archive that cannot be listed
+#: Contents without a fingerprint that are looked up at once.
+FILL_PAGE = 500
 
 
 class Compared(NamedTuple):
-    """What a pass did.
+    """What a run did.
 
     Attributes:
-        contents: that have a fingerprint; fresh: of those, what this pass held against all.
-        candidates: pairs worth a look; looked_at: those that were, the rest was known or unread.
-        pairs: of those looked at, that are alike in some way.
+        contents: that have a fingerprint; fresh: of those, what this run compared with all.
+        candidates: pairs worth comparing; looked_at: those that were, the rest was known or unread.
+        pairs: of those, that are alike in some way.
         candidate_recall: share of the nearest vectors that the search found, as measured on a
             sample; 1 where it was exact; None where nothing was searched.
         filled: fingerprints made; unread: contents that could not be read now.
         crowded: contents with more neighbours by hash than are compared.
+        stopped: the observer ended the run; what was found until then is kept.
     """
 
     contents: int
@@ -62,83 +68,101 @@ class Compared(NamedTuple):
     unread: int = 0
     crowded: int = 0
     seconds: float = 0.0
+    stopped: bool = False
+
+
+class Filled(NamedTuple):
+    """Contents that got their fingerprint, and those whose files could not be read now."""
+
+    filled: int
+    unread: int
+    stopped: bool = False
 
 
 def is_due(library: Library) -> bool:
-    """Whether a pass would have anything to do."""
+    """Whether a run would have anything to do."""
     with library.reading() as connection:
         if fingerprints.count_lacking(connection):
             return True
         return fingerprints.count_fresh(connection, COMPARISON) > 0
 
 
-def compare_all(library: Library, observer: Observer | None = None) -> Compared:
-    """Compare every content that is new since the last pass with all others.
+def compare_all(library: Library, observer: Observer = SILENT) -> Compared:
+    """Compare every content that is new since the last run with all others.
 
     Raises:
         LibraryLocked: another process writes the library.
-        KeyboardInterrupt: the observer stopped it; what was committed is kept.
     """
-    watching = observer or Silent()
     started = time.monotonic()
     if not is_due(library):
-        with library.reading() as connection:
-            return Compared(fingerprints.count(connection), 0, 0, 0, 0, None)
+        return _nothing(library)
     with library.writer():
-        filled = fill(library, watching)
+        filled = fill(library, observer)
+        done = _nothing(library) if filled.stopped else _compared(library, observer)
+    return done._replace(
+        filled=filled.filled,
+        unread=done.unread + filled.unread,
+        seconds=round(time.monotonic() - started, 3),
+        stopped=filled.stopped or done.stopped,
+    )
+
+
+def _nothing(library: Library) -> Compared:
+    with library.reading() as connection:
+        return Compared(fingerprints.count(connection), 0, 0, 0, 0, None)
+
+
+def _compared(library: Library, observer: Observer) -> Compared:
+    try:
         with library.reading() as connection:
             rows = spaces.spaces(connection)
-            contents = finding.load(connection, rows[0] if rows else None, COMPARISON)
-            found = finding.find(connection, contents, lambda: _go_on(watching))
-        done = _Pass(library, watching, contents).run(found)
-    seconds = round(time.monotonic() - started, 3)
-    unread = done.unread + filled.unread
-    return done._replace(filled=filled.filled, unread=unread, seconds=seconds)
+            contents = candidate_pairs.load(connection, rows[0] if rows else None, COMPARISON)
+            found = candidate_pairs.find(connection, contents, observer)
+    except Stopped:
+        return _nothing(library)._replace(stopped=True)
+    return _ComparisonRun(library, observer, contents).run(found)
 
 
-class _Pass:
-    """One pass; what it found and did not yet commit."""
+def fill(library: Library, observer: Observer) -> Filled:
+    """Make the fingerprints that lack; hold the write lock. Videos get a row without hashes.
 
-    def __init__(self, library: Library, observer: Observer, contents: Contents) -> None:
+    What cannot be read now is left for the next time. Commits every few seconds.
+    """
+    with library.reading() as connection:
+        total = fingerprints.count_lacking(connection)
+    return _FingerprintRun(library, observer, total).run() if total else Filled(0, 0)
+
+
+class _ComparisonRun:
+    """One run; what it found and did not yet commit."""
+
+    def __init__(self, library: Library, observer: Observer, contents: FingerprintTable) -> None:
         self._library = library
         self._observer = observer
         self._contents = contents
-        self._places = Places(library)
-        self._tasks = Tasks(library, self._places)
-        self._committed_at = time.monotonic()
+        self._places = ContentPlaces(library)
+        self._jobs = Jobs(library, self._places)
         self._total = self._settled = self._looked_at = self._alike = 0
         # What the next commit writes.
         self._rows: list[PairRow] = []
         self._pixels: dict[int, bytes] = {}
         self._finished: list[int] = []
-        # Of the whole pass.
+        # Of the whole run.
         self._hashed: set[int] = set()
         self._unread: dict[int, str] = {}
         self._left = np.zeros(len(contents.ids), np.int64)
-        #: Contents that have a duplicate: compared once their relatives are looked at too.
+        #: Contents that have a duplicate: compared once their relatives are too.
         self._with_copies: set[int] = set()
 
     def run(self, found: Candidates) -> Compared:
-        """Look at what was found, and at what follows from it."""
+        """Compare what was found, and what follows from it."""
         self._begin(found)
-        with self._pool() as pool:
-            self._look(pool, found)
-            for _ in range(ROUNDS):
-                with self._library.reading() as connection:
-                    unseen = unseen_relatives(connection, self._with_copies, COMPARISON)
-                if not unseen:
-                    break
-                self._total += len(unseen)
-                self._look(pool, finding.between(self._contents, unseen))
-        self._finished.extend(self._with_copies)
-        self._with_copies = set()
-        self._commit()
-        self._tell()
-        if found.crowded:
-            self._observer.notice(
-                f"{found.crowded:,} pictures have hashes like many others', as flat ones do; "
-                f"each was compared with {MOST_NEIGHBOURS} of those only"
-            )
+        stopped = self._compare_all(found)
+        if not stopped:
+            self._finished.extend(self._with_copies)
+            self._with_copies = set()
+            self._commit()
+            self._tell(found.crowded)
         return Compared(
             contents=len(self._contents.ids),
             fresh=int(np.count_nonzero(self._contents.fresh)),
@@ -148,7 +172,24 @@ class _Pass:
             candidate_recall=found.recall if len(self._contents.fresh_stills) else None,
             unread=len(self._unread),
             crowded=found.crowded,
+            stopped=stopped,
         )
+
+    def _compare_all(self, found: Candidates) -> bool:
+        """Compare what was found and the relatives of duplicates; True if it was stopped."""
+        with self._pool() as pool:
+            stopped = self._compare(pool, found)
+            for _ in range(ROUNDS):
+                if stopped:
+                    break
+                with self._library.reading() as connection:
+                    copied = self._with_copies
+                    unseen = candidate_pairs.unseen_relatives(connection, copied, COMPARISON)
+                if not unseen:
+                    break
+                self._total += len(unseen)
+                stopped = self._compare(pool, candidate_pairs.between(self._contents, unseen))
+        return stopped
 
     def _begin(self, found: Candidates) -> None:
         """Count the pairs of each fresh content; one without any is compared by now."""
@@ -161,38 +202,28 @@ class _Pass:
         self._finished.extend(contents.ids[alone].tolist())
         self._commit()
 
-    def _pool(self) -> LookPool:
-        settings = self._library.settings.index
-        options = LookOptions(
-            limits=read_limits(self._library),
-            max_file_bytes=settings.max_file_mib * MIB,
-            fetch_timeout_s=settings.fetch_timeout_s,
-            cache_bytes=CACHE_BYTES,
-            offline=self._library.settings.network.offline,
+    def _pool(self) -> ComparisonPool:
+        settings = self._library.settings
+        options = ComparisonOptions(ReadOptions.of(settings), CACHE_BYTES)
+        limit = settings.index.time_limit_s
+        return ComparisonPool(options, workers=worker_count(settings), time_limit_s=limit)
+
+    def _compare(self, pool: ComparisonPool, found: Candidates) -> bool:
+        """Compare pairs and commit what was found; True if the observer stopped it."""
+        stopped = run_loop(
+            pool.run(self._batches(found)),
+            self._take,
+            self._commit,
+            lambda: Progress("comparing", self._settled, self._total, "pairs"),
+            self._observer,
+            self._library.settings.index.checkpoint_s,
         )
-        workers = settings.workers or default_workers()
-        return LookPool(options, workers=workers, time_limit_s=settings.time_limit_s)
-
-    def _look(self, pool: LookPool, found: Candidates) -> None:
-        """Look at pairs, and commit now and then.
-
-        Raises:
-            KeyboardInterrupt: the observer stopped it; what was found is committed.
-        """
-        for looked in pool.run(self._batches(found)):
-            if looked is not None:
-                self._take(looked)
-            if time.monotonic() - self._committed_at > self._library.settings.index.checkpoint_s:
-                self._commit()
-            self._observer.progress(Progress(self._total, self._settled, self._settled, 0))
-            if self._observer.should_stop():
-                self._commit()
-                raise KeyboardInterrupt
         self._commit()
+        return stopped
 
-    def _batches(self, found: Candidates) -> Iterator[list[LookTask]]:
-        """The pairs that need a look, as work for processes; the others are settled on the way."""
-        for part in self._tasks.slices(found):
+    def _batches(self, found: Candidates) -> Iterator[list[PairJob]]:
+        """Pairs to compare by pixels, as work for processes; the others are settled on the way."""
+        for part in self._jobs.slices(found):
             for row in part.known:
                 self._note(row)
             for row in part.by_name:
@@ -204,8 +235,10 @@ class _Pass:
                 self._settle(low, high)
             yield from part.batches
 
-    def _take(self, looked: Looked) -> None:
-        low, high = self._tasks.pair_of(looked.task_id)
+    def _take(self, looked: PairResult | None) -> None:
+        if looked is None:
+            return
+        low, high = self._jobs.pair_of(looked.task_id)
         fresh_pixels = looked.pixels.keys() - self._hashed
         self._pixels.update((one, looked.pixels[one]) for one in fresh_pixels)
         self._hashed |= fresh_pixels
@@ -243,7 +276,6 @@ class _Pass:
 
     def _commit(self) -> None:
         """One transaction: what was found, and which contents are compared by that."""
-        self._committed_at = time.monotonic()
         finished = set(self._finished) - self._with_copies - self._unread.keys()
         if not (self._rows or self._pixels or finished or self._unread):
             return
@@ -254,8 +286,8 @@ class _Pass:
             fingerprints.mark_compared(connection, self._unread, 0)
         self._rows, self._pixels, self._finished = [], {}, []
 
-    def _tell(self) -> None:
-        """What a person should know of this pass."""
+    def _tell(self, crowded: int) -> None:
+        """What a person should know of this run."""
         with self._library.reading() as connection:
             some = fingerprints.facts(connection, list(self._unread)[:MOST_NOTICES])
         for content_id, facts in some.items():
@@ -264,10 +296,84 @@ class _Pass:
         more = len(self._unread) - len(some)
         if more > 0:
             self._observer.notice(f"{more:,} more were not compared; the next run tries again")
-        for problem in self._places.problems:
-            self._observer.notice(problem)
+        for problem in self._places.archives.problems.values():
+            self._observer.notice(f"{NOT_COMPARED}: {problem}")
+        if crowded:
+            self._observer.notice(
+                f"{crowded:,} pictures have hashes like many others', as flat ones do; "
+                f"each was compared with {MOST_NEIGHBOURS} of those only"
+            )
 
 
-def _go_on(observer: Observer) -> None:
-    if observer.should_stop():
-        raise KeyboardInterrupt
+class _FingerprintRun:
+    """One run over what lacks a fingerprint. `tasks` runs in the pool's feeder thread."""
+
+    def __init__(self, library: Library, observer: Observer, total: int) -> None:
+        self._library = library
+        self._observer = observer
+        self._total = total
+        self._places = ContentPlaces(library)
+        self._expected: dict[int, tuple[int, bytes]] = {}
+        self._numbers = count(1)
+        self._ready: dict[int, bytes] = {}
+        self._filled = 0
+        self._unread = 0
+        self._done = 0
+
+    def run(self) -> Filled:
+        settings = self._library.settings.index
+        options = WorkerOptions((), ReadOptions.of(self._library.settings), settings.time_limit_s)
+        pool = ReaderPool(
+            options,
+            workers=worker_count(self._library.settings),
+            time_limit_s=settings.time_limit_s,
+            lookahead_bytes=settings.lookahead_mib << 20,
+            wanted=lambda _: True,
+        )
+        with pool:
+            stopped = run_loop(
+                pool.run(self._tasks()),
+                self._take,
+                self._commit,
+                lambda: Progress("fingerprinting", self._done, self._total, "pictures"),
+                self._observer,
+                settings.checkpoint_s,
+            )
+        self._commit()
+        if stopped:
+            return Filled(self._filled, 0, stopped=True)
+        for problem in self._places.archives.problems.values():
+            self._observer.notice(f"{NOT_COMPARED}: {problem}")
+        return Filled(self._filled, self._total - self._filled)
+
+    def _tasks(self) -> Iterator[ReadTask]:
+        last = 0
+        while True:
+            with self._library.reading() as connection:
+                page = fingerprints.lacking(connection, last, FILL_PAGE)
+            if not page:
+                return
+            last = page[-1][0]
+            self._ready.update((one, fingerprints.NO_HASHES) for one, _, still in page if not still)
+            places = self._places.find(one for one, _, still in page if still)
+            for content_id, digest, _ in page:
+                if content_id in places:
+                    number = next(self._numbers)
+                    self._expected[number] = (content_id, digest)
+                    yield ReadTask(number, places[content_id].locator, -1, -1, forced=True)
+
+    def _take(self, result: ReadResult | None) -> None:
+        if result is None:
+            return
+        content_id, digest = self._expected.pop(result.task_id)
+        self._done += 1
+        found = result.pictures
+        if isinstance(found, Decoded) and found.hashes is not None and result.digest == digest:
+            self._ready[content_id] = found.hashes
+
+    def _commit(self) -> None:
+        ready = {self_id: self._ready.pop(self_id) for self_id in list(self._ready)}
+        if ready:
+            with self._library.writing() as connection:
+                fingerprints.write(connection, ready)
+            self._filled += len(ready)

@@ -1,4 +1,4 @@
-"""How far two pictures that lie over each other agree, window by window, and what differs.
+"""How far two aligned pictures agree, window by window, and what differs.
 
 What whole files go through (compression, brightness, contrast, a colour cast, blur, noise) is taken
 out first: grey levels of one are mapped to those of the other, and the sharper one is blurred. What
@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.duplicates.comparison.alignment import Overlay
-from pictor.duplicates.comparison.picture import FloatImage
-from pictor.library.records import PixelArray
+from pictor.duplicates.comparison.alignment import AlignedPair
+from pictor.duplicates.comparison.still import FloatImage, Mask
+from pictor.library.records import FloatVector, PixelArray
 
 _WINDOW_SHARE = 1 / 14  # of the frame's longest side; smaller windows see noise
 _LEAST_WINDOW = 5
@@ -37,9 +37,6 @@ _LEAST_CLEAN = 0.3
 _SAMPLED = 3000
 
 Tones = NDArray[np.float64]
-FloatVector = NDArray[np.float32]
-
-Mask = NDArray[np.bool_]
 
 
 class Agreement(NamedTuple):
@@ -47,45 +44,41 @@ class Agreement(NamedTuple):
 
     Attributes:
         score: mean agreement of the windows that have texture, 0 to 1.
-        rest: the same of those that no changed window touches.
-        changed: share of the common area that shows something else, 0 to 1.
-        changed_texture: the same share of the windows with texture alone.
-        textured: share of the common area that has texture in either picture.
-        map: (h, w) float32 agreement of each window, 1 where equal.
-        where: (h, w) bool, the changed windows.
-        usable: (h, w) bool, windows wholly inside both.
-        off: (h, w) float32, difference of grey levels after all that was taken out.
-        tone: mean shift of grey levels that was taken out.
-        sharpness: blur that was needed to make them alike, pixels; > 0 where b is the blurred one.
+        rest_score: the same of those that no changed window touches.
+        changed_share: share of the common area that shows something else, 0 to 1.
+        changed_texture_share: the same share of the windows with texture alone.
+        textured_share: share of the common area that has texture in either picture.
+        changed_mask: (h, w) bool, the changed windows.
+        difference: (h, w) float32, difference of grey levels after all that was taken out.
+        tone_shift: mean shift of grey levels that was taken out.
+        blur_px: blur that was needed to make them alike, pixels; > 0 where b is the blurred one.
     """
 
     score: float
-    rest: float
-    changed: float
-    changed_texture: float
-    textured: float
-    map: FloatImage
-    where: Mask
-    usable: Mask
-    off: FloatImage
-    tone: float
-    sharpness: float
+    rest_score: float
+    changed_share: float
+    changed_texture_share: float
+    textured_share: float
+    changed_mask: Mask
+    difference: FloatImage
+    tone_shift: float
+    blur_px: float
 
 
-def agreement(laid: Overlay) -> Agreement | None:
+def compare_windows(pair: AlignedPair) -> Agreement | None:
     """Compare the common area; None where it is too small to say anything."""
-    here, there = grey_of(laid.a), grey_of(laid.b)
+    here, there = grey_of(pair.a), grey_of(pair.b)
     window = max(_LEAST_WINDOW, round(max(here.shape) * _WINDOW_SHARE) | 1)
-    usable = _box(laid.inside.astype(np.float32), window) > 0.999
+    usable = _box(pair.inside.astype(np.float32), window) > 0.999
     if usable.sum() < window * window:
         return None
     here, there = _blurred(here, _BASE_BLUR), _blurred(there, _BASE_BLUR)
-    even = _evened(here, there, laid.inside, laid.inside)
+    even = _evened(here, there, pair.inside, pair.inside)
     local, spread = _local(even.a, even.b, window)
-    clean = laid.inside & (_box(((local < _CHANGED) & usable).astype(np.float32), window) < 1e-3)
-    if _LEAST_CLEAN * laid.inside.sum() < clean.sum() < laid.inside.sum():
+    clean = pair.inside & (_box(((local < _CHANGED) & usable).astype(np.float32), window) < 1e-3)
+    if _LEAST_CLEAN * pair.inside.sum() < clean.sum() < pair.inside.sum():
         # Once more: a plate's one grey level must not be taken for a tone of the picture.
-        even = _evened(here, there, laid.inside, clean)
+        even = _evened(here, there, pair.inside, clean)
         local, spread = _local(even.a, even.b, window)
     where = (local < _CHANGED) & usable
     textured = usable & (spread > _PLAIN_SPREAD**2)
@@ -93,20 +86,18 @@ def agreement(laid: Overlay) -> Agreement | None:
     apart = textured & (_box(where.astype(np.float32), window) < 1e-3)
     return Agreement(
         score=_mean(local, textured),
-        rest=_mean(local, apart),
-        changed=float(where.sum() / count),
-        changed_texture=float(where[textured].mean()) if textured.any() else 1.0,
-        textured=float(textured.sum() / count),
-        map=local,
-        where=where,
-        usable=usable,
-        off=np.abs(even.a - even.b),
-        tone=even.tone,
-        sharpness=even.sharpness,
+        rest_score=_mean(local, apart),
+        changed_share=float(where.sum() / count),
+        changed_texture_share=float(where[textured].mean()) if textured.any() else 1.0,
+        textured_share=float(textured.sum() / count),
+        changed_mask=where,
+        difference=np.abs(even.a - even.b),
+        tone_shift=even.tone,
+        blur_px=even.sharpness,
     )
 
 
-class _Even(NamedTuple):
+class _Levelled(NamedTuple):
     """Both without what whole files go through."""
 
     a: FloatImage
@@ -115,12 +106,12 @@ class _Even(NamedTuple):
     sharpness: float
 
 
-def _evened(a: FloatImage, b: FloatImage, inside: Mask, clean: Mask) -> _Even:
+def _evened(a: FloatImage, b: FloatImage, inside: Mask, clean: Mask) -> _Levelled:
     """Tones and sharpness made alike, as the pixels in `clean` say."""
     a, b, tone = _same_tone(a, b, clean)
     a, b = _scaled(a, b, inside)
     a, b, sharpness = _same_sharpness(a, b, inside)
-    return _Even(a, b, tone, sharpness)
+    return _Levelled(a, b, tone, sharpness)
 
 
 def _mean(local: FloatImage, where: Mask) -> float:

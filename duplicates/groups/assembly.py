@@ -16,21 +16,20 @@ import numpy as np
 from sqlalchemy import Connection
 
 from pictor.duplicates.groups.clusters import Cluster, Links, clusters, clusters_around
-from pictor.duplicates.groups.decisions import APART, DECIDED, RANKS, Decided, overruled
-from pictor.duplicates.groups.keep_rules import Rules, rules_of
-from pictor.duplicates.groups.keeper import Choice, choose, is_protected, under_any
+from pictor.duplicates.groups.decisions import APART, DECIDED, RANKS, DecisionSet, apply_decisions
+from pictor.duplicates.groups.keep_rules import KeepRules, rules_of
+from pictor.duplicates.groups.keeper import Keeper, choose, is_protected, under_any
 from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.library.catalog import members
 from pictor.library.catalog.members import KINDS
 from pictor.library.library import Library
-from pictor.library.pairs import DUPLICATES, Kind, PairRow
-from pictor.library.records import IdArray, JsonObject
+from pictor.library.pairs import DUPLICATES, Evidence, Kind, PairRow
+from pictor.library.records import IdArray
 
 #: Groups whose members are read at once.
 _PAGE = 200
 _RANK_OF_KIND = np.array([RANKS.get(kind, APART) for kind in KINDS], dtype=np.uint8)
 #: By content, the other contents it is linked with.
-_OTHER_SIDE = {"a": "b", "b": "a"}
 _Near = dict[int, dict[int, PairRow]]
 
 
@@ -50,7 +49,7 @@ class GroupOptions:
     kinds: Sequence[Kind] = DUPLICATES
     roots: Sequence[bytes] = ()
     against: bytes | None = None
-    rules: Rules | None = None
+    rules: KeepRules | None = None
 
 
 def groups(library: Library, options: GroupOptions | None = None) -> Iterator[Group]:
@@ -67,20 +66,20 @@ def groups(library: Library, options: GroupOptions | None = None) -> Iterator[Gr
         settings = library.settings.duplicates
         rules = rules_of(settings.prefer, settings.never)
     with library.reading() as connection:
-        reader = _Reader(connection, options, rules)
+        reader = _GroupReader(connection, options, rules)
         for page in _pages(reader.clusters(), _PAGE):
             yield from reader.groups_of(page)
 
 
-class _Reader:
+class _GroupReader:
     """Reads groups in one transaction."""
 
-    def __init__(self, connection: Connection, options: GroupOptions, rules: Rules) -> None:
+    def __init__(self, connection: Connection, options: GroupOptions, rules: KeepRules) -> None:
         self._connection = connection
         self._options = options
         self._rules = rules
         self._weakest = max((RANKS[kind] for kind in options.kinds), default=0)
-        self._decided = Decided.of(connection)
+        self._decisions = DecisionSet.of(connection)
 
     def clusters(self) -> Iterator[Cluster]:
         """Contents that belong together; a cluster of one content is copies."""
@@ -118,7 +117,7 @@ class _Reader:
         """What is alike, and what is known to be different, as far as it was asked for."""
         edges = members.edges(self._connection)
         links = Links(edges.low, edges.high, _RANK_OF_KIND[edges.kinds], edges.confidences)
-        links = overruled(links, self._decided)
+        links = apply_decisions(links, self._decisions)
         scope = self._scope()
         if scope is not None:
             links = links.where(np.isin(links.low, scope) & np.isin(links.high, scope))
@@ -182,14 +181,14 @@ class _Reader:
     def _pairs(self, ids: Sequence[int]) -> Iterator[PairRow]:
         """What joins some contents: compared pairs, or a person's word."""
         wanted = set(ids)
-        together = {pair for pair in self._decided.together if wanted.issuperset(pair)}
+        together = {pair for pair in self._decisions.together if wanted.issuperset(pair)}
         for row in members.pairs_among(self._connection, ids):
             pair = row[:2]
             if RANKS.get(row.kind, APART) <= self._weakest:
                 together.discard(pair)
                 yield row
         for low, high in together:
-            yield PairRow(low, high, DECIDED, 1.0, {"decided": "keep"})
+            yield PairRow(low, high, DECIDED, 1.0, Evidence(decided="keep"))
 
     def _group(
         self,
@@ -211,7 +210,7 @@ class _Reader:
                 return None
         if len(files) < 2 or cluster.centre not in contents:
             return None
-        winners, losers = self._decided.among(contents)
+        winners, losers = self._decisions.among(contents)
         choice = self._choice(files, _linked_with_all(contents, near), winners, losers)
         protected = {one.path for one in files if self._stays(one, winners)}
         ordered = [choice.keep, *sorted((m for m in files if m is not choice.keep), key=_by_path)]
@@ -237,17 +236,17 @@ class _Reader:
         linked: Collection[int],
         winners: Collection[int],
         losers: Collection[int],
-    ) -> Choice:
+    ) -> Keeper:
         """What is kept of the members whose contents are linked with all others."""
         able = [one for one in files if one.content_id in linked]
         against = self._options.against
         if against is not None:
             able = [one for one in able if self._is_reference(one)]
             shown = against.decode("utf-8", "backslashreplace")
-            return choose(able, self._rules, why=f"the one in the reference {shown}")
+            return choose(able, self._rules, why=f"in the reference {shown}")
         won = [one for one in able if one.content_id in winners]
         if won:
-            return choose(won, self._rules, why="the one that you decided to keep")
+            return choose(won, self._rules, why="your decision")
         return choose([o for o in able if o.content_id not in losers] or able, self._rules)
 
 
@@ -263,7 +262,7 @@ def _links_of(ordered: Sequence[Member], near: _Near) -> Iterator[Link]:
     firsts: dict[int, Member] = {}
     for one in others:
         if one.content_id == keep.content_id:
-            yield Link(keep.path, one.path, Kind.BYTES, 1.0, {})
+            yield Link(keep.path, one.path, Kind.BYTES, 1.0, Evidence())
             continue
         yield _link(keep, one, near[keep.content_id][one.content_id])
         firsts.setdefault(one.content_id, one)
@@ -274,26 +273,17 @@ def _links_of(ordered: Sequence[Member], near: _Near) -> Iterator[Link]:
 
 
 def _link(one: Member, other: Member, row: PairRow) -> Link:
-    evidence = row.evidence if one.content_id == row.low else _turned_round(row.evidence)
+    evidence = row.evidence if one.content_id == row.low else row.evidence.from_other_side()
     return Link(one.path, other.path, row.kind, row.confidence, evidence)
-
-
-def _turned_round(evidence: JsonObject) -> JsonObject:
-    """Evidence of a pair told from its other side: a quarter turn goes the other way."""
-    turned = dict(evidence)
-    if (orientation := evidence.get("orientation")) in (6, 8):
-        turned["orientation"] = 14 - int(orientation)
-    if (edited := evidence.get("edited")) in _OTHER_SIDE:
-        turned["edited"] = _OTHER_SIDE[edited]
-    return turned
 
 
 def _edited_contents(contents: Sequence[int], near: _Near) -> set[int]:
     """Those that have a border or something laid over them, beside another one of them."""
     ids = set(contents)
     rows = [row for one in contents for other, row in near[one].items() if other in ids]
-    sides = [(row, row.evidence.get("edited")) for row in rows]
-    return {row.low if side == "a" else row.high for row, side in sides if side in _OTHER_SIDE}
+    return {
+        row.low if row.evidence.edited == "a" else row.high for row in rows if row.evidence.edited
+    }
 
 
 def _group_id(contents: Iterable[str]) -> str:

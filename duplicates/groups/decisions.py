@@ -23,7 +23,7 @@ DECIDED = Kind.NEAR
 
 
 @dataclass
-class Decided:
+class DecisionSet:
     """What people decided of contents of this library, as pairs of ids.
 
     Attributes:
@@ -36,7 +36,7 @@ class Decided:
     losers: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     @classmethod
-    def of(cls, connection: Connection) -> Decided:
+    def of(cls, connection: Connection) -> DecisionSet:
         """All of the catalog."""
         found = cls()
         for low, high, verdict in decisions.decided_contents(connection):
@@ -57,7 +57,7 @@ class Decided:
         return {one for one in ids if beaten[one]} - losers, losers
 
 
-def overruled(links: Links, decided: Decided) -> Links:
+def apply_decisions(links: Links, decided: DecisionSet) -> Links:
     """The links, with those of pairs that a person decided on as the person said."""
     said = {pair: APART for pair in decided.apart}
     said |= {pair: RANKS[DECIDED] for pair in decided.together}

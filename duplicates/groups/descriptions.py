@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pictor.duplicates.groups.records import Group, Link, Member
-from pictor.duplicates.verbs import weighed
 from pictor.library.names import safe_text, shown
-from pictor.library.pairs import DUPLICATES, Kind
-from pictor.library.records import JsonObject
+from pictor.library.pairs import Evidence, Kind
 
 KINDS = {
     Kind.BYTES: "same bytes",
@@ -100,14 +98,9 @@ def evidence(link: Link) -> str:
     if link.kind is not Kind.PIXELS:
         said += _pixels(found)
     said += _scores(found)
-    if found.get("decided"):
+    if found.decided:
         said.append("you decided that they belong together")
-    return "; ".join(said) or "nothing was noted"
-
-
-def freed_bytes(group: Group) -> int:
-    """The bytes that a plan of the group frees on this disk now; 0 for no duplicates."""
-    return weighed([group]).size_bytes if group.kind in DUPLICATES else 0
+    return "; ".join(said) or "no evidence was stored"
 
 
 def has_copies(group: Group) -> bool:
@@ -120,42 +113,38 @@ def link_with(group: Group, keep: Member, other: Member) -> Link | None:
     by_path = {one.path: one.content for one in group.members}
     wanted = {keep.content, other.content}
     if len(wanted) == 1:
-        return Link(keep.path, other.path, Kind.BYTES, 1.0, {})
+        return Link(keep.path, other.path, Kind.BYTES, 1.0, Evidence())
     for link in group.links:
         if {by_path.get(link.a), by_path.get(link.b)} == wanted:
             return link
     return None
 
 
-def _changes(found: JsonObject) -> str:
-    words = found.get("change")
-    if not isinstance(words, list | tuple):
-        return ""
-    return safe_text(", ".join(str(word) for word in words))
+def _changes(found: Evidence) -> str:
+    return safe_text(", ".join(found.change or ()))
 
 
-def _turn(found: JsonObject) -> str:
-    return _TURNS.get(found.get("orientation", 1), "")
+def _turn(found: Evidence) -> str:
+    return _TURNS.get(found.orientation or 1, "")
 
 
-def _pixels(found: JsonObject) -> list[str]:
+def _pixels(found: Evidence) -> list[str]:
     said = []
-    area, agreement = _number(found, "area"), _number(found, "agreement")
-    if area is not None:
-        alike = "" if agreement is None else f" and is {agreement:.1%} alike"
-        said.append(f"{area:.0%} of the smaller picture matches{alike}".replace("%", " %"))
-    if inliers := _number(found, "inliers"):
-        said.append(f"{inliers:.0f} details lie where they should")
+    if found.area is not None:
+        alike = "" if found.agreement is None else f", {found.agreement:.1%} alike"
+        said.append(f"{found.area:.0%} of the smaller picture matches{alike}".replace("%", " %"))
+    if found.inliers:
+        said.append(f"{found.inliers:.0f} matching keypoints")
     return said
 
 
-def _scores(found: JsonObject) -> list[str]:
+def _scores(found: Evidence) -> list[str]:
     said = []
-    if (bits := _number(found, "hash_distance")) is not None:
-        said.append(f"perceptual hashes differ in {bits:.0f} of 64 bits")
-    if (score := _number(found, "vector_score")) is not None:
-        said.append(f"vectors alike to {score:.3f}")
-    if (apart := _number(found, "seconds_apart")) is not None:
+    if found.hash_distance is not None:
+        said.append(f"perceptual hash differs in {found.hash_distance:.0f} of 64 bits")
+    if found.vector_score is not None:
+        said.append(f"embedding similarity {found.vector_score:.3f}")
+    if (apart := found.seconds_apart) is not None:
         said.append(f"taken {_apart(apart)} apart" if apart else "taken in the same second")
     return said
 
@@ -165,8 +154,3 @@ def _apart(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.3g} s"
-
-
-def _number(found: JsonObject, name: str) -> float | None:
-    value: Any = found.get(name)  # Any: what JSON may hold
-    return float(value) if isinstance(value, int | float) else None

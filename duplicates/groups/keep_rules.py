@@ -44,7 +44,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Rules:
+class KeepRules:
     """What to keep.
 
     Attributes:
@@ -56,13 +56,13 @@ class Rules:
     never: tuple[bytes, ...] = ()
 
 
-def parse_rules(text: str, base: Rules | None = None) -> Rules:
+def parse_rules(text: str, base: KeepRules | None = None) -> KeepRules:
     """Rules as people write them; a clause that is not named stays as it is in `base`.
 
     Raises:
         RuleError: names the character where the text is no rule.
     """
-    base = base or Rules()
+    base = base or KeepRules()
     clauses: dict[str, list[tuple[str, int]]] = {}
     at = 0
     while at < len(text):
@@ -83,16 +83,16 @@ def parse_rules(text: str, base: Rules | None = None) -> Rules:
         prefer = tuple(_term(text, word, place) for word, place in clauses["prefer"])
     if "never" in clauses:
         never = tuple(_never(text, word, place) for word, place in clauses["never"])
-    return Rules(prefer, never)
+    return KeepRules(prefer, never)
 
 
-def rules_of(prefer: Sequence[str], never: Sequence[str]) -> Rules:
+def rules_of(prefer: Sequence[str], never: Sequence[str]) -> KeepRules:
     """Rules as the settings have them: one term an entry, paths without quotes.
 
     Raises:
         RuleError: an entry is no rule.
     """
-    return Rules(
+    return KeepRules(
         tuple(
             _term(f"duplicates.prefer: {one}", one, len("duplicates.prefer: ")) for one in prefer
         ),

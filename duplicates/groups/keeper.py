@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pictor.duplicates.groups.keep_rules import Rules, Term
+from pictor.duplicates.groups.keep_rules import KeepRules, Term
 from pictor.duplicates.groups.records import Member
 
 #: As `library.images.rawkind` names them, in lower case.
@@ -41,7 +41,7 @@ _COPIED = re.compile(
 _MOST_DIGITS = 9
 
 
-class Choice(NamedTuple):
+class Keeper(NamedTuple):
     """The member that is kept, and why."""
 
     keep: Member
@@ -60,16 +60,16 @@ class _Ranking(NamedTuple):
     exact: Callable[[Member, int], str] | None = None
 
 
-def choose(members: Sequence[Member], rules: Rules, *, why: str = "") -> Choice:
+def choose(members: Sequence[Member], rules: KeepRules, *, why: str = "") -> Keeper:
     """The best member by some rules.
 
     Args:
         members: at least one; all of them may be kept.
-        why: what narrowed the choice to these, such as "of those you decided to keep".
+        why: what narrowed the choice to these, such as "your decision".
     """
     left = list(members)
     said: list[str] = [why] if why else []
-    for ranking in [_REACHABLE, *(_ranking(term) for term in rules.prefer), _stays_anyhow(rules)]:
+    for ranking in [_REACHABLE, *(_ranking(term) for term in rules.prefer), _never_removed(rules)]:
         if len(left) == 1:
             break
         best = min(map(ranking.key, left))
@@ -78,14 +78,14 @@ def choose(members: Sequence[Member], rules: Rules, *, why: str = "") -> Choice:
             left = [one for one in left if ranking.key(one) == best]
             said.append(_sentence(ranking, left[0], others))
     if len(left) > 1:
-        said.append("the first by path")
+        said.append("first by path")
     keep = min(left, key=lambda one: (one.path, one.file_id))
-    return Choice(keep, _reason(said))
+    return Keeper(keep, _reason(said))
 
 
-def is_protected(member: Member, rules: Rules) -> bool:
+def is_protected(member: Member, rules: KeepRules) -> bool:
     """Whether a rule says that this file is never removed."""
-    return any(is_under(member.path, place) for place in rules.never)
+    return under_any(member.path, rules.never)
 
 
 def is_under(path: bytes, place: bytes) -> bool:
@@ -99,8 +99,8 @@ def under_any(path: bytes, places: Collection[bytes]) -> bool:
 
 
 def _reason(said: Sequence[str]) -> str:
-    """ "keeps the one with most pixels (…), of several the oldest file (…)"."""
-    return "keeps " + (", of several ".join(said) or "the only one that may be kept")
+    """ "kept: highest resolution (…); tie broken by oldest file (…)"."""
+    return "kept: " + ("; tie broken by ".join(said) or "the only one that can be kept")
 
 
 def _sentence(ranking: _Ranking, best: Member, others: Sequence[Member]) -> str:
@@ -111,7 +111,7 @@ def _sentence(ranking: _Ranking, best: Member, others: Sequence[Member]) -> str:
     while ranking.exact is not None and mine == next_best and digits < _MOST_DIGITS:
         digits += 3
         mine, next_best = ranking.exact(best, digits), ranking.exact(second, digits)
-    facts = f" ({mine} against {next_best})" if mine and next_best else f" ({mine})" if mine else ""
+    facts = f" ({mine} vs {next_best})" if mine and next_best else f" ({mine})" if mine else ""
     return ranking.words + facts
 
 
@@ -122,7 +122,7 @@ def _ranking(term: Term) -> _Ranking:
     if term.word == "path":
         shown = os.fsdecode(term.path).encode("utf-8", "backslashreplace").decode()
         return _Ranking(
-            f"the one under {shown}", lambda one: not is_under(one.path, term.path), lambda _: ""
+            f"folder {shown}", lambda one: not is_under(one.path, term.path), lambda _: ""
         )
     return _RANKINGS[term.word]
 
@@ -168,46 +168,40 @@ def _name_key(one: Member) -> tuple[bool, int, bytes]:
 
 
 _RANKINGS = {
-    "resolution": _Ranking(
-        "the one with most pixels", lambda one: -one.width * one.height, _pixels
-    ),
-    "raw": _Ranking(
-        "the raw file", lambda one: one.format not in RAW_FORMATS, lambda one: one.format
-    ),
+    "resolution": _Ranking("highest resolution", lambda one: -one.width * one.height, _pixels),
+    "raw": _Ranking("raw file", lambda one: one.format not in RAW_FORMATS, lambda one: one.format),
     "no-edit": _Ranking(
-        "the one without edits",
+        "not edited",
         _is_edited,
         lambda _: "",
     ),
     "metadata": _Ranking(
-        "the one with most metadata",
+        "most metadata",
         lambda one: -_facts_known(one),
-        lambda one: f"{_facts_known(one)} facts",
+        lambda one: f"{_facts_known(one)} fields",
     ),
     "oldest": _Ranking(
-        "the oldest file",
+        "oldest file",
         lambda one: one.mtime_ns if one.mtime_ns >= 0 else 1 << 63,
         _time,
         _time,
     ),
-    "newest": _Ranking("the newest file", lambda one: -one.mtime_ns, _time, _time),
-    "largest": _Ranking("the largest file", lambda one: -one.size_bytes, _size),
-    "smallest": _Ranking("the smallest file", lambda one: one.size_bytes, _size),
+    "newest": _Ranking("newest file", lambda one: -one.mtime_ns, _time, _time),
+    "largest": _Ranking("largest file", lambda one: -one.size_bytes, _size),
+    "smallest": _Ranking("smallest file", lambda one: one.size_bytes, _size),
     "name": _Ranking(
-        "the one with the plainest name",
+        "plainest name",
         _name_key,
         lambda one: os.path.basename(one.path).decode("utf-8", "backslashreplace"),
     ),
 }
-_REACHABLE = _Ranking(
-    "the one that can be reached", lambda one: one.state != "present", lambda _: ""
-)
+_REACHABLE = _Ranking("can be reached now", lambda one: one.state != "present", lambda _: "")
 
 
-def _stays_anyhow(rules: Rules) -> _Ranking:
-    """What stays anyhow is kept before what could go: in protected folders, inside archives."""
+def _never_removed(rules: KeepRules) -> _Ranking:
+    """What is never removed is kept before what can be: in protected folders, inside archives."""
     return _Ranking(
-        "the one that stays anyhow",
+        "is never removed",
         lambda one: not (is_protected(one, rules) or one.root_kind not in ("folder", "file")),
         lambda _: "",
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pictor.library.pairs import Kind
-from pictor.library.records import JsonObject
+from pictor.library.pairs import Evidence, Kind
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Link:
-    """Why two members are in one group; `a` and `b` are their paths."""
+    """Why two members are in one group; `a` and `b` are their paths, also in the evidence."""
 
     a: bytes
     b: bytes
     kind: Kind
     confidence: float
-    evidence: JsonObject
+    evidence: Evidence
 
 
 @dataclass(frozen=True)

@@ -6,28 +6,29 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pictor.duplicates.groups.keeper import under_any
 from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import link_in_place, move
 from pictor.duplicates.removal.log import Log, new_log
-from pictor.duplicates.removal.preflight import Checker, Opened, Refused, is_under, open_in
-from pictor.duplicates.removal.records import (
-    Action,
-    Step,
-    StepResult,
-    display,
-    path_fields,
-    path_of,
-)
+from pictor.duplicates.removal.log_lines import Intent, RunEnd, StepState
+from pictor.duplicates.removal.preflight import Checker, OpenFile, Refused, open_in
 from pictor.duplicates.removal.sidecar_moves import Companion, companions
+from pictor.duplicates.removal.steps import (
+    OnStep,
+    RemovalResult,
+    Step,
+    StepCounter,
+    StepResult,
+)
+from pictor.indexer.roots import display
 from pictor.library.catalog import files
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Progress, Silent
-from pictor.library.records import JsonObject
+from pictor.library.observer import SILENT, Observer
 
 Mode = Literal["trash", "hardlink", "move"]
 TRASH = "trash"
@@ -55,51 +56,56 @@ class ApplyOptions:
     never: tuple[bytes, ...] = ()
 
 
-def rehearse(
+def preview(
     library: Library,
     steps: Sequence[Step],
     options: ApplyOptions,
-    observer: Observer | None = None,
-) -> Iterator[StepResult]:
+    *,
+    on_step: OnStep | None = None,
+    observer: Observer = SILENT,
+) -> RemovalResult:
     """What applying a plan would do, as far as it can be told without reading files whole.
 
     Nothing is touched. Where the folder of the run would be in the trash, targets have an ellipsis.
 
+    Args:
+        on_step: receives what would become of each step.
+
     Raises:
         PlanError: the folder cannot be used.
     """
-    observer = observer or Silent()
+    counter = StepCounter("checking", len(steps), on_step, observer)
     base = _base(library, options)
     if base is not None:
         _refuse_inside_roots(library, base)
         base = base if options.mode == "move" else os.path.join(base, _A_RUN)
     checker = Checker(library, options.never)
     gone: dict[bytes, set[bytes]] = defaultdict(set)
-    for number, step in enumerate(steps):
-        observer.progress(Progress(len(steps), number, number, 0))
-        if observer.should_stop():
+    for step in steps:
+        if not counter.goes_on():
             break
         try:
             _check_action(step, options)
             with checker.opened(step, reads=False) as (source, _):
                 target = step.path if base is None else _free_name(_below(base, step.path))
-                found = [StepResult(_weighed(step, source), target)]
+                found = [StepResult(_with_size(step, source), target)]
                 if base is not None:
                     away = gone[os.path.dirname(step.path)]
                     found += _would_follow(step, source, target, away, options)
                     away.add(source.name)
-            yield from found
         except Refused as error:
-            yield StepResult(step, problem=str(error))
+            found = [StepResult(step, problem=str(error))]
+        counter.add(found)
+    return counter.result()
 
 
 def _would_follow(
-    step: Step, source: Opened, target: bytes, gone: set[bytes], options: ApplyOptions
+    step: Step, source: OpenFile, target: bytes, gone: set[bytes], options: ApplyOptions
 ) -> Iterator[StepResult]:
     """The sidecars that would go along with a photo; their names are added to those gone."""
     for one in companions(source, gone):
         path = os.path.join(os.path.dirname(step.path), one.name)
-        if not _stays(path, options):
+        if not under_any(path, options.never):
             gone.add(one.name)
             yield StepResult(step._replace(path=path), one.beside(target), is_sidecar=True)
 
@@ -108,15 +114,19 @@ def apply(
     library: Library,
     steps: Sequence[Step],
     options: ApplyOptions,
-    observer: Observer | None = None,
-) -> Iterator[StepResult]:
-    """Do the steps, and say of each what became of it. What cannot be done is left alone.
+    *,
+    on_step: OnStep | None = None,
+    observer: Observer = SILENT,
+) -> RemovalResult:
+    """Do the steps. What cannot be done is left alone.
+
+    Args:
+        on_step: receives what became of each step, right after it.
 
     Raises:
         PlanError: the folder cannot be used, or the log cannot be written; nothing more is touched.
         LibraryLocked: another process writes the library.
     """
-    observer = observer or Silent()
     with library.writer():
         for notice in recovery.settle_all(library):
             observer.notice(notice)
@@ -124,150 +134,133 @@ def apply(
         if base is not None:
             _refuse_inside_roots(library, base)
             _refuse_unwritable(base)
-        applier = _Applier(library, options, base)
-        with new_log(library, **applier.header(len(steps))) as log:
-            yield from applier.run(log, steps, observer)
+        mode, count = options.mode, len(steps)
+        with new_log(library, mode=mode, steps=count, owns_target=mode == "trash") as log:
+            run = _ApplyRun(library, options, base, log, count)
+            return run.run(steps, StepCounter("applying", count, on_step, observer))
 
 
-class _Applier:
+class _ApplyRun:
     """One run."""
 
-    def __init__(self, library: Library, options: ApplyOptions, base: bytes | None) -> None:
+    def __init__(
+        self, library: Library, options: ApplyOptions, base: bytes | None, log: Log, count: int
+    ) -> None:
         self._library = library
         self._options = options
+        if base is not None and options.mode == "trash":
+            base = os.path.join(base, os.fsencode(log.path.stem))
         self._base = base
+        self._log = log
         self._checker = Checker(library, options.never)
-        self._waiting: list[JsonObject] = []
-        self._sidecar = 0  # the number of the last step that is a sidecar's
+        self._waiting: list[Intent] = []
+        self._sidecar = count  # the number of the last step that is a sidecar's
 
-    def header(self, count: int) -> JsonObject:
-        """What the log begins with."""
-        mode = self._options.mode
-        return {"mode": mode, "steps": count, "owns_target": mode == "trash"}
-
-    def run(self, log: Log, steps: Sequence[Step], observer: Observer) -> Iterator[StepResult]:
+    def run(self, steps: Sequence[Step], counter: StepCounter) -> RemovalResult:
         """The steps in order, until the observer stops it."""
-        if self._options.mode == "trash" and self._base is not None:
-            self._base = os.path.join(self._base, os.fsencode(log.path.stem))
-        self._sidecar = len(steps)
         try:
             for number, step in enumerate(steps, 1):
-                observer.progress(Progress(len(steps), number - 1, number - 1, 0))
-                if observer.should_stop():
+                if not counter.goes_on():
                     break
-                yield from self._do(log, number, step)
+                counter.add(self._do(number, step))
                 if len(self._waiting) >= _BATCH:
-                    self._tell_catalog(log)
+                    self._tell_catalog()
         finally:
-            self._tell_catalog(log)
-        log.write(state="end")
+            self._tell_catalog()
+        self._log.write(RunEnd())
+        return counter.result(self._log.path)
 
-    def _tell_catalog(self, log: Log) -> None:
+    def _tell_catalog(self) -> None:
         if not self._waiting:
             return
         with self._library.writing() as connection:
             for intent in self._waiting:
-                recovery.note_done(connection, log, intent)
+                recovery.note_done(connection, self._log, intent)
         self._waiting = []
 
-    def _do(self, log: Log, number: int, step: Step) -> list[StepResult]:
+    def _do(self, number: int, step: Step) -> list[StepResult]:
         """What became of a step, and of the sidecars that went along with it."""
         try:
             _check_action(step, self._options)
             with self._checker.opened(step) as (source, keeper):
-                step = _weighed(step, source)
+                step = _with_size(step, source)
                 target = (
                     step.path if self._base is None else _free_name(_below(self._base, step.path))
                 )
-                intent = _intent(number, step, source, keeper, target, log)
-                why = self._done(log, intent, source, keeper)
+                intent = self._intent(number, step, source, keeper, target)
+                why = self._done(intent, source, keeper)
                 if why:
                     return [StepResult(step, problem=why)]
                 followers = () if self._base is None else tuple(companions(source))
-                also = [self._follow(log, intent, source, keeper, one) for one in followers]
+                also = [self._follow(intent, source, keeper, one) for one in followers]
         except Refused as error:
             return [StepResult(step, problem=str(error))]
         return [StepResult(step, target), *(one for one in also if one is not None)]
 
-    def _done(self, log: Log, intent: JsonObject, source: Opened, keeper: Opened) -> str:
+    def _done(self, intent: Intent, source: OpenFile, keeper: OpenFile) -> str:
         """Do one thing, logged before and after; why it could not be done, or ""."""
-        log.write(**intent)
+        self._log.write(intent)
         try:
-            _touch(intent, source, keeper)
+            if intent.is_link:
+                link_in_place(source, keeper, intent.part)
+            else:
+                move(source, intent.target, intent.part, intent.content)
         except (OSError, Refused) as error:
             why = _why(error)
-            log.write(step=intent["step"], state="aborted", why=why)
+            self._log.write(StepState(intent.number, "aborted", why))
             return why
-        log.write(step=intent["step"], state="done")
+        self._log.write(StepState(intent.number, "done"))
         self._waiting.append(intent)
         return ""
 
     def _follow(
-        self, log: Log, photo: JsonObject, source: Opened, keeper: Opened, one: Companion
+        self, photo: Intent, source: OpenFile, keeper: OpenFile, one: Companion
     ) -> StepResult | None:
         """Move a sidecar to where its photo went; None where a rule says that it stays."""
-        path = os.path.join(os.path.dirname(path_of(photo, "path")), one.name)
-        if _stays(path, self._options):
+        path = os.path.join(os.path.dirname(photo.path), one.name)
+        if under_any(path, self._options.never):
             return None
-        step = Step(path, "", 0, path_of(photo, "keep"), "", photo["group"], "", "")
+        step = Step(path, "", 0, photo.keep, "", photo.group, "", "")
         try:
             with open_in(source.parent, one.name) as file:
                 digest = file.digest()
-                step = _weighed(step, file)._replace(content=digest, keep_content=digest)
-                target = _free_name(one.beside(path_of(photo, "target")))
+                step = _with_size(step, file)._replace(content=digest, keep_content=digest)
+                target = _free_name(one.beside(photo.target))
                 self._sidecar += 1
-                intent = _intent(self._sidecar, step, file, keeper, target, log)
-                why = self._done(log, intent | {"sidecar_of": photo["step"]}, file, keeper)
+                intent = self._intent(self._sidecar, step, file, keeper, target)
+                why = self._done(replace(intent, sidecar_of=photo.number), file, keeper)
         except (OSError, Refused) as error:
             why = _why(error)
         return StepResult(step, b"" if why else target, why, is_sidecar=True)
 
-
-def _touch(intent: JsonObject, source: Opened, keeper: Opened) -> None:
-    part = path_of(intent, "part")
-    if intent["action"] == "hardlink":
-        link_in_place(source, keeper, part)
-    else:
-        move(source, path_of(intent, "target"), part, str(intent["content"]))
-
-
-def _intent(
-    number: int, step: Step, source: Opened, keeper: Opened, target: bytes, log: Log
-) -> JsonObject:
-    facts = source.facts
-    action: Action = "hardlink" if target == step.path else "move"
-    part = os.fsencode(f".pictor-{log.path.stem}-{number}.part")
-    return {
-        "step": number,
-        "state": "intent",
-        "action": action,
-        **path_fields(step.path, "path"),
-        **path_fields(target, "target"),
-        **path_fields(part if action == "hardlink" else _beside(target, part), "part"),
-        **path_fields(step.keep, "keep"),
-        "content": step.content,
-        "keep_content": step.keep_content,
-        "bytes": facts.st_size,
-        "mode": facts.st_mode,
-        "mtime_ns": facts.st_mtime_ns,
-        "uid": facts.st_uid,
-        "gid": facts.st_gid,
-        "keep_ino": keeper.facts.st_ino,
-        "group": step.group,
-    }
+    def _intent(
+        self, number: int, step: Step, source: OpenFile, keeper: OpenFile, target: bytes
+    ) -> Intent:
+        facts = source.facts
+        part = os.fsencode(f".pictor-{self._log.path.stem}-{number}.part")
+        is_link = target == step.path
+        return Intent(
+            number=number,
+            action="hardlink" if is_link else "move",
+            path=step.path,
+            target=target,
+            part=part if is_link else os.path.join(os.path.dirname(target), part),
+            keep=step.keep,
+            content=step.content,
+            keep_content=step.keep_content,
+            size_bytes=facts.st_size,
+            mode=facts.st_mode,
+            mtime_ns=facts.st_mtime_ns,
+            uid=facts.st_uid,
+            gid=facts.st_gid,
+            keep_inode=keeper.facts.st_ino,
+            group=step.group,
+        )
 
 
-def _beside(target: bytes, name: bytes) -> bytes:
-    return os.path.join(os.path.dirname(target), name)
-
-
-def _weighed(step: Step, source: Opened) -> Step:
+def _with_size(step: Step, source: OpenFile) -> Step:
     """The step with the bytes that the file has, whatever the plan says."""
     return step._replace(size_bytes=source.facts.st_size)
-
-
-def _stays(path: bytes, options: ApplyOptions) -> bool:
-    return any(is_under(path, place) for place in options.never)
 
 
 def _check_action(step: Step, options: ApplyOptions) -> None:

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 
-from pictor.duplicates.removal.preflight import Opened, Refused, hash_of, open_at
+from pictor.duplicates.removal.preflight import OpenFile, Refused, hash_of, open_at
 
 _BLOCK = 1 << 20
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -28,7 +28,7 @@ def reserve(path: bytes) -> None:
     os.close(os.open(path, _NEW, 0o600))
 
 
-def move(source: Opened, target: bytes, part: bytes, content: str) -> None:
+def move(source: OpenFile, target: bytes, part: bytes, content: str) -> None:
     """Move a file to a name that nothing has.
 
     Args:
@@ -61,7 +61,7 @@ def move(source: Opened, target: bytes, part: bytes, content: str) -> None:
     os.fsync(source.parent)
 
 
-def _copy_over(source: Opened, target: bytes, part: bytes, content: str) -> None:
+def _copy_over(source: OpenFile, target: bytes, part: bytes, content: str) -> None:
     """A move across file systems."""
     _copy(source, part, content)
     os.rename(part, target)
@@ -71,7 +71,7 @@ def _copy_over(source: Opened, target: bytes, part: bytes, content: str) -> None
     os.unlink(source.name, dir_fd=source.parent)
 
 
-def _refuse_another(source: Opened, target: bytes) -> None:
+def _refuse_another(source: OpenFile, target: bytes) -> None:
     """Put back what was moved, if it is not the file that was checked."""
     moved = os.lstat(target)
     if (moved.st_dev, moved.st_ino) == (source.facts.st_dev, source.facts.st_ino):
@@ -81,7 +81,7 @@ def _refuse_another(source: Opened, target: bytes) -> None:
     raise Refused("another file took its place while it was checked")
 
 
-def link_in_place(source: Opened, keeper: Opened, temporary: bytes) -> None:
+def link_in_place(source: OpenFile, keeper: OpenFile, temporary: bytes) -> None:
     """Let a name stand for the very file of another one, in one step; both have the same bytes.
 
     Raises:
@@ -113,7 +113,7 @@ def link_in_place(source: Opened, keeper: Opened, temporary: bytes) -> None:
     os.fsync(source.parent)
 
 
-def unlink_in_place(source: Opened, temporary: bytes, facts: tuple[int, int, int, int]) -> None:
+def unlink_in_place(source: OpenFile, temporary: bytes, facts: tuple[int, int, int, int]) -> None:
     """Give a name a file of its own again, with the bytes that it has.
 
     Args:
@@ -142,7 +142,7 @@ def unlink_in_place(source: Opened, temporary: bytes, facts: tuple[int, int, int
     os.fsync(source.parent)
 
 
-def _copy(source: Opened, part: bytes, content: str) -> None:
+def _copy(source: OpenFile, part: bytes, content: str) -> None:
     """A copy with the same times, rights and attributes, read back from the disk."""
     descriptor = os.open(part, _NEW, 0o600)
     try:
@@ -165,7 +165,7 @@ def _copy_bytes(source: int, target: int) -> None:
             view = view[os.write(target, view) :]
 
 
-def _copy_attributes(source: Opened, target: int) -> None:
+def _copy_attributes(source: OpenFile, target: int) -> None:
     facts = source.facts
     if hasattr(os, "listxattr"):  # Linux
         with contextlib.suppress(OSError):  # the other file system may have none

@@ -16,12 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pictor.duplicates.removal.file_moves import sync_folder
-from pictor.duplicates.removal.records import path_of
+from pictor.duplicates.removal.log_lines import (
+    Carried,
+    Intent,
+    LogHeader,
+    LogLine,
+    RunEnd,
+    StepState,
+    line_of,
+)
 from pictor.library.errors import PlanError, quoted
 from pictor.library.library import Library
 from pictor.library.records import JsonObject
 
-FORMAT = 1
 FOLDER = "resolved"
 ENDING = ".jsonl"
 #: States of a step after which nothing is open.
@@ -33,17 +40,17 @@ class LogState:
     """A log as read.
 
     Attributes:
-        intents: the "intent" line of each step, by its number, in order.
-        states: the last state of each step.
-        carried: the lines "carried", in order.
+        intents: of each step, by its number, in order.
+        states: the last state of each step; "intent" where nothing came after it.
+        carried: in order.
         is_ended: the catalog knows all of it.
     """
 
     path: Path
-    header: JsonObject
-    intents: dict[int, JsonObject] = field(default_factory=dict)
+    header: LogHeader
+    intents: dict[int, Intent] = field(default_factory=dict)
     states: dict[int, str] = field(default_factory=dict)
-    carried: list[JsonObject] = field(default_factory=list)
+    carried: list[Carried] = field(default_factory=list)
     is_ended: bool = False
 
     @property
@@ -84,13 +91,14 @@ class Log:
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
-    def write(self, **line: object) -> None:
+    def write(self, line: LogLine) -> None:
         """Add a line; it is on the disk when this returns.
 
         Raises:
             PlanError: it cannot be written; then nothing more may be touched.
         """
-        data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+        text = json.dumps(line.to_json(), ensure_ascii=False)
+        data = f"{text}\n".encode("utf-8", "backslashreplace")
         try:
             while data:
                 data = data[os.write(self._file, data) :]
@@ -105,7 +113,7 @@ class Log:
             os.write(self._file, b"\n")
 
 
-def new_log(library: Library, **header: object) -> Log:
+def new_log(library: Library, *, mode: str, steps: int, owns_target: bool) -> Log:
     """A new log of a library, with its header written."""
     folder = library.path / FOLDER
     try:
@@ -120,7 +128,7 @@ def new_log(library: Library, **header: object) -> Log:
         except FileExistsError:
             continue
         started = moment.isoformat(timespec="seconds")
-        log.write(pictor_log=FORMAT, library_id=library.library_id, started_at=started, **header)
+        log.write(LogHeader(library.library_id, started, mode, steps, owns_target))
         return log
     raise PlanError(f"the folder {str(folder)!r} has too many logs of one second")
 
@@ -146,12 +154,13 @@ def read_log(path: Path) -> LogState | None:
         if text.strip() and not text.startswith('{"pictor_log"'):
             raise PlanError(f"{str(path)!r} is no log of pictor")
         return None
-    if rows[0].get("pictor_log") != FORMAT:
-        raise PlanError(f"{str(path)!r} is no log of this version of pictor")
-    state = LogState(path, rows[0])
+    try:
+        state = LogState(path, LogHeader.from_json(rows[0]))
+    except ValueError as error:
+        raise PlanError(f"{str(path)!r} is no log of this version of pictor") from error
     for row in rows[1:]:
         try:
-            _take(state, row)
+            _take(state, line_of(row))
         except ValueError as error:
             raise PlanError(f"{str(path)!r} has a step that is none: {error}") from error
     return state
@@ -164,7 +173,7 @@ def read_own_log(path: Path, library: Library) -> LogState | None:
         PlanError: as `read_log`, or it is of another library.
     """
     state = read_log(path)
-    if state is not None and state.header.get("library_id") != library.library_id:
+    if state is not None and state.header.library_id != library.library_id:
         raise PlanError(
             f"the log {str(path)!r} is of another library than {str(library.path)!r}; "
             "name its library with --library"
@@ -172,33 +181,15 @@ def read_own_log(path: Path, library: Library) -> LogState | None:
     return state
 
 
-def _take(state: LogState, row: JsonObject) -> None:
-    kind = str(row.get("state", ""))
-    number = row.get("step")
-    if kind == "end":
-        state.is_ended = True
-        return
-    state.is_ended = False
-    if kind == "carried":
-        state.carried.append(row)
-    elif isinstance(number, int):
-        if kind == "intent":
-            _check_intent(row)
-            state.intents[number] = row
-        if number in state.intents:
-            state.states[number] = kind
-
-
-def _check_intent(row: JsonObject) -> None:
-    """Raise a ValueError for what no run has written."""
-    for name in ("path", "target", "part", "keep"):
-        path_of(row, name)
-    for name in ("action", "content", "keep_content", "group"):
-        if not isinstance(row.get(name), str):
-            raise ValueError(f"{name} is missing")
-    for name in ("bytes", "mode", "mtime_ns", "uid", "gid", "keep_ino"):
-        if not isinstance(row.get(name), int):
-            raise ValueError(f"{name} is missing")
+def _take(state: LogState, line: LogLine | None) -> None:
+    state.is_ended = isinstance(line, RunEnd)
+    if isinstance(line, Carried):
+        state.carried.append(line)
+    elif isinstance(line, Intent):
+        state.intents[line.number] = line
+        state.states[line.number] = "intent"
+    elif isinstance(line, StepState) and line.number in state.intents:
+        state.states[line.number] = line.state
 
 
 def _objects(text: str) -> Iterator[JsonObject]:

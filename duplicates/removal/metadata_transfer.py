@@ -10,15 +10,15 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from pictor.duplicates.removal.log_lines import Carried
 from pictor.library.catalog import members, removals
 from pictor.library.catalog import tags as catalog_tags
 from pictor.library.errors import LabelError
-from pictor.library.records import JsonObject
 from pictor.tagging.labels import person_label
 from pictor.tagging.manual_tags import person_set
 
 
-def carry(connection: Connection, source: str, target: str) -> JsonObject | None:
+def carry(connection: Connection, source: str, target: str) -> Carried | None:
     """Give a content what it lacks of another one, both by hash; what that was, None if nothing.
 
     A rating is given where the target has none.
@@ -40,18 +40,18 @@ def carry(connection: Connection, source: str, target: str) -> JsonObject | None
         catalog_tags.add_tags(connection, set_id, rows)
     if rating is not None:
         removals.set_rating(connection, taker.content_id, rating)
-    return {"to": target, "tags": fresh, "rating": rating, "rating_before": taker.rating}
+    return Carried(source, target, tuple(fresh), rating, taker.rating)
 
 
-def take_back(connection: Connection, carried: JsonObject) -> None:
+def take_back(connection: Connection, carried: Carried) -> None:
     """Undo what `carry` said it did, as far as nobody changed it since."""
-    taker = removals.content_facts(connection, str(carried["to"]))
+    taker = removals.content_facts(connection, carried.target)
     if taker is None:
         return
-    for label in carried["tags"]:
+    for label in carried.tags:
         catalog_tags.clear_tags(connection, person_set(connection), [taker.content_id], label)
-    if carried["rating"] is not None and taker.rating == carried["rating"]:
-        removals.set_rating(connection, taker.content_id, carried["rating_before"])
+    if carried.rating is not None and taker.rating == carried.rating:
+        removals.set_rating(connection, taker.content_id, carried.rating_before)
 
 
 def _labels(keywords: Iterable[str]) -> list[str]:

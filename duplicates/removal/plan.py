@@ -1,7 +1,7 @@
 """Plans: what would go and why, as JSON lines that people and programs read and may shorten.
 
 The first line is a header with the library's id; each further one is a step. Nothing of a plan is
-believed when it is applied: see `indexer.resolving.checking`.
+believed when it is applied: see `pictor.duplicates.removal.preflight`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pictor.duplicates.removal.records import Step, path_fields, path_of
+from pictor.duplicates.groups.records import Group, Member
+from pictor.duplicates.removal.steps import Step, path_of
 from pictor.library.catalog.files import now
 from pictor.library.errors import PlanError, quoted
 from pictor.library.library import Library
+from pictor.library.names import path_fields
+from pictor.library.pairs import DUPLICATES
 from pictor.library.records import JsonObject
 
 FORMAT = 1
@@ -29,8 +32,8 @@ _TOO_LARGE = 1 << 63
 _TEXTS = ("group", "kind", "reason")
 
 
-class Freed(NamedTuple):
-    """What a plan comes to.
+class RemovalPlan(NamedTuple):
+    """What goes, and what that comes to.
 
     Attributes:
         steps: the files that go.
@@ -50,12 +53,41 @@ class Freed(NamedTuple):
     out_of_reach: int
 
 
-def weigh(steps: Iterable[Step]) -> Freed:
-    """The steps that make sense on this disk now, and how many bytes they free."""
+def removable(group: Group) -> list[Member]:
+    """The rule of what goes: the members of a group that go if it is resolved.
+
+    The keeper stays, and so do protected files, what is out of reach, and what lies in archives.
+    """
+    return [
+        one
+        for one in group.members
+        if one is not group.keep
+        and one.path not in group.protected
+        and one.path != group.keep.path
+        and one.state == "present"
+        and one.root_kind in ("folder", "file")
+    ]
+
+
+def steps_of(group: Group) -> Iterator[Step]:
+    """A step for each file of a group that goes; none if its keeper is not by itself on a disk."""
+    keep = group.keep
+    if keep.state != "present" or keep.root_kind not in ("folder", "file", "list"):
+        return
+    for one in removable(group):
+        facts = (one.path, one.content, one.size_bytes, keep.path, keep.content)
+        yield Step(*facts, group.id, group.kind.value, group.reason)
+
+
+def plan_of(groups: Iterable[Group]) -> RemovalPlan:
+    """The steps of some groups that make sense on this disk now, and how many bytes they free.
+
+    Looks at each file that would go and at the one that is kept.
+    """
     chosen: list[Step] = []
     names: dict[tuple[int, int], list[int]] = {}  # file → [its links, names that go, its bytes]
     links = gone = 0
-    for step in steps:
+    for step in (step for group in groups for step in steps_of(group)):
         facts, kept = _stat(step.path), _stat(step.keep)
         if facts is None or kept is None:
             gone += 1
@@ -66,19 +98,21 @@ def weigh(steps: Iterable[Step]) -> Freed:
             continue
         chosen.append(step)
         names.setdefault(key, [facts.st_nlink, 0, facts.st_size])[1] += 1
-    size = sum(size for linked, going, size in names.values() if going >= linked)
-    stays = sum(going for linked, going, _ in names.values() if going < linked)
-    groups = len({step.group for step in chosen})
-    return Freed(tuple(chosen), size, groups, links, stays, gone)
+    size = sum(size for linked, leaving, size in names.values() if leaving >= linked)
+    stays = sum(leaving for linked, leaving, _ in names.values() if leaving < linked)
+    count = len({step.group for step in chosen})
+    return RemovalPlan(tuple(chosen), size, count, links, stays, gone)
 
 
-def write_plan(
-    path: Path, library: Library, plan: Freed, facts: JsonObject, *, force: bool = False
-) -> None:
+def freed_bytes(group: Group) -> int:
+    """The bytes that a plan of the group frees on this disk now; 0 for no duplicates."""
+    return plan_of([group]).size_bytes if group.kind in DUPLICATES else 0
+
+
+def write_plan(path: Path, library: Library, plan: RemovalPlan, *, force: bool = False) -> None:
     """Write a plan, whole or not at all.
 
     Args:
-        facts: what the header says besides, such as the rules.
         force: replace a plan that is there.
 
     Raises:
@@ -91,7 +125,7 @@ def write_plan(
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".pictor-plan-")
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            for line in lines(library, plan, facts):
+            for line in lines(library, plan):
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -105,11 +139,11 @@ def write_plan(
             os.unlink(temporary)
 
 
-def lines(library: Library, plan: Freed, facts: JsonObject) -> Iterator[JsonObject]:
+def lines(library: Library, plan: RemovalPlan) -> Iterator[JsonObject]:
     """The header and the steps as JSON objects."""
     header: JsonObject = {"pictor_plan": FORMAT, "library_id": library.library_id}
     counts = {"files": len(plan.steps), "bytes": plan.size_bytes, "groups": plan.groups}
-    yield header | {"made_at": now()} | counts | facts
+    yield header | {"made_at": now()} | counts
     for step in plan.steps:
         yield step_as_json(step)
 

@@ -15,7 +15,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pictor.duplicates.removal.records import Step
+from pictor.duplicates.groups.keeper import under_any
+from pictor.duplicates.removal.steps import Step
 from pictor.library.catalog import removals
 from pictor.library.catalog.removals import KnownFile
 from pictor.library.errors import PlanError
@@ -34,7 +35,7 @@ class Refused(PlanError):
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenFile:
     """A regular file that is open.
 
     Attributes:
@@ -90,7 +91,7 @@ class Checker:
         self._verified: dict[_Stamp, str] = {}
 
     @contextlib.contextmanager
-    def opened(self, step: Step, *, reads: bool = True) -> Iterator[tuple[Opened, Opened]]:
+    def opened(self, step: Step, *, reads: bool = True) -> Iterator[tuple[OpenFile, OpenFile]]:
         """The file that goes and the one that stays, both open and as the plan says.
 
         Args:
@@ -115,7 +116,7 @@ class Checker:
         for path in (step.path, step.keep):
             if not path.startswith(b"/") or os.path.normpath(path) != path:
                 raise Refused("its path, or that of the file to keep, is not plain and absolute")
-        if any(is_under(step.path, place) for place in self._never):
+        if under_any(step.path, self._never):
             raise Refused("a rule says that nothing goes from there")
         with self._library.reading() as connection:
             goes = self._row(removals.known_files(connection, step.path), ("folder", "file"))
@@ -139,7 +140,7 @@ class Checker:
         return next((row for row in rows if row.root_kind in kinds), None)
 
     @contextlib.contextmanager
-    def _keeper(self, step: Step, row: KnownFile) -> Iterator[Opened]:
+    def _keeper(self, step: Step, row: KnownFile) -> Iterator[OpenFile]:
         with contextlib.ExitStack() as stack:
             try:
                 keeper = stack.enter_context(open_known(row))
@@ -147,7 +148,7 @@ class Checker:
                 raise Refused(f"the file to keep cannot be used: {error}") from error
             yield keeper
 
-    def _verify(self, file: Opened, content: str, problem: str) -> None:
+    def _verify(self, file: OpenFile, content: str, problem: str) -> None:
         """Raise unless the bytes of a file are those of a content.
 
         A file that was read before is not read again while all its facts are as they were.
@@ -161,7 +162,7 @@ class Checker:
 
 
 @contextlib.contextmanager
-def open_known(row: KnownFile) -> Iterator[Opened]:
+def open_known(row: KnownFile) -> Iterator[OpenFile]:
     """A file, opened from its root on without following a link.
 
     Raises:
@@ -182,7 +183,7 @@ def open_known(row: KnownFile) -> Iterator[Opened]:
 
 
 @contextlib.contextmanager
-def open_at(path: bytes) -> Iterator[Opened]:
+def open_at(path: bytes) -> Iterator[OpenFile]:
     """A regular file by its path, whatever leads there.
 
     Raises:
@@ -199,7 +200,7 @@ def open_at(path: bytes) -> Iterator[Opened]:
 
 
 @contextlib.contextmanager
-def open_in(parent: int, name: bytes) -> Iterator[Opened]:
+def open_in(parent: int, name: bytes) -> Iterator[OpenFile]:
     """A regular file by its name in an open folder; no link is followed.
 
     Raises:
@@ -214,7 +215,7 @@ def open_in(parent: int, name: bytes) -> Iterator[Opened]:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise Refused("it is no regular file")
-        yield Opened(parent, name, descriptor, facts)
+        yield OpenFile(parent, name, descriptor, facts)
     finally:
         os.close(descriptor)
 
@@ -232,11 +233,6 @@ def hash_of(descriptor: int) -> str:
 def stamp(facts: os.stat_result) -> _Stamp:
     """What tells a file, and each state of it, from others."""
     return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-
-
-def is_under(path: bytes, place: bytes) -> bool:
-    """Whether a path is a place or lies below it; both absolute."""
-    return path == place or path.startswith(place.rstrip(b"/") + b"/")
 
 
 def _why(error: OSError) -> str:

@@ -11,13 +11,13 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from pictor.duplicates.removal.log import SETTLED, Log, LogState, logs, read_own_log
+from pictor.duplicates.removal.log_lines import Carried, Intent, RunEnd, StepState
 from pictor.duplicates.removal.metadata_transfer import carry, take_back
 from pictor.duplicates.removal.preflight import Refused, hash_of, open_at
-from pictor.duplicates.removal.records import display, is_sidecar, path_of
+from pictor.indexer.roots import display
 from pictor.library.catalog import removals
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
-from pictor.library.records import JsonObject
 
 _Place = Literal["whole", "absent", "empty", "other"]
 
@@ -41,7 +41,7 @@ def settle_all(library: Library) -> list[str]:
 
 def settle(library: Library, state: LogState) -> list[str]:
     """Close the open steps of a log by looking at both places, and tell the catalog."""
-    owns = bool(state.header.get("owns_target"))
+    owns = state.header.owns_target
     notices = [f"the run {state.path.stem} was cut short; its log is completed"]
     with Log(state.path) as log:
         for number, last in list(state.states.items()):
@@ -49,11 +49,11 @@ def settle(library: Library, state: LogState) -> list[str]:
                 continue
             intent = state.intents[number]
             found, notice = _looked_at(intent, last, owns_target=owns)
-            log.write(step=number, state=found, settled=True)
+            log.write(StepState(number, found, is_settled=True))
             state.states[number] = found
             notices += [notice] if notice else []
         note(library, log, state)
-        log.write(state="end")
+        log.write(RunEnd())
         state.is_ended = True
     return notices
 
@@ -69,44 +69,41 @@ def note(library: Library, log: Log, state: LogState) -> None:
             take_back_all(connection, state.carried)
 
 
-def note_done(connection: Connection, log: Log, intent: JsonObject) -> None:
+def note_done(connection: Connection, log: Log, intent: Intent) -> None:
     """A file went, or became a hard link; what stays is given its tags."""
-    path, content = path_of(intent, "path"), str(intent["content"])
-    if intent["action"] == "hardlink":
+    path, content = intent.path, intent.content
+    if intent.is_link:
         with contextlib.suppress(OSError):
             removals.set_there(connection, path, content, os.lstat(path).st_mtime_ns)
         return
     if not os.path.lexists(path):
         removals.set_gone(connection, path, content)
-    if content != intent["keep_content"]:
-        carried = carry(connection, content, str(intent["keep_content"]))
+    if content != intent.keep_content:
+        carried = carry(connection, content, intent.keep_content)
         if carried is not None:  # written before it is committed, so that undoing knows of it
-            log.write(state="carried", **{"from": content}, **carried)
+            log.write(carried)
 
 
-def note_undone(connection: Connection, intent: JsonObject) -> bool:
+def note_undone(connection: Connection, intent: Intent) -> bool:
     """A file is back as it was; whether the catalog still has it."""
-    path, content = path_of(intent, "path"), str(intent["content"])
-    if not os.path.lexists(path):
+    if not os.path.lexists(intent.path):
         return True  # it went again since
-    is_known = removals.set_there(connection, path, content, int(intent["mtime_ns"]))
-    return is_known or is_sidecar(intent)  # the catalog may never have had that
+    is_known = removals.set_there(connection, intent.path, intent.content, intent.mtime_ns)
+    return is_known or intent.is_sidecar  # the catalog may never have had that
 
 
-def take_back_all(connection: Connection, carried: Iterable[JsonObject]) -> None:
+def take_back_all(connection: Connection, carried: Iterable[Carried]) -> None:
     """Take from contents what they were given, the last first."""
     for one in reversed(list(carried)):
         take_back(connection, one)
 
 
-def _looked_at(intent: JsonObject, last: str, *, owns_target: bool) -> tuple[str, str]:
+def _looked_at(intent: Intent, last: str, *, owns_target: bool) -> tuple[str, str]:
     """What an open step came to, and a sentence where it is not as expected."""
-    if intent["action"] == "hardlink":
+    if intent.is_link:
         return _link_looked_at(intent, last), ""
-    path, target = path_of(intent, "path"), path_of(intent, "target")
-    content = str(intent["content"])
-    part = path_of(intent, "part")
-    for leftover in (part, os.path.join(os.path.dirname(path), os.path.basename(part))):
+    path, target, content = intent.path, intent.target, intent.content
+    for leftover in (intent.part, intent.part_on_return):
         _remove(leftover)
     here, there = _place(path, content), _place(target, content)
     goes_back = last == "undoing"
@@ -131,12 +128,10 @@ def _looked_at(intent: JsonObject, last: str, *, owns_target: bool) -> tuple[str
     return ("done" if goes_back else "aborted"), lost
 
 
-def _link_looked_at(intent: JsonObject, last: str) -> str:
-    path, keep = path_of(intent, "path"), path_of(intent, "keep")
-    folder = os.path.dirname(path)
-    _remove(os.path.join(folder, path_of(intent, "part")))
+def _link_looked_at(intent: Intent, last: str) -> str:
+    _remove(intent.part_on_return)
     try:
-        is_linked = os.lstat(path).st_ino == os.lstat(keep).st_ino
+        is_linked = os.lstat(intent.path).st_ino == os.lstat(intent.keep).st_ino
     except OSError:
         is_linked = last == "undoing"  # as it was before the step that is open
     if is_linked:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from pictor.duplicates.removal.preflight import Opened
+from pictor.duplicates.removal.preflight import OpenFile
 
 ENDING = b".xmp"
 
@@ -28,7 +28,7 @@ class Companion(NamedTuple):
         return stem + self.name[-len(ENDING) :]
 
 
-def companions(photo: Opened, gone: Collection[bytes] = ()) -> Iterator[Companion]:
+def companions(photo: OpenFile, gone: Collection[bytes] = ()) -> Iterator[Companion]:
     """The sidecars of a photo that nothing in its folder needs but the photo.
 
     Only regular files with something in them. The folder is listed only where there is one.

@@ -8,35 +8,40 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import move, unlink_in_place
 from pictor.duplicates.removal.log import ENDING, FOLDER, Log, LogState, logs, read_own_log
-from pictor.duplicates.removal.preflight import Refused, open_at
-from pictor.duplicates.removal.records import Step, StepResult, is_sidecar, path_of
+from pictor.duplicates.removal.log_lines import Intent, RunEnd, StepState
+from pictor.duplicates.removal.preflight import OpenFile, Refused, open_at
+from pictor.duplicates.removal.steps import OnStep, RemovalResult, StepCounter, StepResult
 from pictor.library.errors import PlanError
 from pictor.library.library import Library
-from pictor.library.observer import Observer, Progress, Silent
-from pictor.library.records import JsonObject
+from pictor.library.observer import SILENT, Observer
 
 LAST = "last"
 _BATCH = 100
 
 
 def undo(
-    library: Library, which: str | Path, observer: Observer | None = None
-) -> Iterator[StepResult]:
-    """Undo the run of a log, or of the last one that did anything; says of each step how it went.
+    library: Library,
+    which: str | Path,
+    *,
+    on_step: OnStep | None = None,
+    observer: Observer = SILENT,
+) -> RemovalResult:
+    """Undo the run of a log, or of the last one that did anything.
 
     Tags and ratings that contents were given are taken back with the last of the steps.
+
+    Args:
+        on_step: receives what became of each step, right after it.
 
     Raises:
         PlanError: there is no such log, or nothing of it is left to undo.
         LibraryLocked: another process writes the library.
     """
-    observer = observer or Silent()
     with library.writer():
         for notice in recovery.settle_all(library):
             observer.notice(notice)
@@ -44,7 +49,7 @@ def undo(
         if not state.steps("done"):
             raise PlanError(f"the run {state.path.stem!r} did nothing that is left to undo")
         with Log(state.path) as log:
-            yield from _undo(library, state, log, observer)
+            return _undo(library, state, log, on_step, observer)
 
 
 def _last(library: Library) -> LogState:
@@ -73,21 +78,22 @@ def _found(library: Library, path: Path) -> Path:
     return next((one for one in (path, *names) if os.path.isfile(one)), path)
 
 
-def _undo(library: Library, state: LogState, log: Log, observer: Observer) -> Iterator[StepResult]:
-    waiting: list[JsonObject] = []
-    numbers = state.steps("done")
-    total = sum(not is_sidecar(state.intents[number]) for number in numbers)
+def _undo(
+    library: Library, state: LogState, log: Log, on_step: OnStep | None, observer: Observer
+) -> RemovalResult:
+    waiting: list[Intent] = []
+    intents = [state.intents[number] for number in reversed(state.steps("done"))]
+    total = sum(not one.is_sidecar for one in intents)
+    counter = StepCounter("undoing", total, on_step, observer)
     try:
-        for place, number in enumerate(reversed(numbers)):
-            observer.progress(Progress(total, min(place, total), min(place, total), 0))
-            if observer.should_stop():
+        for intent in intents:
+            if not counter.goes_on():
                 break
-            intent = state.intents[number]
-            problem = _undo_step(log, number, intent)
+            problem = _undo_step(log, intent)
             if not problem:
-                state.states[number] = "undone"
+                state.states[intent.number] = "undone"
                 waiting.append(intent)
-            yield StepResult(_step(intent), path_of(intent, "path"), problem, is_sidecar(intent))
+            counter.add([StepResult(intent.step, intent.path, problem, intent.is_sidecar)])
             if len(waiting) >= _BATCH:
                 _tell_catalog(library, waiting, observer)
     finally:
@@ -95,10 +101,11 @@ def _undo(library: Library, state: LogState, log: Log, observer: Observer) -> It
         if state.carried and not state.steps("done"):
             with library.writing() as connection:
                 recovery.take_back_all(connection, state.carried)
-    log.write(state="end")
+    log.write(RunEnd())
+    return counter.result(log.path)
 
 
-def _tell_catalog(library: Library, waiting: list[JsonObject], observer: Observer) -> None:
+def _tell_catalog(library: Library, waiting: list[Intent], observer: Observer) -> None:
     if not waiting:
         return
     with library.writing() as connection:
@@ -110,39 +117,39 @@ def _tell_catalog(library: Library, waiting: list[JsonObject], observer: Observe
     waiting.clear()
 
 
-def _undo_step(log: Log, number: int, intent: JsonObject) -> str:
+def _undo_step(log: Log, intent: Intent) -> str:
     """Undo one step; why it was left as it is, or ""."""
-    path = path_of(intent, "path")
-    is_link = intent["action"] == "hardlink"
     try:
-        with open_at(path if is_link else path_of(intent, "target")) as file:
-            if file.digest() != intent["content"]:
-                raise Refused("its bytes are not those that it had")
-            if is_link and file.facts.st_ino != intent["keep_ino"]:
-                raise Refused("it is no hard link any more")
-            if not is_link and os.path.lexists(path):
-                raise Refused("another file has come to its place")
-            log.write(step=number, state="undoing")
+        with open_at(intent.path if intent.is_link else intent.target) as file:
+            _refuse_changed(file, intent)
+            log.write(StepState(intent.number, "undoing"))
             try:
-                if is_link:
-                    facts = [int(intent[name]) for name in ("mode", "mtime_ns", "uid", "gid")]
-                    part = path_of(intent, "part")
-                    unlink_in_place(file, part, (facts[0], facts[1], facts[2], facts[3]))
+                if intent.is_link:
+                    facts = (intent.mode, intent.mtime_ns, intent.uid, intent.gid)
+                    unlink_in_place(file, intent.part, facts)
                 else:
-                    name = os.path.basename(path_of(intent, "part"))
-                    part = os.path.join(os.path.dirname(path), name)
-                    move(file, path, part, str(intent["content"]))
+                    move(file, intent.path, intent.part_on_return, intent.content)
             except (OSError, Refused):
-                log.write(step=number, state="done", why="it could not be undone")
+                log.write(StepState(intent.number, "done", "it could not be undone"))
                 raise
-            log.write(step=number, state="undone")
+            log.write(StepState(intent.number, "undone"))
     except Refused as error:
         return str(error)
     except OSError as error:
         return f"it cannot be put back: {error.strerror}"
-    if not is_link:
-        _remove_empty_folders(path_of(intent, "target"), path, os.fsencode(log.path.stem))
+    if not intent.is_link:
+        _remove_empty_folders(intent.target, intent.path, os.fsencode(log.path.stem))
     return ""
+
+
+def _refuse_changed(file: OpenFile, intent: Intent) -> None:
+    """Raise unless the file is as the step left it, and its place is free."""
+    if file.digest() != intent.content:
+        raise Refused("its bytes are not those that it had")
+    if intent.is_link and file.facts.st_ino != intent.keep_inode:
+        raise Refused("it is no hard link any more")
+    if not intent.is_link and os.path.lexists(intent.path):
+        raise Refused("another file has come to its place")
 
 
 def _remove_empty_folders(target: bytes, path: bytes, run: bytes) -> None:
@@ -154,16 +161,3 @@ def _remove_empty_folders(target: bytes, path: bytes, run: bytes) -> None:
         while len(folder) > end:
             os.rmdir(folder)
             folder = os.path.dirname(folder)
-
-
-def _step(intent: JsonObject) -> Step:
-    return Step(
-        path_of(intent, "path"),
-        str(intent["content"]),
-        int(intent["bytes"]),
-        path_of(intent, "keep"),
-        str(intent["keep_content"]),
-        str(intent["group"]),
-        "",
-        "",
-    )

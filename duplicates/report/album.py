@@ -42,7 +42,7 @@ MOST_PICTURED = 24
 _QUALITY = 80
 
 
-class Compared(NamedTuple):
+class ShownDifference(NamedTuple):
     """A content beside the keeper; the two data URIs are "" where there is nothing to show.
 
     Attributes:
@@ -63,7 +63,7 @@ class Shot(NamedTuple):
 
     source: str
     problem: str = ""
-    compared: Compared | None = None
+    compared: ShownDifference | None = None
 
 
 class Album:
@@ -112,13 +112,13 @@ class Album:
     def _shot(self, pixels: PixelArray | str) -> Shot:
         return Shot("", pixels) if isinstance(pixels, str) else Shot(self._uri(pixels))
 
-    def _compared(self, keeper: PixelArray, other: PixelArray) -> Compared:
+    def _compared(self, keeper: PixelArray, other: PixelArray) -> ShownDifference:
         from pictor.duplicates.report.difference import difference
 
         found = difference(keeper, other)
         aligned = "" if found.is_plain else self._uri(found.aligned)
         amplified = self._uri(found.amplified) if found.largest else ""
-        return Compared(aligned, amplified, found.covered, found.visible, found.largest)
+        return ShownDifference(aligned, amplified, found.covered, found.visible, found.largest)
 
     def _uri(self, pixels: PixelArray) -> str:
         file = io.BytesIO()

@@ -7,9 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.duplicates.comparison.alignment import orientations, whole
-from pictor.duplicates.comparison.local_features import fits
-from pictor.duplicates.comparison.picture import WORK_EDGE, Picture
+from pictor.duplicates.comparison.alignment import (
+    inverted,
+    orientations,
+    resized,
+    warped,
+    whole,
+)
+from pictor.duplicates.comparison.feature_fits import fits
+from pictor.duplicates.comparison.still import WORK_EDGE, Still
 from pictor.library.records import DoubleMatrix, PixelArray
 
 #: How much stronger than they are differences are shown.
@@ -67,15 +73,15 @@ def difference(keeper: PixelArray, other: PixelArray) -> Difference:
     return Difference(laid.pixels, amplified, is_plain, covered, visible, largest)
 
 
-def _picture(pixels: PixelArray) -> Picture:
+def _picture(pixels: PixelArray) -> Still:
     """A picture for comparing; it is known by nothing but its pixels."""
     height, width = pixels.shape[:2]
     shrink = min(1.0, WORK_EDGE / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    return Picture(b"", width, height, _resized(pixels, size))
+    return Still(b"", width, height, resized(pixels, size))
 
 
-def _best(a: Picture, b: Picture) -> tuple[DoubleMatrix, bool]:
+def _best(a: Still, b: Still) -> tuple[DoubleMatrix, bool]:
     """The map of a's working pixels to b's that leaves least difference; whether it is plain."""
     turns = list(dict.fromkeys((1, *(turn for _, turn in orientations(a, b)[:2]))))
     found = [(_misfit(a, b, whole(a, b, turn)), turn) for turn in turns]
@@ -97,18 +103,18 @@ def _best(a: Picture, b: Picture) -> tuple[DoubleMatrix, bool]:
     return chosen, is_plain
 
 
-def _aspect(picture: Picture) -> float:
+def _aspect(picture: Still) -> float:
     return picture.width / picture.height
 
 
-def _misfit(a: Picture, b: Picture, matrix: DoubleMatrix) -> float:
+def _misfit(a: Still, b: Still, matrix: DoubleMatrix) -> float:
     """Mean difference of grey levels where both are, without what light and contrast make."""
     if abs(float(np.linalg.det(matrix[:, :2]))) < 1e-6:
         return float("inf")
     height, width = b.grey.shape
     shrink = min(1.0, _CHOOSING_EDGE / max(height, width))
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
-    there = _resized(b.pixels, (size[1], size[0]))
+    there = resized(b.pixels, (size[1], size[0]))
     laid = _laid(a.pixels, _scale(size, (height, width)) @ _full(matrix), size)
     if laid.inside.mean() < _LEAST_COVERED:
         return float("inf")
@@ -120,7 +126,7 @@ def _misfit(a: Picture, b: Picture, matrix: DoubleMatrix) -> float:
 
 
 def _at_size(
-    matrix: DoubleMatrix, a: tuple[Picture, PixelArray], b: tuple[Picture, PixelArray]
+    matrix: DoubleMatrix, a: tuple[Still, PixelArray], b: tuple[Still, PixelArray]
 ) -> DoubleMatrix:
     """A map between working pixels as one between the pixels of the shown pictures, (3, 3)."""
     down = _scale(a[0].pixels.shape[:2], a[1].shape[:2])
@@ -140,35 +146,9 @@ def _scale(to: tuple[int, ...], size: tuple[int, ...]) -> DoubleMatrix:
 
 def _laid(pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, ...]) -> _Laid:
     """A picture in another's frame; `matrix` (3, 3) goes from its pixels to the frame's."""
-    import cv2
-
-    height, width = pixels.shape[:2]
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
-    if scale < 1:  # shrunk by averaging first: a warp that skips pixels would give moiré
-        small = (max(1, round(height * scale)), max(1, round(width * scale)))
-        matrix = matrix @ np.linalg.inv(_scale(small, (height, width)))
-        pixels = _resized(pixels, (small[1], small[0]))
-    flags, edge = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
     frame = (size[1], size[0])
-    made = cv2.warpAffine(pixels, matrix[:2], frame, flags=flags, borderMode=edge)
-    back = np.linalg.inv(matrix)
-    columns, rows = np.meshgrid(np.arange(frame[0]), np.arange(frame[1]))
-    x = back[0, 0] * columns + back[0, 1] * rows + back[0, 2]
-    y = back[1, 0] * columns + back[1, 1] * rows + back[1, 2]
     # Half a pixel and what rounding the shrunk size moves.
-    inside = (x >= -1) & (x <= pixels.shape[1]) & (y >= -1) & (y <= pixels.shape[0])
-    return _Laid(np.asarray(made, np.uint8), inside)
-
-
-def _resized(pixels: PixelArray, size: tuple[int, int]) -> PixelArray:
-    """To (width, height)."""
-    import cv2
-
-    if (pixels.shape[1], pixels.shape[0]) == size:
-        return pixels
-    is_smaller = size[0] <= pixels.shape[1]
-    how = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
+    return _Laid(*warped(pixels, inverted(matrix[:2]), frame, margin=1))
 
 
 def _stripes(size: tuple[int, ...]) -> PixelArray:

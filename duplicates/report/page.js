@@ -281,8 +281,8 @@ class Card {
       text("h2", "", `${count(this.place + 1)} · ${count(files)} files${more}`),
       text("span", "kind", data.kindWords), this.state);
     const freed = index.groups[this.place].freed;
-    const frees = freed ? `, frees up to ${bytes(freed)}` : "";
-    const reason = text("p", "reason", `The suggestion ${data.reason}${frees}.`);
+    const frees = freed ? `; frees up to ${bytes(freed)}` : "";
+    const reason = text("p", "reason", `${data.reason}${frees}.`);
     this.figures = data.members.map((member, number) => this.figure(member, number));
     const two = data.members.length === 2 ? "members two" : "members";
     this.gallery = make("div", { class: two }, ...this.figures);
@@ -303,7 +303,7 @@ class Card {
     const link = member.toKeeper;
     const sure = link && `${link.kindWords}, ${percent(link.confidence)} sure: ${link.words}`;
     const said = [member.isKeeper ? "" : sure || "not compared with the suggested one",
-      member.isProtected ? "a rule or your decision keeps it anyhow" : "",
+      member.isProtected ? "always kept, by a rule or by your decision" : "",
       member.state === "present" ? "" : member.state];
     this.isOne = index.groups[this.place].contents.length === 1;
     const buttons = CHOICES.map(([verdict, label]) => make("button", {

@@ -10,28 +10,28 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from importlib.resources import files
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from pictor.duplicates.groups import descriptions as words
 from pictor.duplicates.groups.records import Group, Link, Member
+from pictor.duplicates.removal.plan import freed_bytes
 from pictor.duplicates.report.album import Album, Shot, contents_of
 from pictor.indexer.originals import link_of
-from pictor.library.html_files import check_target
+from pictor.library.html_files import asset, check_target, style
 from pictor.library.library import Library
 from pictor.library.names import safe_text, shown
+from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import JsonObject
 
+_PACKAGE = "pictor.duplicates.report"
 #: Bytes of all pictures in the file together, as base64. A browser opens such a file in seconds.
 PICTURE_BYTES = 96 << 20
 #: Files of one group that are listed. A group may be a thousand copies of an icon.
 MOST_MEMBERS = 100
 #: Pairs beside those with the keeper that are listed.
 MOST_PAIRS = 60
-
-Progress = Callable[[int, int], None]
 
 
 def write_report(
@@ -40,7 +40,7 @@ def write_report(
     path: bytes | str,
     *,
     picture_bytes: int = PICTURE_BYTES,
-    progress: Progress | None = None,
+    observer: Observer = SILENT,
 ) -> None:
     """Write the page of some groups; a page that is there already is replaced as a whole.
 
@@ -48,7 +48,7 @@ def write_report(
     A file that cannot be read has its reason in the place of its picture.
 
     Args:
-        progress: is told how many groups are done, and of how many.
+        observer: receives how many groups are done, and of how many.
 
     Raises:
         PictorError: there is a file of that name that is no such page.
@@ -59,7 +59,7 @@ def write_report(
     unfinished = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
     try:
         with unfinished.open("wb") as file:
-            _write(file, library.library_id, groups, picture_bytes, progress)
+            _write(file, library.library_id, groups, picture_bytes, observer)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -70,19 +70,18 @@ def _write(
     library_id: str,
     groups: Sequence[Group],
     picture_bytes: int,
-    progress: Progress | None,
+    observer: Observer,
 ) -> None:
-    script = _asset("page.js")
+    script = asset(_PACKAGE, "page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    head, tail = _asset("page.html").split("<!-- groups -->\n")
-    head = head.replace("{script_hash}", digest).replace("{style}", _asset("page.css"))
+    head, tail = asset(_PACKAGE, "page.html").split("<!-- groups -->\n")
+    head = head.replace("{script_hash}", digest).replace("{style}", style(_PACKAGE, "page.css"))
     file.write(head.encode())
     album = Album(groups, picture_bytes)
     for number, group in enumerate(groups):
         shots = album.shots(group)
         file.write(_data(f"group-{number}", _group(group, shots)))
-        if progress is not None:
-            progress(number + 1, len(groups))
+        observer.progress(Progress("writing the page", number + 1, len(groups), "groups"))
     index = {
         "library": library_id,
         "edge": album.edge_px,
@@ -91,10 +90,6 @@ def _write(
     }
     file.write(_data("index", index))
     file.write(tail.replace("{script}", script).encode())
-
-
-def _asset(name: str) -> str:
-    return files("pictor.duplicates.report").joinpath(name).read_text("utf-8")
 
 
 def _data(name: str, data: JsonObject) -> bytes:
@@ -112,7 +107,7 @@ def _entry(group: Group) -> JsonObject:
         "id": group.id,
         "kind": group.kind.value,
         "files": len(group.members),
-        "freed": words.freed_bytes(group),
+        "freed": freed_bytes(group),
         "contents": list(contents_of(group)),
     }
 

@@ -25,6 +25,8 @@ from pictor.library.errors import LibraryCorrupt, LibraryError, LibraryFull, Lib
 #: begin, where they can wait for it. One that reads first and writes later cannot wait: SQLite
 #: refuses it at once if another program committed in between (SQLITE_BUSY_SNAPSHOT).
 WRITES = "pictor_writes"
+#: Connections of a SQLite catalog that are kept open; each takes up to 64 MiB (`cache_size`).
+IDLE_CONNECTIONS = 8
 
 
 def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = False) -> Engine:
@@ -46,6 +48,9 @@ def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = F
                 creator=lambda: sqlite3.connect(
                     name, timeout=busy_timeout_s, check_same_thread=False, uri=is_frozen
                 ),
+                pool_size=IDLE_CONNECTIONS,
+                max_overflow=-1,  # as many threads as there are
+                pool_use_lifo=True,  # one thread alone has one connection
             )
             if is_frozen:
                 event.listen(engine, "connect", _begin_by_hand)

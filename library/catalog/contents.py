@@ -267,11 +267,15 @@ def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Capt
         connection.execute(insert(CAPTION), rows_to_add)
 
 
-def captions_of(connection: Connection, content_id: int) -> list[Caption]:
-    """The texts that came with a content, in the order they were found."""
-    columns = (CAPTION.c.text, CAPTION.c.language, CAPTION.c.source)
-    query = select(*columns).where(CAPTION.c.content_id == content_id).order_by(CAPTION.c.id)
-    return [Caption(*row) for row in connection.execute(query)]
+def captions_of(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[Caption]]:
+    """The texts that came with some contents, in the order they were found."""
+    found: dict[int, list[Caption]] = {}
+    columns = (CAPTION.c.content_id, CAPTION.c.text, CAPTION.c.language, CAPTION.c.source)
+    for chunk in chunked(content_ids):
+        query = select(*columns).where(CAPTION.c.content_id.in_(chunk)).order_by(CAPTION.c.id)
+        for content_id, *facts in connection.execute(query):
+            found.setdefault(content_id, []).append(Caption(*facts))
+    return found
 
 
 def _write_files(

@@ -6,7 +6,7 @@ what it was before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select
@@ -70,6 +70,20 @@ def decided(connection: Connection, pairs: Sequence[tuple[bytes, bytes]]) -> lis
         for low, high, verdict, moment in connection.execute(select(*columns).where(or_(*cases))):
             found.append(DecisionRow(bytes(low), bytes(high), Verdict(verdict), moment))
     return found
+
+
+def of_contents(connection: Connection, hashes: Iterable[bytes]) -> list[DecisionRow]:
+    """The decisions that some contents are part of, by their hashes."""
+    columns = (DECISION.c.low_hash, DECISION.c.high_hash, DECISION.c.verdict, DECISION.c.decided_at)
+    found: dict[tuple[bytes, bytes], DecisionRow] = {}
+    for chunk in chunked(sorted(set(hashes))):
+        for side in (DECISION.c.low_hash, DECISION.c.high_hash):
+            for low, high, verdict, moment in connection.execute(
+                select(*columns).where(side.in_(chunk))
+            ):
+                row = DecisionRow(bytes(low), bytes(high), Verdict(verdict), moment)
+                found[row.low, row.high] = row
+    return [found[key] for key in sorted(found)]
 
 
 def decided_contents(connection: Connection) -> Iterator[tuple[int, int, Verdict]]:

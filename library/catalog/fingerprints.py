@@ -38,7 +38,7 @@ class FingerprintRow(NamedTuple):
     is_placed: bool
 
 
-class ContentFacts(NamedTuple):
+class ShotFacts(NamedTuple):
     """What a comparison wants to know of a content besides its pixels.
 
     Attributes:
@@ -192,9 +192,9 @@ def _placed() -> ColumnElement[bool]:
     )
 
 
-def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, ContentFacts]:
+def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, ShotFacts]:
     """What a comparison wants to know of some contents, by id."""
-    found: dict[int, ContentFacts] = {}
+    found: dict[int, ShotFacts] = {}
     wanted = sorted(set(content_ids))
     paths: dict[int, list[bytes]] = {content_id: [] for content_id in wanted}
     columns = (CONTENT.c.id, CONTENT.c.hash, CONTENT.c.format, CONTENT.c.taken_at, CONTENT.c.camera)
@@ -206,7 +206,7 @@ def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, Conte
         for one in connection.execute(select(*columns).where(CONTENT.c.id.in_(chunk))):
             content_id, digest, media, taken_at, camera = one
             there = tuple(paths[content_id])
-            found[content_id] = ContentFacts(
+            found[content_id] = ShotFacts(
                 content_id, digest, media.lower(), taken_at, camera, there
             )
     return found

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
+from pictor.library.catalog import pairs
 from pictor.library.catalog.files import chunked
 from pictor.library.catalog.rows import full_path
 from pictor.library.catalog.schema import CONTENT, FILE, PAIR, ROOT, TAG, TAG_SET
@@ -72,13 +73,11 @@ def edges(connection: Connection) -> EdgeArrays:
 def pairs_among(connection: Connection, content_ids: Sequence[int]) -> list[PairRow]:
     """The compared pairs of which both contents are among some, by id."""
     wanted = set(content_ids)
-    columns = (PAIR.c.low_id, PAIR.c.high_id, PAIR.c.kind, PAIR.c.confidence, PAIR.c.evidence)
     found: list[PairRow] = []
     for chunk in chunked(sorted(wanted)):
-        query = select(*columns).where(PAIR.c.low_id.in_(chunk))
-        for low, high, kind, confidence, evidence in connection.execute(query):
-            if high in wanted:
-                found.append(PairRow(low, high, Kind(kind), confidence, evidence))
+        query = select(*pairs.COLUMNS).where(PAIR.c.low_id.in_(chunk))
+        rows = connection.execute(query)
+        found += [pairs.row_of(row) for row in rows if row.high_id in wanted]
     return sorted(found, key=lambda row: row[:2])
 
 

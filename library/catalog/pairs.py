@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 
 from pictor.library.catalog.files import chunked
 from pictor.library.catalog.schema import PAIR
-from pictor.library.pairs import Kind, PairRow
+from pictor.library.pairs import Evidence, Kind, PairRow
 
 #: Rows read at once.
 BLOCK = 10_000
-_COLUMNS = (PAIR.c.low_id, PAIR.c.high_id, PAIR.c.kind, PAIR.c.confidence, PAIR.c.evidence)
+#: What `row_of` takes.
+COLUMNS = (PAIR.c.low_id, PAIR.c.high_id, PAIR.c.kind, PAIR.c.confidence, PAIR.c.evidence)
 
 
 def write(connection: Connection, rows: Sequence[PairRow], version: int) -> None:
@@ -26,7 +28,7 @@ def write(connection: Connection, rows: Sequence[PairRow], version: int) -> None
             "high_id": row.high,
             "kind": row.kind.value,
             "confidence": row.confidence,
-            "evidence": row.evidence,
+            "evidence": row.evidence.to_json(),
             "version": version,
         }
         for row in rows
@@ -37,7 +39,7 @@ def write(connection: Connection, rows: Sequence[PairRow], version: int) -> None
 
 def read(connection: Connection, kinds: Iterable[Kind] = ()) -> Iterator[PairRow]:
     """Every pair of some kinds, of all if none is named, by content ids."""
-    query = select(*_COLUMNS).order_by(PAIR.c.low_id, PAIR.c.high_id)
+    query = select(*COLUMNS).order_by(PAIR.c.low_id, PAIR.c.high_id)
     wanted = [kind.value for kind in kinds]
     if wanted:
         query = query.where(PAIR.c.kind.in_(wanted))
@@ -49,7 +51,7 @@ def read(connection: Connection, kinds: Iterable[Kind] = ()) -> Iterator[PairRow
         if not rows:
             return
         last = (rows[-1][0], rows[-1][1])
-        yield from (_row(row) for row in rows)
+        yield from (row_of(row) for row in rows)
 
 
 def of_contents(
@@ -63,13 +65,13 @@ def of_contents(
     wanted = [kind.value for kind in kinds]
     for chunk in chunked(sorted(set(content_ids))):
         for side in (PAIR.c.low_id, PAIR.c.high_id):
-            query = select(*_COLUMNS).where(side.in_(chunk))
+            query = select(*COLUMNS).where(side.in_(chunk))
             if wanted:
                 query = query.where(PAIR.c.kind.in_(wanted))
             if version is not None:
                 query = query.where(PAIR.c.version == version)
             for row in connection.execute(query):
-                found[row[0], row[1]] = _row(row)
+                found[row[0], row[1]] = row_of(row)
     return [found[key] for key in sorted(found)]
 
 
@@ -96,6 +98,7 @@ def forget(connection: Connection, content_ids: Sequence[int]) -> None:
         connection.execute(delete(PAIR).where(side.in_(content_ids)))
 
 
-def _row(row: Sequence[object]) -> PairRow:
+def row_of(row: Sequence[Any]) -> PairRow:
+    """A row of COLUMNS as a record."""
     low, high, kind, confidence, evidence = row
-    return PairRow(low, high, Kind(kind), confidence, evidence)  # type: ignore[arg-type]  # columns
+    return PairRow(low, high, Kind(kind), confidence, Evidence.from_json(evidence))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from pictor.library.catalog.files import next_id
+from pictor.library.catalog.files import chunked, next_id
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.schema import (
     CONTENT,
@@ -21,7 +21,7 @@ from pictor.library.catalog.schema import (
     VECTOR,
 )
 from pictor.library.errors import LibraryCorrupt
-from pictor.library.records import EncoderCard, HalfMatrix, IdArray
+from pictor.library.records import EncoderCard, FloatVector, HalfMatrix, IdArray
 
 #: Vectors read at once: 8,192 × 1,152 float16 is 19 MB.
 BLOCK = 8192
@@ -144,6 +144,19 @@ def vectors_of(
     query = select(VECTOR.c.item_id, VECTOR.c.data).where(VECTOR.c.space_id == space_id)
     rows = connection.execute(query.where(VECTOR.c.item_id.in_(item_ids))).all()
     return {item_id: np.frombuffer(data, dtype=LITTLE_FLOAT16) for item_id, data in rows}
+
+
+def rows_of(
+    connection: Connection, space_id: int, dimension: int, item_ids: Sequence[int]
+) -> dict[int, FloatVector]:
+    """As `vectors_of`, of any number of items and each (d,) float32, to compute with."""
+    found: dict[int, FloatVector] = {}
+    for chunk in chunked(item_ids):
+        held = vectors_of(connection, space_id, dimension, list(chunk))
+        if held:
+            rows = np.array(list(held.values()), np.float32)
+            found.update(zip(held, rows, strict=True))
+    return found
 
 
 def removed_since(connection: Connection, space_id: int, after_change: int) -> IdArray:

@@ -8,6 +8,7 @@ preprocessing, scoring, revision) is read from the checkpoint itself.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Any
 from pictor.library.config import presets_dir
 from pictor.library.encoders.builtin_card import BUILTIN, read_builtin_card
 from pictor.library.encoders.families import FAMILIES
-from pictor.library.encoders.models.lockfile import is_hub_id
 from pictor.library.errors import ConfigError, ModelNotAvailable, quoted
 from pictor.library.records import EncoderCard, ImageSpec, JsonObject, Scoring
 
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _LOCAL_STARTS = ("/", "./", "../", "~")
 
 
@@ -28,11 +29,15 @@ def card_folder() -> Path:
     return presets_dir() / "encoders"
 
 
+def shipped_cards() -> list[tuple[EncoderCard, tuple[str, ...]]]:
+    """The cards of configs/encoders with their short names, by id."""
+    found = [read_card(path) for path in card_folder().glob("*.toml")]
+    return sorted(found, key=lambda pair: pair[0].id)
+
+
 def list_cards() -> tuple[EncoderCard, ...]:
-    """All shipped cards by id, the built-in encoder first."""
-    paths = sorted(card_folder().glob("*.toml"))
-    cards = sorted((read_card(path)[0] for path in paths), key=lambda card: card.id)
-    return (read_builtin_card(), *cards)
+    """The built-in encoder's card, then all shipped ones."""
+    return (read_builtin_card(), *(card for card, _ in shipped_cards()))
 
 
 def find_card(name: str) -> EncoderCard:
@@ -47,10 +52,7 @@ def find_card(name: str) -> EncoderCard:
     """
     if name == BUILTIN:
         return read_builtin_card()
-    aliases: dict[str, EncoderCard] = {}
-    for path in sorted(card_folder().glob("*.toml")):
-        card, short_names = read_card(path)
-        aliases.update(dict.fromkeys((card.id.lower(), *short_names), card))
+    aliases = _by_alias()
     is_folder = "/" in name and Path(name).expanduser().is_dir()
     if name.startswith(_LOCAL_STARTS) or is_folder:
         return EncoderCard(id=str(Path(name).expanduser().absolute()), family="")
@@ -64,6 +66,25 @@ def find_card(name: str) -> EncoderCard:
         f"no encoder is called {quoted(name)}; give a hub id such as "
         f"'google/siglip2-base-patch16-224', a folder, or 'builtin'{hint}"
     )
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form owner/model."""
+    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
+
+
+def id_of(name: str) -> str:
+    """The hub id that a short name means; the name itself where it is none."""
+    card = _by_alias().get(name.lower())
+    return card.id if card else name
+
+
+def _by_alias() -> dict[str, EncoderCard]:
+    """Shipped cards by their ids and short names, in lower case."""
+    aliases: dict[str, EncoderCard] = {}
+    for card, short_names in shipped_cards():
+        aliases.update(dict.fromkeys((card.id.lower(), *short_names), card))
+    return aliases
 
 
 def split_revision(name: str) -> tuple[str, str]:

@@ -14,13 +14,15 @@ from pictor.library.encoders.checkpoint import INDEX, WEIGHTS, Checkpoint
 from pictor.library.encoders.models.hub_listing import Unreachable, ways_out
 from pictor.library.encoders.models.lockfile import is_revision
 from pictor.library.encoders.models.places import Stored, find_locked, hub_folder, unfinished
-from pictor.library.encoders.models.plan import Watch
 from pictor.library.encoders.models.pull import pull
 from pictor.library.encoders.models.states import state_of
 from pictor.library.errors import ModelError, ModelNotAvailable
+from pictor.library.observer import Observer
 
 
-def fetch(repo: str, revision: str, *, offline: bool, watch: Watch | None = None) -> Checkpoint:
+def fetch(
+    repo: str, revision: str, *, offline: bool, observer: Observer | None = None
+) -> Checkpoint:
     """The checkpoint of a hub id, from this machine or downloaded.
 
     Args:
@@ -28,7 +30,7 @@ def fetch(repo: str, revision: str, *, offline: bool, watch: Watch | None = None
         revision: commit, branch, tag or "refs/pr/N"; "" is the revision with the newest lock file,
             else the main branch.
         offline: take it from this machine or fail, with no network call.
-        watch: is told of a download before its first byte.
+        observer: receives a notice before a download's first byte, and its progress.
 
     Raises:
         ModelNotAvailable: it cannot be had; the message says how else.
@@ -46,7 +48,7 @@ def fetch(repo: str, revision: str, *, offline: bool, watch: Watch | None = None
         with contextlib.suppress(ModelNotAvailable):
             return _checked(repo, _from_cache(repo, revision))
     try:
-        stored = pull(repo, revision, watch)
+        stored = pull(repo, revision, observer)
     except Unreachable:
         with contextlib.suppress(ModelNotAvailable):
             return _checked(repo, _from_cache(repo, revision))

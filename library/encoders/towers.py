@@ -22,7 +22,7 @@ from pictor.library.records import EncoderCard
 if TYPE_CHECKING:  # a text query needs none of these, and importing them takes 10 ms
     from pictor.library.encoders.checkpoint import Checkpoint
     from pictor.library.encoders.families import Pooling
-    from pictor.library.encoders.models.plan import Watch
+    from pictor.library.observer import Observer
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def resolve_card(
     options: EncoderOptions | None = None,
     *,
     pooling: Pooling | None = None,
-    watch: Watch | None = None,
+    observer: Observer | None = None,
 ) -> EncoderCard:
     """The card of an encoder with everything known: revision, dimension, preprocessing, scoring.
 
@@ -42,7 +42,7 @@ def resolve_card(
         options: only `offline` is read.
         pooling: for image-only families: "pooler", "cls" or "mean". None takes the pooler where the
             checkpoint has one and the class token otherwise.
-        watch: is told of a download before its first byte.
+        observer: receives a notice before a download's first byte, and its progress.
 
     Raises:
         ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
@@ -54,7 +54,7 @@ def resolve_card(
     card = find_card(name)
     if card.id == BUILTIN:
         return card
-    checkpoint = _open(card.id, revision, (options or EncoderOptions()).offline, watch)
+    checkpoint = _open(card.id, revision, (options or EncoderOptions()).offline, observer)
     return read_card_facts(card, checkpoint, pooling)
 
 
@@ -180,7 +180,7 @@ def open_text_encoder(
     return OnnxTextEncoder(card, folder, threads=threads)
 
 
-def _open(name: str, revision: str, offline: bool, watch: Watch | None = None) -> Checkpoint:
+def _open(name: str, revision: str, offline: bool, observer: Observer | None = None) -> Checkpoint:
     """A checkpoint, which only torch reads: nothing is fetched where that is not installed."""
     if not _has_torch():
         raise ModelError(
@@ -192,7 +192,7 @@ def _open(name: str, revision: str, offline: bool, watch: Watch | None = None) -
 
     if Path(name).is_absolute():
         return open_folder(Path(name))
-    return hub.fetch(name, revision, offline=offline, watch=watch)
+    return hub.fetch(name, revision, offline=offline, observer=observer)
 
 
 def _has_torch() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 from pictor.library.records import FloatMatrix, HalfMatrix, IdArray
 
@@ -25,7 +25,7 @@ class Neighbours(NamedTuple):
 
 
 class VectorIndex(Protocol):
-    """Unit-norm float16 vectors by id, searched by inner product.
+    """Unit-norm float16 vectors by id, searched by inner product, also by several threads at once.
 
     Every implementation passes one contract test and agrees with `ExactIndex`, ties allowed.
     """
@@ -65,6 +65,15 @@ class VectorIndex(Protocol):
         Raises:
             ValueError: k < 1, queries are not (q, d), or hold a value that is not finite.
         """
+        ...
+
+    @property
+    def changes(self) -> int:
+        """Rows added plus rows removed since it was opened: what every search pays extra for."""
+        ...
+
+    def copy(self) -> Self:
+        """One of the same vectors that is changed apart from this one."""
         ...
 
     def save(self, path: Path) -> None:

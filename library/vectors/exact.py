@@ -53,7 +53,7 @@ class ExactIndex(LayeredIndex):
         if vectors.shape != wanted:
             raise ValueError(f"expected {wanted} vectors in {str(folder)!r}, not {vectors.shape}")
         index = cls(meta["dimension"])
-        index._stored = StoredRows(ids, vectors)
+        index._layers = (StoredRows(ids, vectors), index._layers[1])
         return index
 
     @property
@@ -66,4 +66,4 @@ class ExactIndex(LayeredIndex):
         ExactIndex.build(path, self.blocks(), len(self), self.dimension).close()
 
     def _search_stored(self, queries: FloatMatrix, k: int, selection: Selection) -> Neighbours:
-        return scan(queries, self._stored.vectors, self._stored.ids, k, selection.mask)
+        return scan(queries, self.stored.vectors, self.stored.ids, k, selection.mask)

@@ -157,7 +157,7 @@ class FaissIndex(LayeredIndex):
         self._faiss, self._kind = None, None
 
     def _search_stored(self, queries: FloatMatrix, k: int, selection: Selection) -> Neighbours:
-        stored = self._stored
+        stored = self.stored
         fetch = min(_FETCH_FACTOR * k + _FETCH_MORE, selection.size)
         if (selection.is_filtered and selection.size <= EXACT_ROWS) or (2 * fetch > selection.size):
             return scan(queries, stored.vectors, stored.ids, k, selection.mask)
@@ -187,8 +187,8 @@ class FaissIndex(LayeredIndex):
         found = labels >= 0
         at: Rows = np.nonzero(found)[0]
         rows: Rows = labels[found]
-        scores = pair_scores(queries, self._stored.vectors, at, rows)
-        return top_k(at, self._stored.ids[rows], scores, len(queries), k)
+        scores = pair_scores(queries, self.stored.vectors, at, rows)
+        return top_k(at, self.stored.ids[rows], scores, len(queries), k)
 
     def _probes(self, k: int) -> int:
         """nprobe for k: it was chosen for recall@10, and more neighbours lie in more lists."""
@@ -208,7 +208,8 @@ class FaissIndex(LayeredIndex):
             self._nprobe = min(2 * self._nprobe, self._lists)
 
     def _load(self, base: Any, rows: StoredRows, kind: FaissKind, nprobe: int) -> None:
-        self._faiss, self._stored, self._kind, self._nprobe = base, rows, kind, nprobe
+        self._faiss, self._kind, self._nprobe = base, kind, nprobe
+        self._layers = (rows, self._layers[1])
 
 
 def _reaches_target(found: Neighbours, sample: recall.Sample) -> bool:

@@ -1,17 +1,21 @@
 """What every local index shares: stored rows that never change, and a small layer of changes above.
 
-An index opened from a cache is memory-mapped and stays as it is. Rows added since lie in memory,
+An index opened from a cache is memory-mapped and stays as it is. Rows added since are in memory,
 rows removed or replaced since are masked, and a search merges both. So a change costs what the
 change weighs, not what the index weighs.
+
+Both layers are values: a change makes new ones, which share the rows with the old ones. So a search
+in one thread goes on with what it began with, whatever another thread changes.
 """
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -41,7 +45,7 @@ class Selection(NamedTuple):
 
 
 class StoredRows:
-    """Ids and vectors that never change, and a mask of the rows removed since."""
+    """Ids and vectors that never change, and a mask of those of the rows that were removed."""
 
     def __init__(self, ids: IdArray, vectors: HalfMatrix) -> None:
         self.ids = ids
@@ -64,15 +68,16 @@ class StoredRows:
         rows = rows[self.ids[rows] == ids]
         return rows if self._live is None else rows[self._live[rows]]
 
-    def remove(self, ids: IdArray) -> int:
-        """Mask the rows of these ids; how many were live."""
+    def without(self, ids: IdArray) -> StoredRows:
+        """The same with the rows of these ids masked."""
         rows = distinct(self.rows_of(ids))
-        if len(rows):
-            live = np.ones(len(self.ids), np.bool_) if self._live is None else self._live.copy()
-            live[rows] = False
-            self._live = live
-            self.dead += len(rows)
-        return len(rows)
+        if not len(rows):
+            return self
+        rest = copy.copy(self)
+        rest._live = np.ones(len(self.ids), np.bool_) if self._live is None else self._live.copy()
+        rest._live[rows] = False
+        rest.dead = self.dead + len(rows)
+        return rest
 
     def select(self, allowed: IdArray | None) -> Selection:
         """The live rows, or those of them that `allowed` names."""
@@ -93,68 +98,96 @@ class StoredRows:
 
 
 class AddedRows:
-    """Rows in memory, in no order. Adding and removing one is O(d)."""
+    """Rows in memory, in no order, the older ones of which may be masked.
+
+    They are the first rows of a buffer that grows at its end, so one that was made from another
+    shares the rows of both.
+    """
 
     def __init__(self, dimension: int) -> None:
-        self._ids = np.empty(0, np.int64)
-        self._vectors = np.empty((0, dimension), np.float16)
-        self._row_of: dict[int, int] = {}
+        self._buffer = _Buffer(np.empty(0, np.int64), np.empty((0, dimension), np.float16))
+        self._live: RowMask = np.empty(0, np.bool_)
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._row_of)
+        return self._count
 
     @property
     def ids(self) -> IdArray:
         """(n,)."""
-        return self._ids[: len(self)]
+        return self._buffer.ids[: len(self._live)][self._live]
 
     @property
     def vectors(self) -> HalfMatrix:
         """(n, d)."""
-        return self._vectors[: len(self)]
+        return self._buffer.vectors[: len(self._live)][self._live]
 
-    def put(self, ids: IdArray, vectors: HalfMatrix) -> None:
-        """Add rows, or replace those of ids that are held."""
-        rows = np.empty(len(ids), np.int64)
-        for at, number in enumerate(ids.tolist()):
-            rows[at] = self._row_of.setdefault(number, len(self._row_of))
-        self._reserve(len(self._row_of))
-        self._ids[rows] = ids
-        self._vectors[rows] = vectors
+    def plus(self, ids: IdArray, vectors: HalfMatrix) -> AddedRows:
+        """These and more rows, which replace those of ids that are held."""
+        kept = self.without(ids)
+        if 2 * len(kept) < len(kept._live):  # most are masked
+            buffer, live = _Buffer(kept.ids, kept.vectors), np.ones(len(kept), np.bool_)
+        else:
+            buffer, live = kept._buffer, kept._live
+        more = copy.copy(kept)
+        more._buffer = buffer.plus(len(live), ids, vectors)
+        more._live = np.concatenate([live, np.ones(len(ids), np.bool_)])
+        more._count = len(kept) + len(ids)
+        return more
 
-    def remove(self, ids: IdArray) -> int:
-        """Remove these ids; how many were held."""
-        before = len(self)
-        for number in ids.tolist():
-            row = self._row_of.pop(number, None)
-            last = len(self._row_of)
-            if row is not None and row != last:
-                self._ids[row] = self._ids[last]
-                self._vectors[row] = self._vectors[last]
-                self._row_of[int(self._ids[row])] = row
-        return before - len(self)
+    def without(self, ids: IdArray) -> AddedRows:
+        """These without the rows of some ids."""
+        held = self._buffer.ids[: len(self._live)]
+        ids = ids[(ids >= held.min()) & (ids <= held.max())] if len(held) else ids[:0]
+        if not len(ids):
+            return self
+        rest = copy.copy(self)
+        rest._live = self._live & ~is_among(held, ids)
+        rest._count = int(np.count_nonzero(rest._live))
+        return rest
 
-    def _reserve(self, rows: int) -> None:
-        if rows <= len(self._ids):
-            return
-        capacity = max(rows, 2 * len(self._ids), 64)
-        ids = np.zeros(capacity, np.int64)
-        vectors = np.zeros((capacity, self._vectors.shape[1]), np.float16)
-        ids[: len(self._ids)] = self._ids
-        vectors[: len(self._vectors)] = self._vectors
-        self._ids, self._vectors = ids, vectors
+    def nearest(self, queries: FloatMatrix, k: int, allowed: IdArray | None) -> Neighbours:
+        """The k nearest of each query, among `allowed` if given."""
+        size = len(self._live)
+        ids, mask = self._buffer.ids[:size], None if self._count == size else self._live
+        if allowed is not None:
+            mask = self._live & is_among(ids, allowed)
+        return scan(queries, self._buffer.vectors[:size], ids, k, mask)
+
+
+class _Buffer:
+    """Room for rows, of which the first `used` are taken and are never written again."""
+
+    def __init__(self, ids: IdArray, vectors: HalfMatrix) -> None:
+        self.ids = ids
+        self.vectors = vectors
+        self.used = len(ids)
+
+    def plus(self, size: int, ids: IdArray, vectors: HalfMatrix) -> _Buffer:
+        """A buffer of the first `size` rows and these: this one where they are its last."""
+        total = size + len(ids)
+        buffer = self
+        if size != self.used or total > len(self.ids):
+            capacity = max(total, 2 * len(self.ids), 64)
+            buffer = _Buffer(
+                np.zeros(capacity, np.int64), np.zeros((capacity, vectors.shape[1]), np.float16)
+            )
+            buffer.ids[:size], buffer.vectors[:size] = self.ids[:size], self.vectors[:size]
+        buffer.ids[size:total], buffer.vectors[size:total] = ids, vectors
+        buffer.used = total
+        return buffer
 
 
 class LayeredIndex(ABC):
     """A `VectorIndex` of stored rows plus changes; a subclass says how stored rows are searched.
 
-    Searches may run at the same time as each other, but not during `add`, `remove` or `close`.
+    Searches may run at the same time as each other and as one `add` or `remove`, of which they see
+    all or nothing, but not during `close`.
     """
 
     def __init__(self, dimension: int, ids: IdArray, vectors: HalfMatrix) -> None:
         self._dimension = dimension
-        self._stored = StoredRows(ids, vectors)
-        self._added = AddedRows(dimension)
+        self._layers = (StoredRows(ids, vectors), AddedRows(dimension))
         self._is_open = True
 
     @property
@@ -178,15 +211,22 @@ class LayeredIndex(ABC):
     @property
     def stored(self) -> StoredRows:
         """The rows it was opened with."""
-        return self._stored
+        return self._layers[0]
 
     @property
     def changes(self) -> int:
         """Rows added plus rows removed since it was opened: what every search pays extra for."""
-        return len(self._added) + self._stored.dead
+        stored, added = self._layers
+        return len(added) + stored.dead
 
     def __len__(self) -> int:
-        return len(self._stored.ids) - self._stored.dead + len(self._added)
+        stored, added = self._layers
+        return len(stored.ids) - stored.dead + len(added)
+
+    def copy(self) -> Self:
+        """One of the same vectors that is changed apart from this one; they share their rows."""
+        self._check_open()
+        return copy.copy(self)
 
     def add(self, ids: IdArray, vectors: HalfMatrix) -> None:
         """Add n vectors ((n,) int64 unique ids, (n, d) float16). An id it holds is replaced.
@@ -197,13 +237,16 @@ class LayeredIndex(ABC):
         """
         self._check_open()
         check_rows(ids, vectors, self._dimension)
-        self._stored.remove(ids)
-        self._added.put(ids, vectors)
+        stored, added = self._layers
+        self._layers = (stored.without(ids), added.plus(ids, vectors))
 
     def remove(self, ids: IdArray) -> int:
         """Remove these ids; unknown ones are ignored. Returns how many were held."""
         self._check_open()
-        return self._stored.remove(ids) + self._added.remove(ids)
+        before = len(self)
+        stored, added = self._layers
+        self._layers = (stored.without(ids), added.without(ids))
+        return before - len(self)
 
     def search(self, queries: FloatMatrix, k: int, allowed: IdArray | None = None) -> Neighbours:
         """The k nearest of each query ((q, d) float32 unit rows), among `allowed` if given.
@@ -215,36 +258,35 @@ class LayeredIndex(ABC):
         """
         self._check_open()
         queries = check_queries(queries, k, self._dimension)
+        stored, added = self._layers
         parts = []
-        selection = self._stored.select(allowed)
+        selection = stored.select(allowed)
         if selection.size:
             parts.append(self._search_stored(queries, k, selection))
-        if len(self._added):
-            ids = self._added.ids
-            mask = None if allowed is None else is_among(ids, allowed)
-            parts.append(scan(queries, self._added.vectors, ids, k, mask))
+        if len(added):
+            parts.append(added.nearest(queries, k, allowed))
         return merge(parts, len(queries), k)
 
     def blocks(self) -> Iterator[tuple[IdArray, HalfMatrix]]:
         """All it holds, in blocks of ascending ids."""
         self._check_open()
-        live = self._stored.live_rows()
-        ids = np.concatenate([self._stored.ids[live], self._added.ids])
+        stored, added = self._layers
+        live, vectors_added = stored.live_rows(), added.vectors
+        ids = np.concatenate([stored.ids[live], added.ids])
         order = np.argsort(ids)
         for start in range(0, len(order), SAVE_ROWS):
             part = order[start : start + SAVE_ROWS]
             vectors = np.empty((len(part), self._dimension), np.float16)
             is_stored = part < len(live)
-            vectors[is_stored] = self._stored.vectors[live[part[is_stored]]]
-            vectors[~is_stored] = self._added.vectors[part[~is_stored] - len(live)]
+            vectors[is_stored] = stored.vectors[live[part[is_stored]]]
+            vectors[~is_stored] = vectors_added[part[~is_stored] - len(live)]
             yield ids[part], vectors
 
     def close(self) -> None:
         """Release memory maps. A closed index answers nothing more."""
         self._is_open = False
-        empty = AddedRows(self._dimension)
-        self._stored = StoredRows(empty.ids, empty.vectors)
-        self._added = empty
+        added = AddedRows(self._dimension)
+        self._layers = (StoredRows(added.ids, added.vectors), added)
 
     def _check_open(self) -> None:
         if not self._is_open:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pictor.api import open_library
+from pictor import open_library
 from pictor.cli import indexing, output
 from pictor.cli.options import Target, Verb
-from pictor.duplicates.groups.records import Group
+from pictor.duplicates import Group
 from pictor.hits_page import Section, write_page
 from pictor.library.errors import PictorError
 from pictor.library.names import shown
-from pictor.search.options import SearchOptions
+from pictor.query import SearchOptions
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,10 +71,10 @@ def demo(target: Target, /, folder: Path) -> None:
             _write(section)
         page = folder / "demo.html"
         write_page(page, sections, title="pictor demo")
-        library.compare()
-        groups = list(library.duplicates())
+        library.duplicates.find()
+        groups = list(library.duplicates.groups())
         _write_duplicates(groups)
-        library.report_duplicates(groups, folder / "duplicates.html")
+        library.duplicates.report(groups, folder / "duplicates.html")
     _write_next(folder / "library", photos, page)
     indexing.end(summary)
 

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.options import Target, Verb
 from pictor.cli.progress import Reporter
-from pictor.cli.signals import StopSignals
+from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.cli.steps import count
+from pictor.duplicates import DUPLICATES, LADDER, Kind
 from pictor.library.names import path_fields, safe_text, shown
-from pictor.library.pairs import DUPLICATES, LADDER, Kind
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.api import OpenLibrary
-    from pictor.duplicates.comparison.run import Compared
-    from pictor.duplicates.groups.records import Group, Link, Member
+    from pictor import OpenLibrary
+    from pictor.duplicates import Compared, Group, Link, Member, RemovalPlan
 
 _KINDS = [kind.value for kind in LADDER]
 
@@ -48,7 +47,8 @@ def which_groups(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         chosen = kinds or tuple(kind.value for kind in DUPLICATES)
-        choice = GroupChoice(roots, chosen, against, rules, is_compared=not no_compare)
+        asked = {"kinds": chosen, "against": against, "rules": rules}
+        choice = GroupChoice(roots, is_compared=not no_compare, **asked)
         command(*args, choice=choice, **options)
 
     return with_options
@@ -57,32 +57,23 @@ def which_groups(command: Callable[..., None]) -> Callable[..., None]:
 class GroupChoice:
     """Which groups a command is about."""
 
-    def __init__(
-        self,
-        roots: Sequence[str],
-        kinds: Sequence[str],
-        against: str | None,
-        rules: str | None,
-        *,
-        is_compared: bool,
-    ) -> None:
-        self.roots, self.kinds, self.against, self.rules = roots, kinds, against, rules
-        self._is_compared = is_compared
+    def __init__(self, roots: Sequence[str], *, is_compared: bool, **asked: Any) -> None:
+        """`asked`: as `library.duplicates.groups` takes it."""
+        self._roots = roots
+        self._asked = asked
+        self._is_compared = is_compared and set(asked["kinds"]) != {Kind.BYTES.value}
 
     def groups(self, library: OpenLibrary) -> Iterator[Group]:
-        """The groups, once new pictures were compared."""
-        found = library.duplicates(
-            self.roots, kinds=self.kinds, against=self.against, rules=self.rules
-        )
-        if self._is_compared and set(self.kinds) != {Kind.BYTES.value}:
-            with Reporter("comparing") as reporter, StopSignals(reporter.stop):
-                try:
-                    compared = library.compare(reporter)
-                except KeyboardInterrupt:
-                    output.say("stopped early: the next pictor duplicates goes on from there")
-                    raise
+        """Compare new pictures, unless that is not wanted or changes nothing; then the groups."""
+        if self._is_compared:
+            library.duplicates.check(self._roots, **self._asked)  # before a long comparison
+            with Reporter() as reporter, StopSignals(reporter.stop):
+                compared = library.duplicates.find(observer=reporter)
+            if compared.stopped:
+                output.say("stopped early: the next pictor duplicates goes on from there")
+                click.get_current_context().exit(INTERRUPTED)
             _say_compared(compared)
-        return found
+        return library.duplicates.groups(self._roots, **self._asked)
 
 
 def _say_compared(compared: Compared) -> None:
@@ -122,39 +113,38 @@ def find(
 
     totals = _Totals()
     with target.open() as library:
-        groups: Iterable[Group] = totals.counted(choice.groups(library))
         if html is not None:
             check_target(Path(html).expanduser())  # before groups are looked for
-            groups = list(groups)
-        if as_json:
-            for group in groups:
+        shown_later = []
+        for group in choice.groups(library):
+            plan = library.duplicates.plan([group])
+            totals.add(group, plan)
+            if as_json:
                 output.write_json(group_as_json(group))
-        else:
-            _write_groups(groups, explain=explain)
+            else:
+                _write_group(group, plan, explain=explain)
+            if html is not None:
+                shown_later.append(group)
         if html is not None:
-            library.report_duplicates(list(groups), html)
+            with Reporter() as reporter:
+                library.duplicates.report(shown_later, html, observer=reporter)
             output.say(f"written: {safe_text(html)}")
     output.say(totals.sentence())
 
 
 class _Totals:
-    """Counts groups as they go by."""
+    """Counts groups."""
 
     def __init__(self) -> None:
         self.groups = self.files = self.going = self.size_bytes = self.hard_links = 0
 
-    def counted(self, groups: Iterable[Group]) -> Iterator[Group]:
-        """The groups, each counted; what it would free is looked up on the disk."""
-        from pictor.duplicates.verbs import weighed
-
-        for group in groups:
-            plan = weighed([group])
-            self.groups += 1
-            self.files += len(group.members)
-            self.going += len(plan.steps)
-            self.hard_links += plan.hard_links
-            self.size_bytes += plan.size_bytes
-            yield group
+    def add(self, group: Group, plan: RemovalPlan) -> None:
+        """Count one, and what it would free."""
+        self.groups += 1
+        self.files += len(group.members)
+        self.going += len(plan.steps)
+        self.hard_links += plan.hard_links
+        self.size_bytes += plan.size_bytes
 
     def sentence(self) -> str:
         """For people."""
@@ -196,29 +186,25 @@ def _member_as_json(one: Member, group: Group) -> JsonObject:
 def _link_as_json(link: Link) -> JsonObject:
     ends = path_fields(link.a, "a") | path_fields(link.b, "b")
     facts = {"kind": link.kind.value, "confidence": round(link.confidence, 4)}
-    return ends | facts | {"evidence": link.evidence}
+    return ends | facts | {"evidence": link.evidence.to_json()}
 
 
-def _write_groups(groups: Iterable[Group], *, explain: bool) -> None:
-    """Blocks on a terminal; in a pipe a line a file: group, kind, what becomes of it, path."""
-    is_terminal = output.is_terminal()
-    for group in groups:
-        rows = _rows(group)
-        if is_terminal:
-            output.write_line(f"{group.kind.value} {group.id}: {safe_text(group.reason)}")
-            output.write_table(["", "pixels", "size", "path"], [row[2:] for row in rows])
-        else:
-            output.write_rows([], rows)
-        if explain:
-            _explain(group)
-        if is_terminal:
-            output.write_line("")
+def _write_group(group: Group, plan: RemovalPlan, *, explain: bool) -> None:
+    """A block on a terminal; in a pipe a line a file: group, kind, what becomes of it, path."""
+    rows = _rows(group, plan)
+    if output.is_terminal():
+        output.write_line(f"{group.kind.value} {group.id}: {safe_text(group.reason)}")
+        output.write_table(["", "pixels", "size", "path"], [row[2:] for row in rows])
+    else:
+        output.write_rows([], rows)
+    if explain:
+        _explain(group)
+    if output.is_terminal():
+        output.write_line("")
 
 
-def _rows(group: Group) -> list[tuple[str, ...]]:
-    from pictor.duplicates.verbs import weighed
-
-    gone = {step.path for step in weighed([group]).steps}
+def _rows(group: Group, plan: RemovalPlan) -> list[tuple[str, ...]]:
+    gone = {step.path for step in plan.steps}
     return [
         (
             group.id,
@@ -233,7 +219,7 @@ def _rows(group: Group) -> list[tuple[str, ...]]:
 
 
 def _explain(group: Group) -> None:
-    from pictor.duplicates.groups.descriptions import evidence
+    from pictor.duplicates import evidence
 
     if not output.is_terminal():
         output.write_rows([], [(group.id, "reason", group.reason)])

@@ -10,15 +10,12 @@ from pictor.cli import output
 from pictor.cli.duplicate_groups import GroupChoice, which_groups
 from pictor.cli.options import Target, Verb
 from pictor.cli.signals import INTERRUPTED, StopSignals
-from pictor.cli.steps import StepReporter, Tally, count, write_results
+from pictor.cli.steps import StepReporter, count, sentence, step_writer
 from pictor.library.names import safe_text
 
 if TYPE_CHECKING:
-    from pictor.api import OpenLibrary
-    from pictor.duplicates.removal.apply import Mode
-    from pictor.duplicates.removal.plan import Freed
-    from pictor.duplicates.verbs import Said
-    from pictor.library.catalog.decisions import DecisionRow
+    from pictor import OpenLibrary
+    from pictor.duplicates import Decision, DecisionRow, Mode, RemovalPlan, RemovalResult
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -38,11 +35,11 @@ def plan(target: Target, choice: GroupChoice, path: str, force: bool) -> None:
         pictor duplicates plan -o plan.jsonl ~/Pictures --rules "prefer: oldest"
     """
     with target.open() as library:
-        made = library.plan_duplicates(choice.groups(library), path, force=force)
+        made = library.duplicates.plan(choice.groups(library), path, force=force)
     output.say(_plan_sentence(made, path))
 
 
-def _plan_sentence(made: Freed, path: str) -> str:
+def _plan_sentence(made: RemovalPlan, path: str) -> str:
     size = output.size(made.size_bytes) or "0 B"
     said = [
         f"{safe_text(path)}: {count(len(made.steps), 'file')} of {count(made.groups, 'group')} "
@@ -98,21 +95,20 @@ def apply(
         StepReporter() as reporter,
         StopSignals(reporter.stop),
     ):
-        results = library.apply_plan(
-            plan, write=yes, mode=mode, folder=trash or move, observer=reporter
-        )
-        tally = write_results(results, verb, reporter, as_json=as_json)
+        act = library.duplicates.apply if yes else library.duplicates.preview
+        on_step = step_writer(verb, as_json=as_json)
+        result = act(plan, mode=mode, folder=trash or move, on_step=on_step, observer=reporter)
     more = "" if yes else "; nothing was touched: add --yes to do it"
-    back = "; take it back with: pictor duplicates undo last" if yes and tally.done else ""
-    output.say(tally.sentence(verb, "left alone") + more + back)
-    _leave(ctx, tally)
+    back = "; take it back with: pictor duplicates undo last" if yes and result.done else ""
+    output.say(sentence(result, verb, "left alone") + more + back)
+    _leave(ctx, result)
 
 
-def _leave(ctx: click.Context, tally: Tally) -> None:
+def _leave(ctx: click.Context, result: RemovalResult) -> None:
     """End with the status that the counts call for."""
-    if tally.unseen:
+    if result.unseen:
         ctx.exit(INTERRUPTED)
-    if not tally.is_complete:
+    if not result.is_complete:
         ctx.exit(1)
 
 
@@ -135,11 +131,11 @@ def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
         StepReporter() as reporter,
         StopSignals(reporter.stop),
     ):
-        results = library.undo_duplicates(log, observer=reporter)
-        tally = write_results(results, "back", reporter, as_json=as_json)
-    more = "; the same command goes on with the rest" if tally.unseen else ""
-    output.say(tally.sentence("put back", "left as they are") + more)
-    _leave(ctx, tally)
+        on_step = step_writer("back", as_json=as_json)
+        result = library.duplicates.undo(log, on_step=on_step, observer=reporter)
+    more = "; the same command goes on with the rest" if result.unseen else ""
+    output.say(sentence(result, "put back", "left as they are") + more)
+    _leave(ctx, result)
 
 
 @click.command(cls=Verb)
@@ -183,25 +179,26 @@ def decide(
         raise click.UsageError("name two files, and none with --from or --list")
     with target.open() as library:
         if is_listed:
-            _list_decisions(library.decisions(), as_json=as_json)
+            _list_decisions(library.duplicates.decisions(), as_json=as_json)
         elif source is not None:
             _read_decisions(library, source)
         elif is_undone:
-            undone = library.undecide(files[0], files[1])
+            undone = library.duplicates.undecide(files[0], files[1])
             output.say("taken back" if undone else "nothing was decided of these two")
         else:
-            verdict: Said = (
+            verdict: Decision = (
                 "related" if related else "keep" if keep is not None else "not-duplicate"
             )
-            library.decide(files[0], files[1], verdict, keep=keep)
+            library.duplicates.decide(files[0], files[1], verdict, keep=keep)
             output.say(f"decided: {verdict}")
 
 
 def _read_decisions(library: OpenLibrary, source: str) -> None:
-    from pictor.duplicates.groups.decisions_file import read_decisions
+    from pictor.duplicates import read_decisions
 
-    stored = library.decide_all(read_decisions(source))
-    output.say(f"{count(stored, 'decision')} stored")
+    decisions = read_decisions(source)
+    library.duplicates.decide_all(decisions)
+    output.say(f"{count(len(decisions), 'decision')} stored")
 
 
 def _list_decisions(rows: list[DecisionRow], *, as_json: bool) -> None:
@@ -232,7 +229,7 @@ def review(target: Target, choice: GroupChoice, again: bool, no_preview: bool) -
 
     with target.open() as library:
         groups = list(choice.groups(library))
-        done = go_through(library.opened, groups, preview=not no_preview, again=again)
+        done = go_through(library.duplicates, groups, preview=not no_preview, again=again)
     output.say(
         f"decided {count(done.decided, 'group')}, skipped {output.number(done.skipped)}, "
         f"{output.number(done.left)} left; see what would go with: pictor duplicates plan -o FILE"

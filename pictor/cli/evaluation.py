@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from pictor import Dtype, JsonObject, Runtime
 from pictor.cli.indexing import BatchSize
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import number, say, size, write_json, write_rows
 from pictor.cli.progress import Reporter
-from pictor.cli.signals import StopSignals
-from pictor.library.encoders.base import Dtype, Runtime
-from pictor.library.records import JsonObject
+from pictor.cli.signals import INTERRUPTED, StopSignals
 
 if TYPE_CHECKING:
-    from pictor.evaluation.problems import Problem
-    from pictor.evaluation.run import Evaluation
-    from pictor.evaluation.task import (
+    from pictor import (
         CutoffResult,
+        Evaluation,
         NegationResult,
-        Result,
+        Problem,
         RetrievalResult,
         ZeroShotResult,
     )
@@ -67,7 +65,7 @@ class Languages(click.ParamType[tuple[str, ...]]):
     "--index", "kind", type=click.Choice(INDEX_KINDS), default="auto", help="Beside the exact one."
 )
 @click.option("--classes", "has_classes", is_flag=True, help="Also each label, and what for what.")
-@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw it: .png or .svg.")
+@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw it, as .svg.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--dtype", type=click.Choice(get_args(Dtype)), help="Of the encoder's arithmetic.")
 @click.option("--batch-size", type=BatchSize(), help="Images a forward pass.")
@@ -103,15 +101,21 @@ def evaluate(
             raise click.UsageError(f"--plot draws no {options['task']}")
         check_chart(Path(plot))
     found: list[Evaluation] = []
+    stopped = False
     for evaluation in _evaluations(target, captions, options):
+        if stopped := evaluation.stopped:
+            break
         found.append(evaluation)
         if as_json:
             write_json(evaluation_json(evaluation))
-    if not as_json:
+    if found and not as_json:
         write_rows(*_table(found))
         if has_classes:
             _write_classes(found)
         _say_problems(found)
+    if stopped:
+        say("stopped early: the same command goes on from there")
+        click.get_current_context().exit(INTERRUPTED)
     if plot is not None:
         _draw(Path(plot), found)
 
@@ -121,7 +125,7 @@ eval = evaluate  # the verb by its name, as `pictor.cli.main` finds it
 
 def _evaluations(target: Target, captions: str, options: dict[str, Any]) -> Iterator[Evaluation]:
     """Evaluations with progress and notices on stderr; signals end one at a batch boundary."""
-    from pictor.evaluation.run import evaluate
+    from pictor import evaluate
 
     flags = {f"encoder__{key}": options.pop(key) for key in ("device", "dtype", "batch_size")}
     flags |= {"encoder__runtime": options.pop("runtime"), "index__workers": options.pop("workers")}
@@ -132,7 +136,7 @@ def _evaluations(target: Target, captions: str, options: dict[str, Any]) -> Iter
             library=target.library,
             settings=settings,
             index=kind,
-            watcher=reporter,
+            observer=reporter,
             **options,
         )
 
@@ -200,8 +204,10 @@ def _headings(task: str) -> list[str]:
     return _HEADINGS[task]
 
 
-def _cells(result: Result) -> list[Any]:
-    from pictor.evaluation.task import CutoffResult, NegationResult, RetrievalResult
+def _cells(
+    result: RetrievalResult | ZeroShotResult | CutoffResult | NegationResult,
+) -> list[Any]:
+    from pictor import CutoffResult, NegationResult, RetrievalResult
 
     if isinstance(result, RetrievalResult):
         return _recall_cells(result)
@@ -282,6 +288,5 @@ def _say_problems(found: Sequence[Evaluation]) -> None:
 def _draw(path: Path, found: Sequence[Evaluation]) -> None:
     from pictor.evaluation.chart import panels_of, write_chart
 
-    if not write_chart(path, panels_of(found)):
-        say("no font here has all characters of the labels; an SVG leaves them to its viewer")
+    write_chart(path, panels_of(found))
     say(f"written: {path}")

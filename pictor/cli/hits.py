@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pictor import Hit, JsonObject, Match
 from pictor.cli import output
 from pictor.library.names import path_fields, shown
-from pictor.library.records import Hit, JsonObject, Match
 
 
 def hit_json(hit: Hit) -> JsonObject:
@@ -50,8 +50,12 @@ def write_tsv(hits: Sequence[Hit]) -> None:
         output.write_line(f"{hit.rank}\t{hit.score:.4f}\t{shown(hit.path)}")
 
 
-def write_table(hits: Sequence[Hit]) -> None:
-    """The table on a terminal; columns that say nothing of any hit are left out."""
+def write_table(hits: Sequence[Hit], *, style: str = "") -> None:
+    """The table on a terminal; columns that say nothing of any hit are left out.
+
+    Args:
+        style: of all of it, as rich names styles.
+    """
     if not hits:
         return
     from pictor.hits_page import clock  # not needed by programs, whose query must start quickly
@@ -67,7 +71,7 @@ def write_table(hits: Sequence[Hit]) -> None:
         row += [_place(hit), f"{hit.width}×{hit.height}"]
         row.append((hit.taken_at or "")[:16].replace("T", " "))
         rows.append([*row, clock(hit.time_s)] if has_times else row)
-    output.write_table(headings, rows)
+    output.write_table(headings, rows, style=style)
 
 
 def explained(hit: Hit) -> Iterator[str]:

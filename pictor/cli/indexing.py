@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pictor.api import OpenLibrary
+from pictor import Attention, Dtype, JsonObject, OpenLibrary, Runtime
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import number, say, write_json, write_line
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
-from pictor.library.encoders.base import Attention, Dtype, Runtime
 
 if TYPE_CHECKING:
-    from pictor.indexer.pipeline import Summary
+    from pictor import Summary
 
 
 class BatchSize(click.ParamType[int]):
@@ -74,7 +73,7 @@ def index(
     with target.open(**_settings(flags)) as library:
         summary = run(library, roots, encoders=encoders, retry=retry)
     if as_json:
-        write_json(asdict(summary))
+        write_json(summary_json(summary))
     else:
         write_line(sentence(summary))
     end(summary, strict=strict)
@@ -88,6 +87,12 @@ def run(library: OpenLibrary, roots: tuple[str, ...] = (), **options: Any) -> Su
     """
     with Reporter() as reporter, StopSignals(reporter.stop):
         return library.index(roots, observer=reporter, **options)
+
+
+def summary_json(summary: Summary) -> JsonObject:
+    """The counts as the JSON object that `--json` prints."""
+    names = {"stopped": "interrupted"}
+    return {names.get(name, name): value for name, value in asdict(summary).items()}
 
 
 def sentence(summary: Summary) -> str:
@@ -108,7 +113,7 @@ def sentence(summary: Summary) -> str:
 def end(summary: Summary, *, strict: bool = False) -> None:
     """Leave with the run's exit status, unless that is 0."""
     context = click.get_current_context()
-    if summary.interrupted:
+    if summary.stopped:
         say("stopped early: the next pictor index goes on from there")
         context.exit(INTERRUPTED)
     if strict and (summary.failed or summary.unreachable):

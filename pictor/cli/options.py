@@ -11,9 +11,15 @@ from typing import Any
 
 import click
 
-from pictor.api import OpenLibrary, open_library
+from pictor import (
+    SETTINGS_FILE,
+    OpenLibrary,
+    Settings,
+    default_library_dir,
+    load_settings,
+    open_library,
+)
 from pictor.cli.output import say
-from pictor.library.config import SETTINGS_FILE, Settings, default_library_dir, load_settings
 
 
 @dataclass

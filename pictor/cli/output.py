@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
+from pictor import JsonObject
 from pictor.library.names import safe_text
-from pictor.library.records import JsonObject
 
 #: Of the characters `safe_text` escapes, those that JSON lets stand in a string.
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -81,12 +81,15 @@ def write_rows(headings: Sequence[str], rows: Iterable[Sequence[str | int]]) -> 
         write_line("\t".join(safe_text(str(cell)) for cell in row))
 
 
-def write_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+def write_table(
+    headings: Sequence[str], rows: Iterable[Sequence[Cell]], *, style: str = ""
+) -> None:
     """A table no wider than the terminal; numbers to the right, long cells folded, never cut."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold underline")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, row_styles=[style])
+    table.header_style = f"bold underline {style}"
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:

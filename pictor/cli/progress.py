@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
 from types import TracebackType
 from typing import Any
 
-from pictor.cli.output import number, say
+from pictor import Progress
+from pictor.cli.output import say, size
 from pictor.library.names import safe_text
-from pictor.library.observer import Progress
 
 #: Seconds between two changes of the bar: a run may report thousands of times a second.
 REDRAW_S = 0.1
+#: Seconds between two lines on the bytes that came, where there is no terminal for a bar.
+LINE_S = 10.0
 
 
 class Reporter:
@@ -22,14 +25,13 @@ class Reporter:
     Both the run's thread and the one that waits for signals may call it.
     """
 
-    def __init__(self, doing: str = "indexing") -> None:
+    def __init__(self) -> None:
         """Show a bar only where stderr is a terminal; rich is loaded with its first step."""
-        self._doing = doing
         self._has_bar = sys.stderr.isatty()
         self._bar: Any = None  # a rich Progress
         self._task: Any = None
-        self._label = ""
-        self._drawn_at = 0.0
+        self._doing = ""
+        self._drawn_at = time.monotonic()
         self._should_stop = threading.Event()
 
     def __enter__(self) -> Reporter:
@@ -44,17 +46,21 @@ class Reporter:
         self._close()
 
     def progress(self, state: Progress) -> None:
-        """Move the bar."""
-        if not self._has_bar or time.monotonic() - self._drawn_at < REDRAW_S:
+        """Move the bar of what is being done; another one begins where something else is."""
+        since = time.monotonic() - self._drawn_at
+        if not self._has_bar:
+            if state.unit == "bytes" and since > LINE_S:
+                self._drawn_at += since
+                say(f"{state.doing}: {size(state.done) or '0 B'} of {size(state.total)}")
             return
-        total = max(state.total, state.settled) if state.total else None
-        more = f"encoded {number(state.encoded)}" if state.encoded else ""
-        self._move(self._doing, state.settled, total, more)
-
-    def texts(self, done: int, total: int) -> None:
-        """Move a bar of its own for texts, which an evaluation encodes."""
-        if self._has_bar:
-            self._move("encoding texts", done, total, "")
+        if state.doing == self._doing and since < REDRAW_S:
+            return
+        self._drawn_at += since
+        if state.doing != self._doing:
+            self._close()
+            self._start(state)
+        total = state.total or None
+        self._bar.update(self._task, completed=state.done, total=total, more=state.detail)
 
     def notice(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
@@ -72,28 +78,20 @@ class Reporter:
         self._should_stop.set()
         self.notice("stopping after this batch; press Ctrl-C again to stop at once")
 
-    def _move(self, label: str, done: int, total: int | None, more: str) -> None:
-        self._drawn_at = time.monotonic()
-        if label != self._label:
-            self._close()
-            self._start(label)
-        self._bar.update(self._task, completed=done, total=total, more=more)
-
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
-        self._bar, self._label = None, ""
+        self._bar, self._doing = None, ""
 
-    def _start(self, label: str) -> None:
+    def _start(self, state: Progress) -> None:
         from rich import progress as bars
         from rich.console import Console
 
-        self._label = label
+        self._doing = state.doing
         self._bar = bars.Progress(
-            bars.TextColumn(label),
+            bars.TextColumn(state.doing),
             bars.BarColumn(),
-            bars.MofNCompleteColumn(),
-            _rate_column(),
+            *_columns(state.unit),
             bars.TextColumn("{task.fields[more]}"),
             bars.TimeRemainingColumn(compact=True),
             console=Console(stderr=True, highlight=False),
@@ -103,15 +101,45 @@ class Reporter:
         self._bar.start()
 
 
-def _rate_column() -> Any:
+class TransferReporter(Reporter):
+    """The observer of a download or copy, which goes on with what came when it is run again.
+
+    Ctrl-C inside the block is a KeyboardInterrupt, so that the terminal is left as it was.
+    """
+
+    _old_handler: Any = None  # what signal.signal gives back
+
+    def __enter__(self) -> TransferReporter:
+        if threading.current_thread() is threading.main_thread():
+            self._old_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._close()
+        if self._old_handler is not None:
+            signal.signal(signal.SIGINT, self._old_handler)
+        if kind is KeyboardInterrupt:
+            say("stopped early: the same command goes on from there")
+
+
+def _columns(unit: str) -> list[Any]:
+    """How far and how fast: sizes for bytes, else counts; no rate before it can be told."""
     from rich import progress as bars
     from rich.text import Text
 
+    if unit == "bytes":
+        return [bars.DownloadColumn(), bars.TransferSpeedColumn()]
+
     class RateColumn(bars.ProgressColumn):
-        """Files settled a second, of late."""
+        """Things done a second, of late."""
 
         def render(self, task: bars.Task) -> Text:
             """Nothing before it can be told."""
             return Text(f"{task.speed:.1f}/s" if task.speed else "", style="progress.data.speed")
 
-    return RateColumn()
+    return [bars.MofNCompleteColumn(), RateColumn()]

@@ -13,17 +13,26 @@ from typing import NamedTuple
 
 import click
 
-from pictor.cli import output, previews
-from pictor.cli.sheets import Sheets
+from pictor.cli import output
+from pictor.cli.previews import Previews, has_colours
 from pictor.cli.terminal import ENDED, Terminal
-from pictor.duplicates.groups import descriptions as words
-from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
-from pictor.duplicates.groups.records import Group, Member
-from pictor.library.catalog.decisions import decide, decided, decisions, forget
+from pictor.duplicates import (
+    COPIES_STAY,
+    KINDS,
+    Duplicates,
+    Group,
+    Member,
+    PairDecision,
+    Verdict,
+    decision_of,
+    evidence,
+    facts,
+    freed_bytes,
+    has_copies,
+    link_with,
+)
 from pictor.library.errors import LibraryError
-from pictor.library.library import Library
 from pictor.library.names import safe_text, shown
-from pictor.library.pairs import Verdict
 
 #: Files of a group that have a key, and those that are listed.
 MOST_KEYS, MOST_LISTED = 9, 20
@@ -59,7 +68,7 @@ class _Step(NamedTuple):
 
 
 def review(
-    library: Library,
+    duplicates: Duplicates,
     groups: Sequence[Group],
     *,
     preview: bool = True,
@@ -82,27 +91,28 @@ def review(
     """
     opened = terminal or Terminal()
     several = [group for group in groups if len(_contents(group)) > 1]
-    asked = several if again else _undecided(library, several)
+    asked = several if again else _undecided(duplicates, several)
     settled = len(groups) - len(asked)
     with opened:
         opened.write(_settled(len(groups) - len(several), len(several) - len(asked)))
-        protocol = previews.detect(os.environ) if preview else previews.Protocol.NONE
-        found = _Review(library, asked, opened, protocol).run()
+        shows = preview and has_colours(os.environ)
+        previews = Previews(asked, opened) if shows else None
+        found = _Review(duplicates, asked, opened, previews).run()
     return found._replace(settled=settled)
 
 
 class _Review:
     def __init__(
         self,
-        library: Library,
+        duplicates: Duplicates,
         groups: Sequence[Group],
         terminal: Terminal,
-        protocol: previews.Protocol,
+        previews: Previews | None,
     ) -> None:
-        self._library = library
+        self._duplicates = duplicates
         self._groups = groups
         self._terminal = terminal
-        self._sheets = Sheets(groups, terminal, protocol)
+        self._previews = previews
         self._steps: list[_Step] = []
         self._skipped: set[int] = set()
         self._place = 0
@@ -119,7 +129,8 @@ class _Review:
     def _show(self, group: Group) -> None:
         progress = f"{output.number(self._place + 1)} of {output.number(len(self._groups))}"
         self._terminal.write("\n" + click.style(progress, bold=True) + _headline(group))
-        self._terminal.write(self._sheets.of(group))
+        if self._previews is not None:
+            self._terminal.write(self._previews.sheet(group))
         self._terminal.write("".join(f"{line}\n" for line in _lines(group)))
         self._terminal.write(f"{click.style(_ASK, dim=True)}\n")
 
@@ -162,10 +173,7 @@ class _Review:
     def _store(self, wanted: Sequence[PairDecision]) -> bool:
         pairs = tuple((one.low, one.high) for one in wanted)
         try:
-            with self._library.writer(), self._library.writing() as connection:
-                before = tuple(PairDecision(*row[:3]) for row in decided(connection, pairs))
-                for one in wanted:
-                    decide(connection, *one)
+            before = tuple(self._duplicates.decide_all(wanted))
         except LibraryError as error:
             self._say(f"not stored: {error}")
             return False
@@ -179,11 +187,8 @@ class _Review:
             return False
         step = self._steps[-1]
         try:
-            with self._library.writer(), self._library.writing() as connection:
-                for pair in step.pairs:
-                    forget(connection, *pair)
-                for one in step.before:
-                    decide(connection, *one)
+            self._duplicates.undecide_all(step.pairs)
+            self._duplicates.decide_all(step.before)
         except LibraryError as error:
             self._say(f"not undone: {error}")
             return False
@@ -199,15 +204,14 @@ class _Review:
 # --- what is asked, and what a key decides
 
 
-def _undecided(library: Library, groups: Sequence[Group]) -> list[Group]:
+def _undecided(duplicates: Duplicates, groups: Sequence[Group]) -> list[Group]:
     """The groups of which no decision says already what is kept."""
     losers: dict[bytes, set[bytes]] = {}
-    with library.reading() as connection:
-        for row in decisions(connection):
-            if row.verdict is Verdict.KEEP_LOW:
-                losers.setdefault(row.low, set()).add(row.high)
-            elif row.verdict is Verdict.KEEP_HIGH:
-                losers.setdefault(row.high, set()).add(row.low)
+    for row in duplicates.decisions():
+        if row.verdict is Verdict.KEEP_LOW:
+            losers.setdefault(row.low, set()).add(row.high)
+        elif row.verdict is Verdict.KEEP_HIGH:
+            losers.setdefault(row.high, set()).add(row.low)
     return [group for group in groups if not _is_decided(_contents(group), losers)]
 
 
@@ -282,8 +286,8 @@ def _settled(copies: int, decided: int) -> str:
 
 
 def _headline(group: Group) -> str:
-    said = [words.KINDS[group.kind]]
-    if freed := words.freed_bytes(group):
+    said = [KINDS[group.kind]]
+    if freed := freed_bytes(group):
         said.append(f"up to {output.size(freed)} can be freed")
     return f"  {' · '.join(said)}\n"
 
@@ -306,21 +310,21 @@ def _member_lines(group: Group, member: Member, number: int) -> Iterator[str]:
     facts = [f"{member.width} × {member.height}", output.size(member.size_bytes)]
     facts += [safe_text(member.format), safe_text((member.taken_at or "")[:16]).replace("T", " ")]
     facts += [] if member.state == "present" else [safe_text(member.state)]
-    facts += ["stays anyhow"] if member.path in group.protected and not is_keeper else []
+    facts += ["always kept"] if member.path in group.protected and not is_keeper else []
     yield f"  {mark} {name}"
     yield f"     {' · '.join(fact for fact in facts if fact)}"
     if is_keeper:
         return
-    link = words.link_with(group, group.keep, member)
+    link = link_with(group, group.keep, member)
     if link is not None:
-        sure = f"{words.KINDS[link.kind]}, {100 * link.confidence:.0f} % sure"
-        yield f"     {sure}: {words.evidence(link)}"
+        sure = f"{KINDS[link.kind]}, {100 * link.confidence:.0f} % sure"
+        yield f"     {sure}: {evidence(link)}"
 
 
 def _differences(members: Sequence[Member]) -> Iterator[str]:
     """The facts that no other line shows, where the files differ in them."""
     said_above = {"name", "folder", "pixels", "bytes", "format", "taken at", "content", "state"}
-    for fact in words.facts(members):
+    for fact in facts(members):
         if fact.differs and fact.name not in said_above:
             values = _by_value(fact.values)
             yield f"  {fact.name}: {values}"
@@ -336,7 +340,7 @@ def _by_value(values: Iterable[str]) -> str:
 
 def _told(group: Group, key: str) -> str:
     if key == "n":
-        more = f", but {words.COPIES_STAY}" if words.has_copies(group) else ""
+        more = f", but {COPIES_STAY}" if has_copies(group) else ""
         return f"no duplicates{more}"
     if key == "r":
         return "related"

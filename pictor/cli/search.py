@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pictor.api import OpenLibrary
+from pictor import OpenLibrary
 from pictor.cli import output
 from pictor.cli.hits import explained, hit_json, write_table, write_tsv
 from pictor.cli.options import Target, Verb
-from pictor.cli.search_options import Asking, Wishes, asking_options
+from pictor.cli.search_options import SearchCommand, SearchRequest, search_options
 from pictor.library.names import safe_text
-from pictor.search.plan import Ranking
+from pictor.query import Query, Ranking
+
+#: Weak hits shown on a terminal where there is nothing better: a blank page helps nobody.
+WEAK_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Output:
     has_nulls: bool
     html: str | None
     explain: bool
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether hits are a table on a terminal."""
+        return not (self.as_json or self.has_nulls) and output.is_terminal()
 
 
 _OUTPUT = (
@@ -42,12 +50,14 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command(cls=Asking)
+@click.command(cls=SearchCommand)
 @click.argument("queries", nargs=-1, metavar="TEXT|IMAGE...")
-@asking_options(is_folded=True)
+@search_options(is_folded=True)
 @_output_options
 @click.pass_obj
-def search(target: Target, /, queries: tuple[str, ...], wishes: Wishes, **shape: Any) -> None:
+def search(
+    target: Target, /, queries: tuple[str, ...], request: SearchRequest, **shape: Any
+) -> None:
     """Find images by words, or by an image.
 
     A query that names a file, or is a link, is an image; anything else is words, filters, and what
@@ -61,21 +71,26 @@ def search(target: Target, /, queries: tuple[str, ...], wishes: Wishes, **shape:
         pictor search "receipts" -0 | xargs -0 cp -t receipts/
     """
     wanted = _checked(Output(**shape))
-    if not queries and wishes.filter is None and not wishes.absent:
+    if not queries and request.filter is None and not request.absent:
         raise click.UsageError("Missing argument 'TEXT|IMAGE...'.")
     with target.open() as library:
-        options = wishes.of_page(library.page_size)
-        ranking = library.rank(*queries, *wishes.queries(), options=options)
-        _say_who_answers(library, wishes.options.encoder)
+        options = request.of_page(library.page_size)
+        asked: list[str | Query] = [*queries, *request.queries()]
+        ranking = library.rank(*asked, options=options)
+        _say_who_answers(library, request.options.encoder)
         _show(ranking, wanted, " + ".join(queries) or ranking.plan.query)
+        if wanted.is_for_people and options.minimum is None and _has_weak_only(ranking):
+            # What was opened for the first search is open: this one takes a few milliseconds.
+            options = replace(options, minimum="any", order="best", top=WEAK_SHOWN)
+            write_table(library.rank(*asked, options=options).hits, style="dim")
 
 
 @click.command(cls=Verb)
 @click.argument("image", type=click.Path())
-@asking_options(is_folded=False)
+@search_options(is_folded=False)
 @_output_options
 @click.pass_obj
-def similar(target: Target, /, image: str, wishes: Wishes, **shape: Any) -> None:
+def similar(target: Target, /, image: str, request: SearchRequest, **shape: Any) -> None:
     """Find the images most like one image.
 
     The image itself is left out. It need not be in the library.
@@ -86,9 +101,9 @@ def similar(target: Target, /, image: str, wishes: Wishes, **shape: Any) -> None
     """
     wanted = _checked(Output(**shape))
     with target.open() as library:
-        options = wishes.of_page(library.page_size)
-        ranking = library.rank_similar(image, *wishes.queries(), options=options)
-        _say_who_answers(library, wishes.options.encoder)
+        options = request.of_page(library.page_size)
+        ranking = library.rank_similar(image, *request.queries(), options=options)
+        _say_who_answers(library, request.options.encoder)
         _show(ranking, wanted, image)
 
 
@@ -122,7 +137,7 @@ def _show(ranking: Ranking, wanted: Output, title: str) -> None:
     elif wanted.has_nulls:
         for hit in hits:
             output.write_bytes(hit.path + b"\0")
-    elif output.is_terminal():
+    elif wanted.is_for_people:
         write_table(hits)
     else:
         write_tsv(hits)
@@ -155,6 +170,12 @@ def _why_none(ranking: Ranking) -> str:
         return f"no hits: the encoder {ranking.plan.spaces[0]} knows no word of {asked}"
     if ranking.plan.offset:
         return f"no hits from number {output.number(ranking.plan.offset + 1)} on"
-    weak = ranking.plan.levels.get("weak", 0)
-    hint = f"; {output.number(weak)} weak candidates: show them with --min any" if weak else ""
-    return f"no hits{hint}"
+    if not _has_weak_only(ranking):
+        return "no hits"
+    weak = output.number(ranking.plan.trace.levels["weak"])
+    return f"nothing fits well enough; {weak} weak candidates: show them with --min any"
+
+
+def _has_weak_only(ranking: Ranking) -> bool:
+    """Whether there would be hits on the first page if weak ones counted."""
+    return not ranking.hits and not ranking.plan.offset and "weak" in ranking.plan.trace.levels

@@ -10,18 +10,25 @@ from typing import Any
 import click
 
 from pictor.cli.options import Verb
-from pictor.library.catalog.filters import Filter, both
 from pictor.library.errors import QueryError
-from pictor.search import filters
-from pictor.search.options import MINIMA, ORDERS, SearchOptions
-from pictor.search.query import Query, parse
-from pictor.search.query.parser import negated
+from pictor.query import (
+    FILTERS,
+    MINIMA,
+    ORDERS,
+    Filter,
+    Query,
+    SearchOptions,
+    both,
+    negated,
+    parse,
+    read_filter,
+)
 
 _WHERE = "where_"
 _FLAGS = frozenset("0vh")  # the short options of a search
 
 
-class Asking(Verb):
+class SearchCommand(Verb):
     """A verb whose arguments may be negative parts: `pictor search dog -collar`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -50,7 +57,7 @@ def _is_part(argument: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class SearchRequest:
     """What the options of a search say.
 
     Attributes:
@@ -116,8 +123,8 @@ _OPTIONS = (
 )
 
 
-def asking_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Adds the options to a verb, which gets them as `wishes`.
+def search_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds the options to a verb, which gets them as `request`.
 
     Args:
         is_folded: whether near-identical hits are shown as one where nothing is said.
@@ -125,12 +132,11 @@ def asking_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Callabl
 
     def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(verb)  # also the options that click has noted on it so far
-        def wishing(*args: Any, **values: Any) -> Any:
-            wishes = _wishes(values, is_folded=is_folded)
-            return verb(*args, wishes=wishes, **values)
+        def with_request(*args: Any, **values: Any) -> Any:
+            return verb(*args, request=_request(values, is_folded=is_folded), **values)
 
-        command: Callable[..., Any] = wishing
-        for key in reversed(filters.KEYS.values()):
+        command: Callable[..., Any] = with_request
+        for key in reversed(FILTERS.values()):
             names = (f"--{key.name}", _where(key.name))
             option = click.option(*names, multiple=True, metavar=key.value, help=key.help)
             command = option(command)
@@ -145,15 +151,13 @@ def _where(name: str) -> str:
     return _WHERE + name.replace("-", "_")
 
 
-def _wishes(values: dict[str, Any], *, is_folded: bool) -> Wishes:
+def _request(values: dict[str, Any], *, is_folded: bool) -> SearchRequest:
     """Takes its options out of those of a verb."""
     page, offset = values.pop("page"), values.pop("offset")
     if page is not None and offset is not None:
         raise click.UsageError("--page and --offset both say where to begin; name one of them")
     asked = [
-        _read(key.name, value)
-        for key in filters.KEYS.values()
-        for value in values.pop(_where(key.name))
+        _read(key.name, value) for key in FILTERS.values() for value in values.pop(_where(key.name))
     ]
     said = values.pop("is_folded")
     names = ("top", "encoder", "minimum", "order", "diversity")
@@ -165,11 +169,11 @@ def _wishes(values: dict[str, Any], *, is_folded: bool) -> Wishes:
         )
     except QueryError as error:
         raise click.UsageError(str(error)) from error
-    return Wishes(both(*asked), values.pop("absent"), page, options)
+    return SearchRequest(both(*asked), values.pop("absent"), page, options)
 
 
 def _read(name: str, value: str) -> Filter:
     try:
-        return filters.read(name, value)
+        return read_filter(name, value)
     except ValueError as error:
         raise click.UsageError(f"--{name} {error}") from error

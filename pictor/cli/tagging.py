@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.options import Target, Verb, Verbs
 from pictor.cli.progress import Reporter
-from pictor.cli.signals import StopSignals
+from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.library.names import path_fields, safe_text, shown
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.api import OpenLibrary
-    from pictor.tagging.run import TagOptions, TagSummary
-    from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions
+    from pictor import OpenLibrary
+    from pictor.tagging import SidecarChange, SidecarOptions, TagOptions, TagSummary
 
 #: Lines of a dry run on a terminal; --json and pipes have all.
 MOST_SHOWN = 20
@@ -35,7 +34,7 @@ class _TagVerb(Verb, Verbs):
     "--template", "templates", multiple=True, help='Prompt, such as "a photo of {label}".'
 )
 @click.option("--min", "minimum", type=click.FloatRange(0, 1), help="Least score of a tag.")
-@click.option("--space", metavar="NAME", help="Use the space of this encoder.")
+@click.option("--encoder", metavar="NAME", help="Use the space of this encoder.")
 @click.option("--language", metavar="CODE", help="Of the names used: en, zh, … ")
 @click.option("--name", metavar="NAME", help="Keep the set under this name.")
 @click.option("--write-xmp", is_flag=True, help="Also write sidecars; with --yes only, else say.")
@@ -70,11 +69,10 @@ def tag(
         return
     if labels is None:
         raise click.UsageError("name a set with --labels, or use `tag add` or `tag remove`")
-    from pictor.tagging.run import TagOptions
-    from pictor.tagging.sidecars.files import SidecarOptions
+    from pictor.tagging import SidecarOptions, TagOptions
 
     wanted = TagOptions(
-        encoder=options["space"],
+        encoder=options["encoder"],
         templates=options["templates"],
         minimum=options["minimum"],
         language=options["language"],
@@ -84,12 +82,15 @@ def tag(
         summary = _apply(library, labels, wanted, as_json=as_json)
         if write_xmp:
             beside = SidecarOptions(naming, options["language"] or "en")
-            _write_sidecars(ctx, library, summary.name, beside, write=yes, as_json=as_json)
+            _write_sidecars(ctx, library, summary.name, beside, _Changes(yes, as_json))
 
 
 def _apply(library: OpenLibrary, labels: str, options: TagOptions, *, as_json: bool) -> TagSummary:
-    with Reporter("tagging") as reporter, StopSignals(reporter.stop):
-        summary = library.tag(labels, options=options, observer=reporter)
+    with Reporter() as reporter, StopSignals(reporter.stop):
+        summary = library.tags.apply(labels, options=options, observer=reporter)
+    if summary.stopped:
+        output.say("stopped early: nothing was changed")
+        click.get_current_context().exit(INTERRUPTED)
     if as_json:
         output.write_json(asdict(summary))
     else:
@@ -110,46 +111,65 @@ def sentence(summary: TagSummary) -> str:
 
 
 def _write_sidecars(
-    ctx: click.Context,
-    library: OpenLibrary,
-    name: str,
-    options: SidecarOptions,
-    *,
-    write: bool,
-    as_json: bool,
+    ctx: click.Context, library: OpenLibrary, name: str, options: SidecarOptions, shower: _Changes
 ) -> None:
-    changed = refused = same = 0
-    for change in library.sidecars([name], options=options, write=write):
-        if change.problem:
-            refused += 1
-            output.say(f"{shown(change.path)}: {change.problem}")
-        elif not change.added and not change.removed:
-            same += 1
-        else:
-            changed += 1
-            _show(change, changed, write=write, as_json=as_json)
-    done = "wrote" if write else "would write"
-    more = "" if write or not changed else "; nothing was done: add --yes to do it"
-    output.say(
-        f"{done} {output.number(changed)} sidecars, left {output.number(same)} as they are, "
-        f"refused {output.number(refused)}{more}"
-    )
-    if refused:
+    if shower.is_done:
+        library.tags.write_sidecars([name], options=options, on_step=shower.show)
+    else:
+        for change in library.tags.preview_sidecars([name], options=options):
+            shower.show(change)
+    output.say(shower.sentence)
+    if shower.refused:
         ctx.exit(1)
 
 
-def _show(change: SidecarChange, number: int, *, write: bool, as_json: bool) -> None:
-    if as_json:
-        facts: JsonObject = {"added": change.added, "removed": change.removed}
-        output.write_json(
-            path_fields(change.path, "sidecar") | facts | {"new": change.is_new, "written": write}
+@dataclass
+class _Changes:
+    """Prints what becomes of sidecars, and counts it.
+
+    Attributes:
+        is_done: the changes were made; else they would be.
+        as_json: print one JSON object a change.
+    """
+
+    is_done: bool
+    as_json: bool
+    changed: int = 0
+    unchanged: int = 0
+    refused: int = 0
+
+    def show(self, change: SidecarChange) -> None:
+        """Print one that is made or refused."""
+        if change.problem:
+            self.refused += 1
+            output.say(f"{shown(change.path)}: {change.problem}")
+        elif not change.is_needed:
+            self.unchanged += 1
+        else:
+            self.changed += 1
+            self._write(change)
+
+    def _write(self, change: SidecarChange) -> None:
+        if self.as_json:
+            facts: JsonObject = {"added": change.added, "removed": change.removed}
+            facts |= {"new": change.is_new, "written": self.is_done}
+            output.write_json(path_fields(change.path, "sidecar") | facts)
+            return
+        if output.is_terminal() and (self.is_done or self.changed > MOST_SHOWN):
+            return
+        names = [f"+{one}" for one in change.added] + [f"-{one}" for one in change.removed]
+        new = " (new)" if change.is_new else ""
+        output.write_line(f"{shown(change.path)}{new}\t{safe_text(' '.join(names))}")
+
+    @property
+    def sentence(self) -> str:
+        """All of them."""
+        done = "wrote" if self.is_done else "would write"
+        more = "; nothing was done: add --yes to do it" if self.changed and not self.is_done else ""
+        return (
+            f"{done} {output.number(self.changed)} sidecars, left {output.number(self.unchanged)} "
+            f"as they are, refused {output.number(self.refused)}{more}"
         )
-        return
-    if output.is_terminal() and (write or number > MOST_SHOWN):
-        return
-    names = [f"+{one}" for one in change.added] + [f"-{one}" for one in change.removed]
-    new = " (new)" if change.is_new else ""
-    output.write_line(f"{shown(change.path)}{new}\t{safe_text(' '.join(names))}")
 
 
 @tag.command("add", cls=Verb)
@@ -165,7 +185,7 @@ def tag_add(target: Target, paths: Sequence[str], label: str) -> None:
         pictor tag add holiday.jpg beach.jpg "places|Crete"
     """
     with target.open() as library:
-        count = library.add_tag(paths, label)
+        count = library.tags.add(paths, label)
     output.write_line(f"tagged {_photos(count)} {safe_text(label)!r}")
 
 
@@ -182,7 +202,7 @@ def tag_remove(target: Target, paths: Sequence[str], label: str) -> None:
         pictor tag remove beach.jpg "places|Crete"
     """
     with target.open() as library:
-        count = library.remove_tag(paths, label)
+        count = library.tags.remove(paths, label)
     output.write_line(f"took {safe_text(label)!r} from {_photos(count)}")
 
 
@@ -202,7 +222,7 @@ def tags(target: Target, only: str | None, as_json: bool) -> None:
         pictor tags --set everyday --json
     """
     with target.open() as library:
-        found = [one for one in library.tags() if only is None or one.set_name == only]
+        found = [one for one in library.tags.count() if only is None or one.set_name == only]
     if as_json:
         for one in found:
             facts = {"set": one.set_name, "kind": one.kind, "label": one.label}

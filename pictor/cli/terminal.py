@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
 import sys
 import termios
 import tty
@@ -77,14 +75,3 @@ class Terminal:
     def size(self) -> tuple[int, int]:
         """(columns, rows), now."""
         return os.get_terminal_size(self._output.fileno())
-
-    def cell_px(self) -> tuple[int, int] | None:
-        """(width, height) of a cell in pixels; None where the terminal does not say."""
-        try:
-            state = fcntl.ioctl(self._output.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
-        except OSError:
-            return None
-        rows, columns, width, height = struct.unpack("HHHH", state)
-        if not (rows and columns and width >= columns and height >= rows):
-            return None
-        return width // columns, height // rows

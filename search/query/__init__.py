@@ -7,23 +7,35 @@ only looked for, not read.
 from pictor.search.query.parser import parse
 from pictor.search.query.records import (
     MAX_TEXT_CHARS,
+    BytesPart,
+    ItemPart,
     Part,
+    Pictured,
     PicturePart,
     Query,
+    Region,
     WordsPart,
     combined,
     image,
+    item,
+    picture,
     words,
 )
 
 __all__ = [
     "MAX_TEXT_CHARS",
+    "BytesPart",
+    "ItemPart",
     "Part",
     "PicturePart",
+    "Pictured",
     "Query",
+    "Region",
     "WordsPart",
     "combined",
     "image",
+    "item",
     "parse",
+    "picture",
     "words",
 ]

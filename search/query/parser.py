@@ -1,7 +1,8 @@
 """From a text to a `Query`. Any text gives a query, or one error that says where and why.
 
     query   = { part | filter | group }
-    part    = [ "+" | "-" ] ( word | quoted | picture ) [ "*" weight ]
+    part    = [ "+" | "-" ] ( word | quoted | picture [ "@" region ] ) [ "*" weight ]
+    picture = path | link | "item:" id
     filter  = [ "-" ] key ":" ( value | quoted )
     group   = [ "-" ] "(" filter { [ "and" | "or" ] filter } ")"
 
@@ -13,8 +14,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pictor.library.catalog.filters import All, Any, Filter, Not, both
@@ -27,12 +28,13 @@ from pictor.search.query.records import (
     MAX_WEIGHT,
     PATH_STARTS,
     Part,
-    PicturePart,
+    Pictured,
     Query,
     WordsPart,
     check_length,
     combined,
     image,
+    item,
     readable,
 )
 from pictor.search.query.scanner import MINUS, QUOTES, WEIGHT, Scanner
@@ -44,6 +46,9 @@ _NAMES = "|".join(re.escape(name) for name in filters.KEYS)
 _KEY = re.compile(rf"({_NAMES})[:：]", re.IGNORECASE)
 _ANY_KEY = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：](?=[^\s/])")
 _GROUP = re.compile(rf"\((?:[\s(]|[{MINUS}]|not\b)*(?:{_NAMES})[:：]", re.IGNORECASE)
+_ITEM = re.compile(r"item[:：](\d{1,19})", re.IGNORECASE | re.ASCII)
+_BYTES = re.compile(r"picture[:：][0-9a-f]{64}", re.IGNORECASE)
+_REGION = re.compile(r"@([\d.,eE+-]*,[\d.,eE+-]*)", re.ASCII)
 _JOIN = re.compile(r"(and|or)(?=[\s(]|$)", re.IGNORECASE)
 _NOT = re.compile(r"not(?=[\s(])\s*", re.IGNORECASE)
 _NEGATIONS = ENGLISH | {"没有", "没", "不带", "不戴", "无", "沒有", "沒", "不帶", "無"}
@@ -51,37 +56,43 @@ _NEGATIONS = ENGLISH | {"没有", "没", "不带", "不戴", "无", "沒有", "�
 _HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
-def parse(text: str | Sequence[str]) -> Query:
+def parse(text: str | Sequence[str], *, pictures: bool = True) -> Query:
     """The query of one text, or of several (the arguments of a command), each with its own parts.
 
     A text that as a whole is a link or names a file, with a "/" or an ending, is a picture.
+
+    Args:
+        pictures: whether paths and links are pictures. Without, they are words as any others, and
+            nothing of this machine is looked at: no file, no home, no current folder. For texts of
+            people who may search the library but not read what else is there.
 
     Raises:
         QuerySyntaxError: it breaks the grammar; says where.
         QueryError: it is empty or over-long, or a path names no file.
     """
     if isinstance(text, str):
-        return _parse_one(text)
+        return _parse_one(text, pictures)
     if not text:
         return Query()  # which says what to give
-    return combined([_parse_one(one) for one in text])
+    return combined([_parse_one(one, pictures) for one in text])
 
 
-def _parse_one(text: str) -> Query:
+def _parse_one(text: str, pictures: bool) -> Query:
     text = _HALVES.sub("\ufffd", text).replace("\0", " ")
     check_length(text)
     whole = text.strip()
     is_link = whole.startswith(LINKS) and not any(map(str.isspace, whole))
     is_path = whole.startswith(PATH_STARTS) or _ENDING.search(whole)
-    if is_link or (is_path and _is_file(whole)):
+    if pictures and (is_link or (is_path and _is_file(whole))):
         return Query((image(os.path.expanduser(whole)),))
-    return _Reader(text).read()
+    return _Reader(text, pictures=pictures).read()
 
 
 @dataclass
 class _Reader(Scanner):
     """One text, how far it was read, and what was found so far."""
 
+    pictures: bool = True
     parts: list[Part] = field(default_factory=list)
     filters: list[Filter] = field(default_factory=list)
     count: int = 0
@@ -119,20 +130,25 @@ class _Reader(Scanner):
         phrase = self.quoted()
         if not phrase.strip():
             self.fail(start, "is an empty phrase; leave it out")
+        if not self._is_located(phrase):
+            part: Part = WordsPart(readable(phrase).strip())
+            self._add_part(part, sign, self.weight(), start)
+            return
+        region = _REGION.match(self.text, self.at)
+        self.at = region.end() if region else self.at
         weight = self.weight()
-        if phrase.startswith((*PATH_STARTS, *LINKS)):
-            self._add_part(self._picture(phrase, start), sign, weight, start)
-        else:
-            self._add_part(WordsPart(readable(phrase).strip()), sign, weight, start)
+        part = self._picture(image, os.path.expanduser(phrase), region, start)
+        self._add_part(part, sign, weight, start)
 
     def _add_word(self, sign: str, start: int) -> None:
         word = self.word()
         name, weight = word, None
         found = WEIGHT.search(word)
-        if found and not _is_file(word):
+        if found and not self._is_file(word):
             name, weight = word[: found.start()], found[1]
-        if name and (name.startswith((*PATH_STARTS, *LINKS)) or _is_named_file(name)):
-            self._add_part(self._picture(name, start), sign, weight, start)
+        picture = self._pictured(name, start)
+        if picture is not None:
+            self._add_part(picture, sign, weight, start)
         elif sign and name:
             self._add_part(WordsPart(readable(name)), sign, weight, start)
         else:
@@ -147,9 +163,7 @@ class _Reader(Scanner):
         number = 1.0 if weight is None else float(weight)
         if not 0 < number <= MAX_WEIGHT:
             self.fail(start, f"has a weight that is not above 0 and at most {MAX_WEIGHT:g}")
-        kind = type(part)
-        content = part.words if isinstance(part, WordsPart) else part.location
-        self.parts.append(kind(content, number, is_negative))  # type: ignore[arg-type]  # its own
+        self.parts.append(replace(part, weight=number, negative=is_negative))
 
     def _take_negation(self) -> bool:
         """Whether the word just before negates what comes now; it is then no word of the text."""
@@ -160,14 +174,45 @@ class _Reader(Scanner):
             return True
         return False
 
-    def _picture(self, name: str, start: int) -> PicturePart:
+    def _pictured(self, name: str, start: int) -> Pictured | None:
+        """The picture that a word is; None for any other word."""
+        bare, region = name, None
+        found = _REGION.search(name)
+        if found and found.end() == len(name) and not self._is_file(name):
+            bare, region = name[: found.start()], found
+        numbered = _ITEM.fullmatch(bare)
+        if numbered:
+            return self._picture(item, int(numbered[1]), region, start)
+        if _BYTES.fullmatch(bare):
+            self.fail(start, "is a picture that was given as bytes, which no text names")
+        if self.pictures and bare.startswith(LINKS):  # whose end may look like a region
+            return self._picture(image, name, None, start)
+        if self._is_located(bare) or (_ENDING.search(bare) and self._is_file(bare)):
+            return self._picture(image, os.path.expanduser(bare), region, start)
+        return None
+
+    def _picture(
+        self,
+        made: Callable[..., Pictured],
+        what: object,
+        region: re.Match[str] | None,
+        start: int,
+    ) -> Pictured:
         try:
-            return image(os.path.expanduser(name))
+            return made(what, _numbers(region[1]) if region else None)
         except QueryError as error:
             hint = "; a path with spaces stands in quotes" if _has_more(self.text, self.at) else ""
+            hint = hint if made is image and not region else ""
             raise QuerySyntaxError(
                 f"{error}, at character {start + 1} of the query{hint}", start
             ) from error
+
+    def _is_located(self, name: str) -> bool:
+        """Whether a word or phrase begins as a path or link does, and may be one."""
+        return self.pictures and name.startswith((*PATH_STARTS, *LINKS))
+
+    def _is_file(self, name: str) -> bool:
+        return self.pictures and _is_file(name)
 
     # --- filters
 
@@ -235,7 +280,7 @@ class _Reader(Scanner):
         else:
             value = self.word()
         try:
-            return filters.read(match[1].lower(), value)
+            return filters.read(match[1].lower(), value, is_ours=self.pictures)
         except ValueError as error:
             self.fail(start, f"{error}; in quotes it would be text")
 
@@ -256,9 +301,16 @@ def _has_more(text: str, at: int) -> bool:
     return bool(text[at:].strip())
 
 
-def _is_named_file(word: str) -> bool:
-    """Whether a word has a "/" or an ending and there is a file of that name."""
-    return bool(_ENDING.search(word)) and _is_file(word)
+def _numbers(text: str) -> Sequence[float]:
+    """The numbers of a region.
+
+    Raises:
+        QueryError: they are none.
+    """
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise QueryError(f"a region is written @x,y,width,height, not @{text[:60]}") from None
 
 
 def _is_file(name: str) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 from pictor.library.catalog.filters import Filter
 from pictor.library.errors import QueryError, quoted
@@ -39,33 +41,96 @@ class WordsPart:
         return _signed(f'"{space}{escaped}"', self)
 
 
+class Region(NamedTuple):
+    """A rectangle of an upright picture, in shares of its width and height, 0 to 1."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def __str__(self) -> str:
+        return ",".join(map(_number, self))
+
+
 @dataclass(frozen=True)
 class PicturePart:
     """A picture: a path as bytes of the file system, or an http(s) link.
 
-    `weight` and `negative` are as those of `WordsPart`.
+    `weight` and `negative` are as those of `WordsPart`; `region` None is the whole picture.
     """
 
     location: bytes
     weight: float = 1.0
     negative: bool = False
+    region: Region | None = None
 
     @property
     def is_link(self) -> bool:
         """Whether it must be fetched."""
         return os.fsdecode(self.location).startswith(LINKS)
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return repr(self.location.decode("utf-8", errors="backslashreplace"))
+
     def __str__(self) -> str:
         name = os.fsdecode(self.location).replace("\\", "\\\\").replace('"', '\\"')
         return _signed(f'"{name}"', self)
 
 
-Part = WordsPart | PicturePart
+@dataclass(frozen=True)
+class ItemPart:
+    """A picture of the library by its item's id; else as `PicturePart`."""
+
+    item: int
+    weight: float = 1.0
+    negative: bool = False
+    region: Region | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"item {self.item}"
+
+    def __str__(self) -> str:
+        return _signed(f"item:{self.item}", self)
+
+
+@dataclass(frozen=True)
+class BytesPart:
+    """A picture by the bytes of its file; else as `PicturePart`. No text of a query names one."""
+
+    data: bytes = field(repr=False)
+    weight: float = 1.0
+    negative: bool = False
+    region: Region | None = None
+
+    @cached_property
+    def digest(self) -> bytes:
+        """The hash of the bytes."""
+        from pictor.library.hashing import content_hash
+
+        return content_hash(self.data)
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"the picture of {len(self.data):,} bytes"
+
+    def __str__(self) -> str:
+        return _signed(f"picture:{self.digest.hex()}", self)
+
+
+Pictured = PicturePart | ItemPart | BytesPart
+Part = WordsPart | Pictured
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked. `str()` of one is a text from which `parse` makes an equal query.
+    """What is asked. `str()` of one is a text from which `parse` makes an equal query, unless a
+    part is a picture given as bytes.
 
     Attributes:
         parts: in the order they were given. Without a positive one, hits are not ranked by content
@@ -114,20 +179,88 @@ class Query:
 
 
 def image(
-    location: str | bytes | os.PathLike[str], *, weight: float = 1.0, negative: bool = False
+    location: str | bytes | os.PathLike[str],
+    region: Sequence[float] | None = None,
+    *,
+    weight: float = 1.0,
+    negative: bool = False,
 ) -> PicturePart:
-    """The picture that a path or link names.
+    """The picture that a path or link names, or a region of it.
+
+    Args:
+        region: (x, y, width, height) in shares of the upright picture, 0 to 1.
 
     Raises:
-        QueryError: there is no such file.
+        QueryError: there is no such file, or no such region.
     """
-    part = PicturePart(os.fsencode(location), weight, negative)
+    part = PicturePart(os.fsencode(location), weight, negative, _region(region))
     if part.is_link:
         return part
     if b"\0" in part.location or not os.path.isfile(part.location):
         shown = part.location.decode("utf-8", errors="backslashreplace")
         raise QueryError(f"there is no image file at {quoted(shown)}")
     return replace(part, location=os.path.abspath(part.location))
+
+
+def item(
+    item_id: int,
+    region: Sequence[float] | None = None,
+    *,
+    weight: float = 1.0,
+    negative: bool = False,
+) -> ItemPart:
+    """A picture of the library, or a region of it; of a video or animation, one moment.
+
+    Args:
+        region: as that of `image`. The original is read for it, which must be within reach.
+
+    Raises:
+        QueryError: that is no id, or no region.
+    """
+    if isinstance(item_id, bool) or not isinstance(item_id, int) or not 0 < item_id < 1 << 63:
+        raise QueryError(f"the id of an item is a whole number above 0, not {item_id!r:.40}")
+    return ItemPart(item_id, weight, negative, _region(region))
+
+
+def picture(
+    data: bytes,
+    region: Sequence[float] | None = None,
+    *,
+    weight: float = 1.0,
+    negative: bool = False,
+) -> BytesPart:
+    """The picture in the bytes of a file, or a region of it.
+
+    Args:
+        region: as that of `image`.
+
+    Raises:
+        QueryError: there are no bytes, or no such region.
+    """
+    if not isinstance(data, (bytes, bytearray, memoryview)) or not len(data):
+        raise QueryError("a picture is given as the bytes of its file, and there are none")
+    return BytesPart(bytes(data), weight, negative, _region(region))
+
+
+def _region(given: Sequence[float] | None) -> Region | None:
+    """A region as a record; None for the whole picture."""
+    if given is None:
+        return None
+    try:
+        x, y, width, height = (float(number) for number in given)
+    except (TypeError, ValueError):
+        raise QueryError(
+            f"a region is four numbers, x, y, width and height, not {given!r:.60}"
+        ) from None
+    # Shares that were rounded may add up to a hair more than the whole.
+    fits = x >= 0 and y >= 0 and x + width <= 1 + 1e-6 and y + height <= 1 + 1e-6
+    if not (fits and width > 0 and height > 0):  # NaN is none of it
+        raise QueryError(
+            f"the region {x:g},{y:g},{width:g},{height:g} is not within the picture: x, y, width "
+            "and height are shares of it from 0 to 1"
+        )
+    whole = (x, y) == (0, 0) and width >= 1 and height >= 1
+    return None if whole else Region(x, y, width, height)
 
 
 def words(text: str, *, weight: float = 1.0, negative: bool = False) -> WordsPart:
@@ -161,10 +294,16 @@ def check_length(text: str) -> None:
 
 
 def _signed(text: str, part: Part) -> str:
+    if not isinstance(part, WordsPart) and part.region is not None:
+        text = f"{text}@{part.region}"
     if part.negative:
         return f"-{text}"
-    weight = repr(int(part.weight)) if part.weight == int(part.weight) else repr(part.weight)
-    return text if part.weight == 1 else f"{text}*{weight}"
+    return text if part.weight == 1 else f"{text}*{_number(part.weight)}"
+
+
+def _number(value: float) -> str:
+    """The shortest text from which the same number is read."""
+    return repr(int(value)) if value == int(value) else repr(value)
 
 
 def combined(queries: Sequence[Query]) -> Query:

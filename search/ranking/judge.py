@@ -1,6 +1,6 @@
-"""How sure a search is of each hit, and what a negated concept leaves out (`negation.py`).
+"""How likely each hit of a search is right.
 
-A `Judge` holds what it takes to judge any query of one space: the background bank, a sample of the
+A `Judge` has what it takes to judge any query of one space: the background bank, a sample of the
 collection, and the calibration of the encoder's family. `evidence.py` says what is weighed,
 `calibration.py` how it becomes a probability.
 
@@ -10,7 +10,8 @@ where one query in two asks for something that is not in the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,21 +19,11 @@ from sqlalchemy import Connection
 
 from pictor.library.caption_bank import Bank, captions, digest_of, log_sum_exp, open_bank
 from pictor.library.catalog import caption_bank, spaces
-from pictor.library.catalog.files import chunked
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.library import Library
-from pictor.library.records import (
-    BoolVector,
-    DoubleVector,
-    FloatMatrix,
-    FloatVector,
-    HalfMatrix,
-    IdArray,
-    Level,
-)
+from pictor.library.records import DoubleVector, FloatMatrix, FloatVector, IdArray, Level
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
-from pictor.search.ranking.evidence import Images, Setting, evidence, see
-from pictor.search.ranking.negation import away_from, explains
+from pictor.search.ranking.evidence import Images, Query, Setting, evidence, see
 
 #: Images of the collection that a query is held against; about as many as calibrations are fitted
 #: on. Reading them takes 10 ms.
@@ -47,16 +38,21 @@ class Judgement(NamedTuple):
 
 
 class Judge:
-    """Judges queries of one space of a library; keep it for as long as the library is open."""
+    """Judges queries of one space of a library, in any number of threads; keep it while that is
+    open.
+
+    Attributes:
+        calibration: of the encoder's family.
+    """
 
     def __init__(self, library: Library, space: SpaceRow, bank: Bank) -> None:
         """Use `Judge.open`."""
         self._library = library
         self._space = space
         self._bank = bank
-        self._calibration = calibration_for(space.card.family, space.card.scoring)
-        self._change = -1
-        self._setting: Setting
+        self.calibration = calibration_for(space.card.family, space.card.scoring)
+        self._held: tuple[int, Setting] | None = None
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, library: Library, space: SpaceRow) -> Judge | None:
@@ -73,79 +69,27 @@ class Judge:
             return None
         return cls(library, space, open_bank(library, space))
 
-    def judge(self, query: FloatMatrix, item_ids: IdArray, scores: FloatVector) -> Judgement:
-        """How sure it is that a query explains some items.
+    def of(self, connection: Connection, query: FloatMatrix) -> QueryJudge:
+        """What judges items for one query, a (1, d) float32 unit row."""
+        setting = self.setting(connection)
+        return QueryJudge(self, setting, see(query[0], setting))
 
-        Args:
-            query: (1, d) float32 unit row.
-            item_ids: (n,) of items; those without a vector in the space are given 0.
-            scores: (n,) cosines with the query. They are not used: each number comes from stored
-                vectors, so that an approximate index is judged as an exact one.
-        """
-        with self._library.reading() as connection:
-            setting = self._current(connection)
-            held, vectors = self._vectors(connection, item_ids.tolist())
-            images = self._images(connection, held, vectors)
-        found = dict(zip(held, self._probability(query[0], images, setting).tolist(), strict=True))
-        probability = np.array([found.get(i, 0.0) for i in item_ids.tolist()], np.float32)
-        return Judgement(probability, levels_of(probability))
-
-    def negation(
-        self, query: FloatMatrix, negated: FloatMatrix, item_ids: IdArray, vectors: FloatMatrix
-    ) -> BoolVector:
-        """(n,) True where a negated concept explains an item, which is to be left out.
-
-        Args:
-            query: (1, d) float32 unit row, what is looked for; (0, d) where that is anything.
-            negated: (m, d) float32 unit rows, one a concept.
-            item_ids: (n,) of the items; vectors: (n, d) float32 unit rows.
-        """
-        with self._library.reading() as connection:
-            setting = self._current(connection)
-            images = self._images(connection, item_ids.tolist(), vectors)
-        return explains(query, negated, images, setting, self._calibration)
-
-    def away_from(self, query: FloatMatrix, negated: FloatMatrix) -> FloatMatrix:
-        """(1, d) unit row that ranks what is like a query first and like no negated concept.
-
-        Args: as of `negation`, with a query.
-        """
-        with self._library.reading() as connection:
-            setting = self._current(connection)
-        return away_from(query, negated, setting)
-
-    def _probability(self, query: FloatVector, images: Images, setting: Setting) -> FloatVector:
-        return self._calibration.probability(evidence(see(query, setting), images, setting))
-
-    def _current(self, connection: Connection) -> Setting:
-        """The sample and the count, read again where the space has changed."""
+    def setting(self, connection: Connection) -> Setting:
+        """What queries are judged with; read again where the space has changed."""
         change = spaces.last_change(connection, self._space.id)
-        if change != self._change:
-            ids, sample = caption_bank.sample(
-                connection, self._space.id, self._space.dimension, SAMPLE
-            )
-            images = self._images(connection, ids.tolist(), sample.astype(np.float32))
-            count = spaces.count_vectors(connection, self._space.id)
-            scoring, usual = self._space.card.scoring, self._calibration.usual
-            self._setting = Setting(self._bank, scoring, usual, images, count)
-            self._change = change
-        return self._setting
+        held = self._held
+        if held is None or held[0] != change:
+            with self._lock:  # of several threads one reads, and the others find it read
+                held = self._held
+                if held is None or held[0] != change:
+                    held = self._held = change, self._setting(connection)
+        return held[1]
 
-    def _vectors(
-        self, connection: Connection, item_ids: Sequence[int]
-    ) -> tuple[list[int], FloatMatrix]:
-        """Those of some items that have a vector, and their vectors."""
-        found: dict[int, HalfMatrix] = {}
-        for chunk in chunked(item_ids):
-            part = list(chunk)
-            found |= spaces.vectors_of(connection, self._space.id, self._space.dimension, part)
-        vectors = np.array(list(found.values()), np.float32)
-        return list(found), vectors.reshape(-1, self._space.dimension)
-
-    def _images(
+    def images(
         self, connection: Connection, item_ids: Sequence[int], vectors: FloatMatrix
     ) -> Images:
-        """Items with their backgrounds: stored ones, or worked out where none is."""
+        """Items and their (n, d) vectors with their backgrounds: stored ones, or worked out where
+        none is."""
         held = caption_bank.values_of(connection, self._space.id, item_ids)
         values: DoubleVector = np.array([held.get(item, np.nan) for item in item_ids], np.float64)
         lacking = np.flatnonzero(np.isnan(values))
@@ -153,6 +97,41 @@ class Judge:
             scoring = self._space.card.scoring
             values[lacking] = log_sum_exp(vectors[lacking], self._bank.vectors, scoring)
         return Images(vectors, values)
+
+    def _setting(self, connection: Connection) -> Setting:
+        space = self._space
+        ids, sample = caption_bank.sample(connection, space.id, space.dimension, SAMPLE)
+        images = self.images(connection, ids.tolist(), sample.astype(np.float32))
+        count = spaces.count_vectors(connection, space.id)
+        return Setting(self._bank, space.card.scoring, self.calibration.usual, images, count)
+
+
+class QueryJudge(NamedTuple):
+    """Judges items of a space for one query."""
+
+    base: Judge
+    setting: Setting
+    query: Query
+
+    def judge(
+        self, connection: Connection, item_ids: IdArray, vectors: Mapping[int, FloatVector]
+    ) -> Judgement:
+        """How likely it is that the query explains some items.
+
+        Each number comes from stored vectors, so that an approximate index is judged as an exact
+        one.
+
+        Args:
+            item_ids: (n,) of items; those without a vector are given 0.
+            vectors: of those that have one, (d,) float32 unit rows.
+        """
+        held = np.array(list(vectors.values()), np.float32).reshape(-1, len(self.query.vector))
+        images = self.base.images(connection, list(vectors), held)
+        table = evidence(self.query, images, self.setting)
+        found = self.base.calibration.probability(table)
+        by_item = dict(zip(vectors, found.tolist(), strict=True))
+        probability = np.array([by_item.get(i, 0.0) for i in item_ids.tolist()], np.float32)
+        return Judgement(probability, levels_of(probability))
 
 
 def levels_of(probability: FloatVector) -> list[Level]:

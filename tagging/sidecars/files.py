@@ -13,7 +13,7 @@ import os
 import stat
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,32 +60,79 @@ class SidecarChange:
     is_new: bool = False
     problem: str = ""
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether the sidecar is not as it must be."""
+        return bool(self.added or self.removed)
 
-def sidecars(
+
+@dataclass(frozen=True)
+class SidecarSummary:
+    """What a run did.
+
+    Attributes:
+        written: sidecars that were changed or made.
+        unchanged: photos whose sidecar is as it must be, or that need none.
+        refused: sidecars that were left alone, with the reason.
+    """
+
+    written: int
+    unchanged: int
+    refused: tuple[SidecarChange, ...] = ()
+
+
+def preview(
+    library: Library, set_names: Sequence[str], options: SidecarOptions
+) -> Iterator[SidecarChange]:
+    """What `write` would do, one photo after the other. Nothing is written.
+
+    Raises:
+        LabelError: there is no such set.
+    """
+    return _Run(library, _names(library, set_names, options), options, write=False).changes()
+
+
+def write(
     library: Library,
     set_names: Sequence[str],
-    options: SidecarOptions | None = None,
-    *,
-    write: bool = False,
-) -> Iterator[SidecarChange]:
+    options: SidecarOptions,
+    on_step: Callable[[SidecarChange], None],
+) -> SidecarSummary:
     """Bring the sidecars of all present photos up to date with some sets and with people's tags.
 
     Photos in archives and behind links have no sidecar. One that cannot be read or written is left
     alone, and the others go on.
 
     Args:
-        write: do it. Without, only say what would be done.
+        on_step: receives each change once it is on the disk.
 
     Raises:
         LabelError: there is no such set.
     """
+    written = unchanged = 0
+    refused = []
+    run = _Run(library, _names(library, set_names, options), options, write=True)
+    for change in run.changes():
+        if change.problem:
+            refused.append(change)
+        elif change.is_needed:
+            written += 1
+        else:
+            unchanged += 1
+        on_step(change)
+    return SidecarSummary(written, unchanged, tuple(refused))
+
+
+def _names(
+    library: Library, set_names: Sequence[str], options: SidecarOptions
+) -> dict[int, _Names]:
+    """The names of the chosen sets and of people's own tags, by the id of the set."""
     with library.reading() as connection:
-        sets = {row.id: row for row in catalog_tags.tag_sets(connection)}
-    chosen = [row for row in sets.values() if row.name in set_names or row.kind == PERSON]
+        rows = catalog_tags.tag_sets(connection)
+    chosen = [row for row in rows if row.name in set_names or row.kind == PERSON]
     for name in set(set_names) - {row.name for row in chosen}:
         raise LabelError(f"the library has no tags of a set {name!r}; see: pictor tags")
-    names = {row.id: _Names(row, (options or SidecarOptions()).language) for row in chosen}
-    yield from _Writer(library, names, options or SidecarOptions(), write).run()
+    return {row.id: _Names(row, options.language) for row in chosen}
 
 
 class _Names:
@@ -109,18 +156,19 @@ class _Names:
         return Entry(self.set_name, tuple(path))
 
 
-class _Writer:
-    """Goes through the contents with tags, page by page."""
+class _Run:
+    """One pass over the contents, page by page."""
 
     def __init__(
-        self, library: Library, names: dict[int, _Names], options: SidecarOptions, write: bool
+        self, library: Library, names: dict[int, _Names], options: SidecarOptions, *, write: bool
     ) -> None:
         self._library = library
         self._names = names
         self._options = options
         self._write = write
 
-    def run(self) -> Iterator[SidecarChange]:
+    def changes(self) -> Iterator[SidecarChange]:
+        """What became of each sidecar, or would become of it."""
         for contents in self._pages():
             with self._library.reading() as connection:
                 entries = self._entries(catalog_tags.tags_of(connection, contents))

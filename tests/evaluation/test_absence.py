@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pictor.evaluation import concept_pairs
-from pictor.evaluation.absence import CAPTION, WORD, Asked, questions
-from pictor.evaluation.captions import Caption, CaptionSet
+from pictor.evaluation.absence import CAPTION, WORD, Question, questions
+from pictor.evaluation.captions import CaptionSet, PhotoCaption
 from pictor.evaluation.concepts import Concept, kin, load_concepts, mentions, words_of
 from pictor.evaluation.cutoff import precision_of, recall_of, threshold_at
 
@@ -25,16 +25,16 @@ TABLE_TENNIS = Concept({"en": ("table tennis",), "zh": ("乒乓球",)})
 def captions(**languages: list[str]) -> CaptionSet:
     """One caption a photo and language, in the order of the photos."""
     groups = {
-        language: tuple(Caption(text, (i,)) for i, text in enumerate(texts) if text)
+        language: tuple(PhotoCaption(text, (i,)) for i, text in enumerate(texts) if text)
         for language, texts in languages.items()
     }
     count = max(len(texts) for texts in languages.values())
     return CaptionSet(tuple(f"{i}.jpg" for i in range(count)), groups)
 
 
-def ask(texts: CaptionSet, *concepts: Concept, lost: tuple[int, ...] = ()) -> list[Asked]:
+def ask(texts: CaptionSet, *concepts: Concept, lost: tuple[int, ...] = ()) -> list[Question]:
     available = ~np.isin(np.arange(len(texts.photos)), lost)
-    return list(questions(texts, concepts, available).asked)
+    return list(questions(texts, concepts, available).queries)
 
 
 def shown(text: str, concept: Concept, language: str = "en") -> bool:
@@ -67,7 +67,9 @@ def test_a_word_that_only_holds_a_name_is_none() -> None:
 
 
 def test_a_name_of_two_words_does_not_span_captions() -> None:
-    two = CaptionSet(("0.jpg",), {"en": (Caption("a table", (0,)), Caption("tennis", (0,)))})
+    two = CaptionSet(
+        ("0.jpg",), {"en": (PhotoCaption("a table", (0,)), PhotoCaption("tennis", (0,)))}
+    )
     assert not mentions([TABLE_TENNIS], two)[0, 0]
     assert shown("men play table tennis", TABLE_TENNIS)
 
@@ -115,7 +117,7 @@ def test_photos_of_a_rare_concept_are_taken_out_with_what_is_only_about_it() -> 
     texts = captions(en=["a man with a bear", *rest])
     found = questions(texts, [DOG, BEAR, GRASS, MAN], np.ones(151, bool))
     assert found.remains.tolist() == [False] + [True] * 150
-    absent = [one for one in found.asked if one.is_absent]
+    absent = [one for one in found.queries if one.is_absent]
     assert {(one.text, one.kind) for one in absent} == {
         ("bear", WORD),
         ("man", WORD),
@@ -127,7 +129,7 @@ def test_a_caption_that_is_about_what_remains_too_is_not_absent() -> None:
     texts = captions(en=["a bear on grass", *["a dog on grass"] * 150])
     found = questions(texts, [DOG, BEAR, GRASS], np.ones(151, bool))
     assert not found.remains[0]
-    assert [one.text for one in found.asked if one.is_absent] == ["bear"]
+    assert [one.text for one in found.queries if one.is_absent] == ["bear"]
 
 
 def test_photos_that_are_lost_are_neither_right_nor_taken_for_granted() -> None:

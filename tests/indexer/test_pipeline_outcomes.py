@@ -6,6 +6,7 @@ import os
 import shutil
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import pictor.indexer.encode
 import pictor.indexer.pipeline
 import pictor.indexer.scan
 import pictor.indexer.worker
-from pictor.indexer.pipeline import Pipeline
 from pictor.indexer.sources.base import FoundFile, Locator
 from pictor.indexer.sources.folder import FolderSource
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
@@ -79,7 +79,7 @@ def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     assert world.index(retry=True).failed == 2
     assert sorted(tried) == [b"disk.png", b"file.png"]
     monkeypatch.setattr(pictor.indexer.worker, "decode", decode)
-    monkeypatch.setattr(Pipeline, "_commit_if_due", Pipeline._commit)  # between decode and encode
+    world.commit_always()  # also between decode and encode
     assert world.index(retry=True).indexed == 2
     assert world.verify().ok
 
@@ -95,9 +95,8 @@ def test_copies_of_a_refused_content_are_not_decoded_again_also_not_on_a_retry(
         raise ImageError(Reason.TIMEOUT, "it took a minute")
 
     monkeypatch.setattr(pictor.indexer.worker, "decode", failing)
-    monkeypatch.setattr(
-        pictor.indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
-    )  # the first is in the catalog, as refused, before the second is asked for
+    # The first is in the catalog, as refused, before the second is asked for.
+    world.commit_always()
     for name in ("a.png", "b.png", "c.png"):
         world.draw(name, 1)
     assert world.index().failed == 3
@@ -182,6 +181,7 @@ def test_an_encoder_that_fails_on_everything_is_blamed_and_the_files_are_not(
 
     for i in range(pictor.indexer.encode.MAX_FAILURES_IN_A_ROW + 2):
         world.draw(f"{i}.png", i)
+    world.set(index__checkpoint_s=60.0)  # all of them in one batch, however slow the machine is
     monkeypatch.setattr(OnnxImageEncoder, "encode", lost)
     with pytest.raises(ModelError, match="'builtin' fails: CUDA error"):
         world.index()
@@ -192,7 +192,7 @@ def test_an_encoder_that_fails_on_everything_is_blamed_and_the_files_are_not(
 def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pictor.indexer.processes
+    import pictor.indexer.reader
 
     modules = world.folder / "modules"
     modules.mkdir()
@@ -208,7 +208,7 @@ def test_a_crash_and_a_hang_are_outcomes_of_their_files_in_a_whole_run(
         "pictor.indexer.worker.decode = odd\n"
     )
     monkeypatch.syspath_prepend(modules)
-    monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "odd_decoder")
+    monkeypatch.setattr(pictor.indexer.reader, "WORKER_MODULE", "odd_decoder")
     world.use_processes()
     world.set(index__time_limit_s=3.0, index__workers=2)
     for name in ("a", "b", "c", "crash", "hang"):
@@ -226,7 +226,6 @@ def test_text_that_no_database_takes_is_stored_readable(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A title or an error may hold lone surrogates and NULs; it must not take its batch with it."""
-    from dataclasses import replace
 
     decode = pictor.indexer.worker.decode
 
@@ -257,14 +256,14 @@ def test_a_stopped_run_keeps_what_it_did_and_the_next_one_does_the_rest(world: W
         world.draw(f"{i:02}.png", i)
     world.set(encoder__batch_size=4)
     first = world.index(observer=StopAfter(9))
-    assert first.interrupted
+    assert first.stopped
     assert 0 < first.indexed < 20
     assert first.indexed == first.encoded == first.items
     assert world.verify().ok
     assert len(world.search("a picture")) == first.items
     world.forget_work()
     second = world.index()
-    assert not second.interrupted
+    assert not second.stopped
     assert (second.unchanged, second.indexed) == (first.indexed, 20 - first.indexed)
     assert world.encoded == 20 - first.indexed
     assert [row[0] for row in world.sql("SELECT state FROM run ORDER BY id")] == [
@@ -292,7 +291,7 @@ def test_a_stopped_run_calls_nothing_missing_whose_new_place_it_did_not_come_to(
     (world.root / "a.png").rename(world.root / "z.png")
     world.draw("b.png", 9)
     first = world.index(observer=StopAfter(1))
-    assert first.interrupted
+    assert first.stopped
     assert (first.moved, first.missing) == (0, 0)
     second = world.index()
     assert (second.moved, second.missing) == (1, 0)
@@ -335,7 +334,7 @@ def test_a_scan_of_many_unchanged_files_stays_in_constant_memory(
             yield FoundFile(path, 9, 9, Locator("file", b"/nowhere/" + path))
 
     monkeypatch.setattr(FolderSource, "scan", scan)
-    monkeypatch.setattr("pictor.indexer.counting.FileCounter._run", lambda self: None)
+    monkeypatch.setattr("pictor.indexer.file_counter.FileCounter._run", lambda self: None)
     with world.open() as library:  # what is imported once is not the run's
         status(library)
     tracemalloc.start()

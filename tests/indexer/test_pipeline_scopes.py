@@ -14,7 +14,6 @@ from PIL import Image
 from small_world import World
 
 import pictor.indexer.roots
-from pictor.indexer.pipeline import Pipeline
 from pictor.library.catalog.contents import captions_of
 from pictor.library.errors import SourceError
 
@@ -256,15 +255,15 @@ def shard(path: Path, samples: dict[str, bytes]) -> Path:
 def captions(world: World, path: bytes) -> list[str]:
     (content,) = world.sql("SELECT content_id FROM file WHERE path = ?", path)[0]
     with world.open() as library, library.reading() as connection:
-        return [caption.text for caption in captions_of(connection, content)]
+        return [caption.text for caption in captions_of(connection, [content])[content]]
 
 
 @pytest.mark.parametrize("commits_always", [False, True])
 def test_a_shard_with_its_captions_also_of_pictures_that_are_known(
-    world: World, monkeypatch: pytest.MonkeyPatch, commits_always: bool
+    world: World, commits_always: bool
 ) -> None:
     if commits_always:  # also before a picture that captions wait for is encoded
-        monkeypatch.setattr(Pipeline, "_commit_if_due", Pipeline._commit)
+        world.commit_always()
     one, two = world.draw("1.png").read_bytes(), world.draw("2.png").read_bytes()
     (world.root / "2.png").unlink()
     path = shard(

@@ -17,12 +17,12 @@ import psutil
 import pytest
 from PIL import Image
 
-import pictor.indexer.processes
 import pictor.indexer.reader
-from pictor.indexer.processes import DecodingProcess
+import pictor.indexer.worker_pool
 from pictor.indexer.reader import ReaderPool
 from pictor.indexer.sources.base import Locator
-from pictor.indexer.worker import ReadResult, ReadTask, Refusal, WorkerOptions
+from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, Refusal, WorkerOptions
+from pictor.indexer.worker_pool import Worker
 from pictor.library.errors import PictorError
 from pictor.library.images import Limits
 from pictor.library.records import Decoded, ImageSpec, Reason
@@ -61,15 +61,17 @@ def odd_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     (folder / "odd_worker.py").write_text(textwrap.dedent(ODD_WORKER))
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "odd_worker")
+    monkeypatch.setattr(pictor.indexer.reader, "WORKER_MODULE", "odd_worker")
 
 
 def pool(*, workers: int = 2, time_limit_s: float = 30, mib: float = 64, **o: Any) -> ReaderPool:
     options = WorkerOptions(
         specs=(SPEC,),
-        limits=Limits(max_pixels=10**8, max_bytes=1 << 30, frames=1),
-        max_file_bytes=1 << 30,
-        fetch_timeout_s=1.0,
+        reading=ReadOptions(
+            limits=Limits(max_pixels=10**8, max_bytes=1 << 30, frames=1),
+            max_file_bytes=1 << 30,
+            fetch_timeout_s=1.0,
+        ),
         deadline_s=time_limit_s / 2,
     )
     return ReaderPool(
@@ -96,7 +98,7 @@ def read_all(pool: ReaderPool, tasks: Iterator[ReadTask]) -> dict[int, ReadResul
 
 
 def reasons(results: dict[int, ReadResult]) -> list[Reason | None]:
-    outcomes = [results[i].outcome for i in range(len(results))]
+    outcomes = [results[i].pictures for i in range(len(results))]
     return [o.reason if isinstance(o, Refusal) else None for o in outcomes]
 
 
@@ -115,7 +117,7 @@ def test_one_bad_file_fails_alone_whatever_it_does(tmp_path: Path) -> None:
         Reason.OUT_OF_MEMORY,
         None,
     ]
-    crashed, exited = (results[i].outcome for i in (1, 3))
+    crashed, exited = (results[i].pictures for i in (1, 3))
     assert isinstance(crashed, Refusal) and f"signal {signal.SIGABRT:d}" in crashed.detail
     assert isinstance(exited, Refusal) and "exit code 7" in exited.detail
     assert all(results[i].digest is not None for i in results)  # the content failed, not the path
@@ -123,7 +125,7 @@ def test_one_bad_file_fails_alone_whatever_it_does(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("odd_workers")
 def test_many_files_that_crash_in_a_row_do_not_end_the_run(tmp_path: Path) -> None:
-    count = pictor.indexer.reader.MAX_DEATHS_IN_A_ROW + 2
+    count = pictor.indexer.worker_pool.MAX_DEATHS_IN_A_ROW + 2
     names = [f"crash{i}" for i in range(count)] + ["good"]
     results = read_all(pool(workers=2), draw(tmp_path, names))
     assert reasons(results) == [Reason.CRASHED] * count + [None]
@@ -134,14 +136,14 @@ def test_a_hanging_file_ends_at_the_limit_and_the_others_go_on(tmp_path: Path) -
     names = ["hang", *(f"{i}" for i in range(20))]
     results = read_all(pool(time_limit_s=1.0), draw(tmp_path, names))
     assert reasons(results) == [Reason.TIMEOUT] + [None] * 20
-    outcome = results[0].outcome
+    outcome = results[0].pictures
     assert isinstance(outcome, Refusal) and "longer than 1 s" in outcome.detail
 
 
 def test_workers_that_cannot_start_end_the_run_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pictor.indexer.processes, "WORKER_MODULE", "no_such_module_anywhere")
+    monkeypatch.setattr(pictor.indexer.reader, "WORKER_MODULE", "no_such_module_anywhere")
     with pytest.raises(PictorError, match=r"did not start .*pictor doctor"):
         read_all(pool(), draw(tmp_path, ["a", "b"]))
 
@@ -160,7 +162,7 @@ def test_a_worker_killed_while_idle_costs_no_file(tmp_path: Path) -> None:
     results = read_all(pool(workers=1), slowly())
     assert len(results) == 4
     # One that was killed while it started or read is not the file's fault either, or says so.
-    assert sum(isinstance(result.outcome, Decoded) for result in results.values()) >= 3
+    assert sum(isinstance(result.pictures, Decoded) for result in results.values()) >= 3
 
 
 def test_a_slow_consumer_bounds_what_is_decoded_ahead(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_a_run_that_is_left_ends_its_workers(tmp_path: Path) -> None:
     with pool(workers=2) as reader:
         results = reader.run(draw(tmp_path, [f"{i}" for i in range(50)]))
         next(result for result in results if result is not None)
-        processes = [worker.process for worker in reader._workers]
+        processes = [worker.process for worker in reader._pool.workers]
         results.close()  # type: ignore[attr-defined]
     assert all(process.poll() is not None for process in processes)
 
@@ -221,21 +223,21 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, *, hangs: bool)
     script = f"""
         import sys
         sys.path.insert(0, {str(tmp_path)!r})
-        import pictor.indexer.processes
-        pictor.indexer.processes.WORKER_MODULE = "odd_worker"
+        import pictor.indexer.reader
+        pictor.indexer.reader.WORKER_MODULE = "odd_worker"
         from pictor.indexer.reader import ReaderPool
         from pictor.indexer.sources.base import Locator
-        from pictor.indexer.worker import ReadTask, WorkerOptions
+        from pictor.indexer.worker import ReadOptions, ReadTask, WorkerOptions
         from pictor.library.images import Limits
         from pictor.library.records import ImageSpec
         import time
-        options = WorkerOptions((ImageSpec(8, 8),), Limits(), 1 << 30, 1.0, 1.0)
+        options = WorkerOptions((ImageSpec(8, 8),), ReadOptions(Limits(), 1 << 30, 1.0), 1.0)
         pool = ReaderPool(options, workers=1, time_limit_s=600, lookahead_bytes=1 << 20,
                           wanted=lambda _: True)
         def tasks():
             yield ReadTask(0, Locator("file", {os.fsencode(tmp_path / (name + ".png"))!r}), -1, -1)
             time.sleep(2)
-            print(*[worker.process.pid for worker in pool._workers], flush=True)
+            print(*[worker.process.pid for worker in pool._pool.workers], flush=True)
             time.sleep(600)
         for _ in pool.run(tasks()):
             pass
@@ -255,15 +257,15 @@ def test_ctrl_c_ends_no_worker_not_even_one_that_just_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A terminal sends it to the whole group: a file must not be noted as crashed because of it."""
-    started: list[DecodingProcess] = []
+    started: list[Worker[Any]] = []
 
-    class Interrupted(DecodingProcess):
-        def __init__(self, options: WorkerOptions) -> None:
-            super().__init__(options)
+    class Interrupted(Worker[Any]):
+        def __init__(self, options: object, module: str) -> None:
+            super().__init__(options, module)
             self.process.send_signal(signal.SIGINT)
             started.append(self)
 
-    monkeypatch.setattr(pictor.indexer.reader, "DecodingProcess", Interrupted)
+    monkeypatch.setattr(pictor.indexer.worker_pool, "Worker", Interrupted)
     results = read_all(pool(workers=1), draw(tmp_path, ["a", "b"]))
     assert reasons(results) == [None, None]
     assert len(started) == 1

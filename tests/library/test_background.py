@@ -13,11 +13,8 @@ from pictor.library.caption_bank import Bank, captions, digest_of, fill, log_sum
 from pictor.library.catalog import caption_bank as catalog
 from pictor.library.catalog import spaces
 from pictor.library.config import presets_dir
+from pictor.library.observer import SILENT, Silent
 from pictor.library.records import Scoring
-
-
-def never() -> bool:
-    return False
 
 
 @pytest.fixture
@@ -151,11 +148,12 @@ def test_a_stopped_pass_is_gone_on_with(world: World, monkeypatch: pytest.Monkey
         world.index()
     monkeypatch.setattr(catalog, "BLOCK", 2)
     with world.open() as library, library.writer():
-        asked = iter([False, True, True, True])
-        assert fill(library, library.space(), lambda: next(asked)) == 2
+        observer = Silent()
+        observer.should_stop = iter([False, True, True, True]).__next__  # type: ignore[method-assign]
+        assert fill(library, library.space(), observer) == 2
         assert len(values(world)) == 2
         counts = count_items_scored(monkeypatch)
-        assert fill(library, library.space(), never) == 3
+        assert fill(library, library.space(), SILENT) == 3
     assert counts == [2, 1]
     assert values(world) == pytest.approx(expected(world), abs=1e-4)
 
@@ -198,7 +196,7 @@ def test_spaces_of_images_only_have_none(indexed: World) -> None:
     with indexed.open() as library, library.writer():
         space = library.space()
         blind = space._replace(card=replace(space.card, has_text=False))
-        assert fill(library, blind, never) == 0
+        assert fill(library, blind, SILENT) == 0
 
 
 def test_a_failure_is_a_notice_and_no_lost_run(

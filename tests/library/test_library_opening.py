@@ -15,7 +15,9 @@ import pytest
 from small_world import World
 
 from pictor import open_library
+from pictor.library.catalog import spaces
 from pictor.library.config import Settings
+from pictor.library.encoders.cards import find_card
 from pictor.library.errors import (
     LibraryCorrupt,
     LibraryError,
@@ -23,8 +25,10 @@ from pictor.library.errors import (
     LibraryLocked,
     LibraryNotFound,
     LibraryTooNew,
+    QueryError,
 )
 from pictor.library.library import Library
+from pictor.search.routes import route
 
 
 def test_opening_nothing_says_how_to_make_it(tmp_path: Path) -> None:
@@ -42,6 +46,18 @@ def test_a_library_whose_making_was_cut_short_is_made_again(world: World) -> Non
         Library.open(world.path)
     with open_library(world.path) as library:
         assert library.index([world.root]).indexed == 1
+
+
+def test_a_space_is_found_by_its_id_the_end_of_it_and_a_short_name(world: World) -> None:
+    card = find_card("google/siglip2-base-patch16-224")
+    with Library.create(world.path) as library:
+        with library.writer(), library.writing() as connection:
+            space = spaces.add_space(connection, card, default=True)
+        for name in (card.id, "siglip2-base-patch16-224", "siglip2", "SigLIP2"):
+            assert library.space(name).id == space
+            assert [one.id for one in route("a dog", library.spaces(), name)] == [space]
+        with pytest.raises(QueryError, match="no space of encoder 'chinese-clip'"):
+            library.space("chinese-clip")
 
 
 def test_making_a_library_is_all_or_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,11 +244,7 @@ def test_a_full_disk_keeps_what_was_committed_and_the_next_run_goes_on(
     world.set(encoder__batch_size=4)
     Library.create(world.path).close()
     (pages,) = world.sql("PRAGMA page_count")[0]
-    import pictor.indexer.pipeline
-
-    monkeypatch.setattr(
-        pictor.indexer.pipeline.Pipeline, "_commit_if_due", lambda self: self._commit()
-    )  # so that something is committed before the disk is full
+    world.commit_always()  # so that something is committed before the disk is full
     with world.open() as library:
         limit_pages(library, pages + 4)
         with pytest.raises(LibraryFull, match="is full: what was committed is kept") as caught:

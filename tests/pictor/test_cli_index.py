@@ -60,7 +60,14 @@ def test_closing_sentence_has_all_counts(run, few):
         "indexed 2, unchanged 0, moved 0, skipped 0, failed 0; missing 0; 2 vectors in "
     )
     assert result.stdout.endswith(" a second)\n")
-    assert result.stderr == ""
+
+
+def test_the_first_run_of_a_library_introduces_its_encoder(run, few):
+    first = run("index", few, "--json")
+    assert last_json(first.stdout)["indexed"] == 2
+    assert "fills this library" in first.stderr and first.stderr.count("\n") == 1
+    assert "fills this library" not in first.stdout
+    assert run("index", few).stderr == ""
 
 
 def test_failed_file_is_counted_and_fails_only_a_strict_run(run, few, pictures):

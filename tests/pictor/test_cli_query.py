@@ -137,7 +137,9 @@ def test_no_hits_says_how_many_weak_ones_there_are(run, dated):
     result = run("search", "a submarine full of accountants", "--library", dated)
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert result.stderr == "no hits; 4 weak candidates: show them with --min any\n"
+    assert (
+        result.stderr == "nothing fits well enough; 4 weak candidates: show them with --min any\n"
+    )
 
 
 def test_a_library_without_levels_says_so_once(run, dated, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import io
 import os
@@ -25,23 +24,23 @@ import pytest
 from alike_photos import HOSTILE, Alike, make, scene
 from PIL import Image
 
-from pictor import PictorError
-from pictor.cli.previews import Protocol, detect, drawn, pixels_of, sheet
+from pictor import PictorError, open_library
+from pictor.cli.previews import half_blocks, has_colours, side_by_side
 from pictor.cli.review import review
 from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
 from pictor.duplicates.groups.records import Group
-from pictor.library.pairs import Kind, Verdict
+from pictor.library.pairs import Evidence, Kind, Verdict
 
 _CHILD = """
 import pickle, signal, sys
 from pathlib import Path
-from pictor.library.library import Library
+from pictor import open_library
 from pictor.cli.review import review
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in background
 library, groups, options = pickle.loads(Path(sys.argv[1]).read_bytes())
 try:
-    with Library.open(library) as opened:
-        print("DONE", *review(opened, groups, **options), "END")
+    with open_library(library) as opened:
+        print("DONE", *review(opened.duplicates, groups, **options), "END")
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -127,7 +126,7 @@ def groups(alike: Alike) -> list[Group]:
     versions = (b"photo.png", b"small.jpg", b"cropped.jpg", b"mirrored.jpg")
     return [
         alike.group(Kind.SIMILAR, b"photo.png", b"stranger.jpg", number=0),
-        alike.group(Kind.NEAR, *versions, number=1, evidence={"change": ["cropped"]}),
+        alike.group(Kind.NEAR, *versions, number=1, evidence=Evidence(change=("cropped",))),
         alike.group(Kind.BYTES, b"photo.png", "照片 副本.png".encode(), number=2),
         alike.group(Kind.NEAR, b"photo.png", HOSTILE, number=3),
     ]
@@ -184,7 +183,7 @@ def test_group_is_shown_with_its_facts_and_reason(alike, groups, start):
     assert "320 × 240 · " in review.text and "200 × 150" in review.text
     assert "same picture, 97 % sure: cropped" in review.text
     assert "camera: 1: Camera\\x1b[31m | 2, 3, 4: –" in review.text
-    assert "keeps the one with most pixels" in review.text
+    assert "kept: highest resolution" in review.text
     assert review.press("q").end() == [0, 0, 1, 0]
 
 
@@ -275,8 +274,8 @@ def test_preview_is_drawn_and_a_file_that_is_gone_is_named(alike, groups, start)
     review = start(groups[1:2], preview=True)
     assert review.raw.count("▀") > 500 and "\x1b[38;2;" in review.raw
     assert "2: no picture: it cannot be read: No such file or directory" in review.text
-    kitty = start(groups[1:2], preview=True, environ={"KITTY_WINDOW_ID": "1"})
-    assert "\x1b_Ga=T,f=100,q=2" in kitty.raw and "▀" not in kitty.raw
+    plain = start(groups[1:2], preview=True, environ={"NO_COLOR": "1"})
+    assert "▀" not in plain.raw
     tiny = start(groups[1:2], preview=True, size=(30, 12))
     assert "▀" not in tiny.raw
 
@@ -297,15 +296,16 @@ def test_nothing_to_decide_asks_for_no_key(alike, groups, tmp_path, start):
         def write(self, text: str) -> None:
             self.written += text
 
-    with alike.open() as library:
-        found = review(library, groups[2:3], terminal=Unused())
+    with open_library(alike.library) as library:
+        found = review(library.duplicates, groups[2:3], terminal=Unused())
     assert found == (0, 0, 0, 1)
 
 
 def test_without_a_terminal_there_is_one_clear_error(alike, groups, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("kkk"))
-    with alike.open() as library, pytest.raises(PictorError, match="no terminal; make a page"):
-        review(library, groups)
+    error = pytest.raises(PictorError, match="no terminal; make a page")
+    with open_library(alike.library) as library, error:
+        review(library.duplicates, groups)
     assert alike.stored() == {}
 
 
@@ -315,76 +315,24 @@ def test_without_a_terminal_there_is_one_clear_error(alike, groups, monkeypatch)
 @pytest.mark.parametrize(
     ("environ", "wanted"),
     [
-        ({}, Protocol.NONE),
-        ({"TERM": "dumb"}, Protocol.NONE),
-        ({"TERM": "xterm-256color"}, Protocol.BLOCKS),
-        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, Protocol.NONE),
-        ({"TERM": "xterm-kitty"}, Protocol.KITTY),
-        ({"TERM": "xterm-ghostty"}, Protocol.KITTY),
-        ({"TERM": "xterm-256color", "KITTY_WINDOW_ID": "3"}, Protocol.KITTY),
-        ({"TERM": "xterm-256color", "KONSOLE_VERSION": "221203"}, Protocol.KITTY),
-        ({"TERM": "xterm-256color", "KONSOLE_VERSION": "211200"}, Protocol.BLOCKS),
-        ({"TERM": "xterm-256color", "KONSOLE_VERSION": "221203", "TMUX": "x"}, Protocol.BLOCKS),
-        ({"TERM": "xterm-256color", "TERM_PROGRAM": "iTerm.app"}, Protocol.ITERM),
-        ({"TERM": "xterm-256color", "LC_TERMINAL": "iTerm2"}, Protocol.ITERM),
-        ({"TERM": "foot"}, Protocol.SIXEL),
-        ({"TERM": "screen-256color", "TERM_PROGRAM": "iTerm.app"}, Protocol.BLOCKS),
-        ({"TERM": "xterm-kitty", "TMUX": "/tmp/x"}, Protocol.BLOCKS),
+        ({}, False),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+        ({"TERM": "xterm-kitty"}, True),
+        ({"TERM": "screen-256color", "TMUX": "/tmp/x"}, True),
     ],
 )
-def test_protocol_is_told_by_the_environment(environ, wanted):
-    assert detect(environ) is wanted
+def test_colours_are_told_by_the_environment(environ, wanted):
+    assert has_colours(environ) is wanted
 
 
 def test_half_blocks_hold_the_colours_of_both_pixels():
     picture = Image.fromarray(np.array([[[1, 2, 3]], [[4, 5, 6]]], np.uint8))
-    assert drawn(picture, Protocol.BLOCKS, (1, 1)) == ("\x1b[38;2;1;2;3m\x1b[48;2;4;5;6m▀\x1b[0m\n")
-    assert drawn(picture, Protocol.NONE, (1, 1)) == ""
-
-
-def test_kitty_and_iterm_carry_the_picture():
-    picture = scene(3)
-    kitty = drawn(picture, Protocol.KITTY, (40, 15))
-    chunks = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", kitty)
-    assert all(len(data) <= 4096 for _, data in chunks) and len(chunks) > 1
-    assert [facts[-3:] for facts, _ in chunks] == ["m=1"] * (len(chunks) - 1) + ["m=0"]
-    iterm = drawn(picture, Protocol.ITERM, (40, 15)).partition(":")[2].rstrip("\x07\n")
-    for data in ("".join(data for _, data in chunks), iterm):
-        shown = Image.open(io.BytesIO(base64.b64decode(data)))
-        assert np.array_equal(np.asarray(shown), np.asarray(picture))
-
-
-def test_sixels_are_the_picture():
-    """Read back by a decoder of the codes that are used."""
-    picture = Image.new("RGB", (23, 14), (255, 0, 0))
-    picture.paste((0, 0, 255), (5, 3, 15, 13))
-    text = drawn(picture, Protocol.SIXEL, (2, 1))
-    head, _, body = text.removeprefix("\x1bPq").removesuffix("\x1b\\\n").partition("#")
-    assert head == '"1;1;23;14'
-    palette: dict[int, list[int]] = {}
-    pixels = np.zeros((18, 23, 3), int)
-    colour = x = top = 0
-    for token in re.findall(r"#\d+(?:;2;\d+;\d+;\d+)?|!\d+.|[$-]|[?-~]", "#" + body):
-        if token.startswith("#"):
-            colour, *facts = map(int, token[1:].replace(";2;", ";").split(";"))
-            palette |= {colour: [level * 255 // 100 for level in facts]} if facts else {}
-        elif token == "$":
-            x = 0
-        elif token == "-":
-            x, top = 0, top + 6
-        else:
-            length, code = (int(token[1:-1]), token[-1]) if token[0] == "!" else (1, token)
-            for bit in range(6):
-                if (ord(code) - 63) >> bit & 1:
-                    pixels[top + bit, x : x + length] = palette[colour]
-            x += length
-    assert np.abs(pixels[:14] - np.asarray(picture)).max() <= 3
-    assert not pixels[14:].any()
+    assert half_blocks(picture) == "\x1b[38;2;1;2;3m\x1b[48;2;4;5;6m▀\x1b[0m\n"
 
 
 def test_sheet_keeps_the_shape_of_pictures_and_the_place_of_lost_ones():
-    size = pixels_of(Protocol.BLOCKS, (60, 10), (10, 20))
-    assert size == (60, 20) and pixels_of(Protocol.KITTY, (6, 2), (10, 20)) == (60, 40)
-    made = np.asarray(sheet([Image.new("RGB", (10, 20), "white"), None, scene(3)], size, 1))
+    made = np.asarray(side_by_side([Image.new("RGB", (10, 20), "white"), None, scene(3)], (60, 20)))
     assert made.shape == (20, 60, 3)
     assert (made[:, :10] == 255).all() and not made[:, 10:40].any() and made[:, 40:59].any()

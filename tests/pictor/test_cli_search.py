@@ -1,6 +1,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -240,6 +241,32 @@ def test_table_has_headings_and_no_character_that_drives_the_terminal(library):
     assert r"rtl\u202egnp.exe.png" in text
     assert r"new\nline.png" in text
     assert not any(ord(c) < 32 and c not in "\r\n" for c in text)
+
+
+def test_a_terminal_shows_the_best_weak_hits_where_there_are_no_others(run, library):
+    nowhere = ("search", "a submarine full of accountants", "--library", library)
+    said = "nothing fits well enough; {} weak candidates: show them with --min any"
+    best = [
+        json.loads(line) for line in run(*nowhere, "--min", "any", "--json").stdout.splitlines()
+    ]
+    assert {hit["level"] for hit in best} == {"weak"}
+    sentence, headings, *rows = on_a_terminal(*nowhere).splitlines()
+    assert re.fullmatch(said.format(r"\d+"), sentence)
+    assert headings.split()[:3] == ["#", "score", "level"]
+    assert [row.split()[:3] for row in rows] == [
+        [str(hit["rank"]), f"{hit['score']:.3f}", "weak"] for hit in best[:3]
+    ]
+    greyed = on_a_terminal(*nowhere, term="xterm-256color").splitlines()
+    assert all("\x1b[2m" in row or ";2m" in row for row in greyed[2:])
+    # Programs get what they always got, and so do people who named a level or a page.
+    for form in ("--json", "-0"):
+        (line,) = on_a_terminal(*nowhere, form).splitlines()
+        assert re.fullmatch(said.format(r"\d+"), line)
+    assert run(*nowhere).stdout == ""
+    for options in (("--min", "possible"), ("--min", "likely"), ("--page", "2")):
+        assert len(on_a_terminal(*nowhere, *options).splitlines()) == 1
+    dated = on_a_terminal(*nowhere, "--sort", "newest").splitlines()
+    assert dated[2:] == rows
 
 
 def test_paths_are_links_where_the_terminal_knows_them(library):

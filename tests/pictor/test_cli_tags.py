@@ -63,7 +63,7 @@ def test_mistakes_are_one_sentence(run: Any, own_library: Path, tmp_path: Path) 
     assert missing.exit_code == 1 and "presets" in missing.stderr
     bad = run("tag", "--labels", "coco", "--template", "x", *where)
     assert bad.exit_code == 1 and "has no {label}" in bad.stderr
-    assert run("tag", "--labels", "coco", "--space", "no/such", *where).exit_code == 1
+    assert run("tag", "--labels", "coco", "--encoder", "no/such", *where).exit_code == 1
     unknown = run("tag", "--labels", "everyday", "--language", "xx", *where)
     assert unknown.exit_code == 1 and "'xx', only in en, zh" in unknown.stderr
     empty = run("tags", *where)

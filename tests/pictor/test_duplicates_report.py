@@ -24,7 +24,8 @@ from pictor.duplicates.groups.decisions_file import PairDecision, decision_of, r
 from pictor.duplicates.groups.records import Group, Link
 from pictor.duplicates.report import write_report
 from pictor.duplicates.report.difference import difference
-from pictor.library.pairs import Kind, Verdict
+from pictor.library.observer import Progress, Silent
+from pictor.library.pairs import Evidence, Kind, Verdict
 
 CHROMIUM = Path(os.environ.get("PICTOR_TEST_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
@@ -56,7 +57,9 @@ def some_groups(alike: Alike) -> list[Group]:
     versions = (b"photo.png", b"small.jpg", b"cropped.jpg", b"mirrored.jpg")
     return [
         alike.group(Kind.NEAR, b"photo.png", HOSTILE, number=0),
-        alike.group(Kind.NEAR, *versions, number=1, evidence={"change": ["cropped"], "area": 0.7}),
+        alike.group(
+            Kind.NEAR, *versions, number=1, evidence=Evidence(change=("cropped",), area=0.7)
+        ),
         alike.group(Kind.BYTES, b"photo.png", "照片 副本.png".encode(), number=2),
         alike.group(Kind.PIXELS, b"photo.png", b"same pixels.bmp", number=3),
         alike.group(Kind.SIMILAR, b"photo.png", b"stranger.jpg", number=4),
@@ -127,15 +130,15 @@ def test_evidence_and_reason_are_in_words(alike, some_groups, target):
     link = data["group-1"]["members"][2]["toKeeper"]
     assert link["words"] == "cropped; 70 % of the smaller picture matches"
     assert link["confidence"] == 0.97 and link["kindWords"] == "same picture"
-    assert "most pixels" in data["group-1"]["reason"]
+    assert "highest resolution" in data["group-1"]["reason"]
     assert data["group-0"]["members"][1]["toKeeper"]["words"] == (
-        "perceptual hashes differ in 3 of 64 bits"
+        "perceptual hash differs in 3 of 64 bits"
     )
 
 
 def test_links_between_the_others_are_told(alike, target):
     group = alike.group(Kind.NEAR, b"photo.png", b"small.jpg", b"cropped.jpg")
-    extra = Link(group.members[1].path, group.members[2].path, Kind.BURST, 0.5, {})
+    extra = Link(group.members[1].path, group.members[2].path, Kind.BURST, 0.5, Evidence())
     data = write(alike, [replace(group, links=(*group.links, extra))], target)
     (pair,) = data["group-0"]["pairs"]
     assert (pair["a"], pair["b"], pair["kind"]) == (1, 2, "burst")
@@ -187,9 +190,11 @@ def test_many_members_are_counted_not_listed(alike, target):
 
 
 def test_progress_is_told_group_by_group(alike, some_groups, target):
-    told: list[tuple[int, int]] = []
-    write(alike, some_groups, target, picture_bytes=0, progress=lambda *now: told.append(now))
-    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    told: list[Progress] = []
+    observer = Silent()
+    observer.progress = told.append
+    write(alike, some_groups, target, picture_bytes=0, observer=observer)
+    assert [(state.done, state.total) for state in told] == [(n, 5) for n in range(1, 6)]
 
 
 def test_only_a_page_is_replaced_and_nothing_is_left_beside_it(alike, some_groups, target):

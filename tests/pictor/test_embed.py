@@ -18,6 +18,7 @@ from pictor import embed
 from pictor.indexer.vector_files import open_vector_file
 from pictor.library.config import Settings
 from pictor.library.errors import ModelUnsupported, PictorError
+from pictor.library.observer import SILENT, Remembering
 
 Folders = Callable[[str], Path]
 CPU = Settings().with_values({"encoder.device": "cpu", "index.workers": 2}, "test")
@@ -87,13 +88,12 @@ def test_unpooled_features_are_the_pipelines(
 
 def test_rows_come_in_the_order_given_and_problems_are_told(folder: Path, tmp_path: Path) -> None:
     names = [folder / "sub/07.jpg", folder / "broken.jpg", "none.png", folder / "02.jpg"]
-    told: list[bytes] = []
-    done = embed(
-        names, tmp_path / "v.npz", settings=CPU, on_problem=lambda path, _: told.append(path)
-    )
+    observer = Remembering(SILENT)
+    done = embed(names, tmp_path / "v.npz", settings=CPU, observer=observer)
     paths, vectors = _read(tmp_path / "v.npz")
     assert [os.path.basename(path) for path in paths] == [b"07.jpg", b"02.jpg"]
-    assert [os.path.basename(path) for path in told] == [b"broken.jpg", b"none.png"]
+    told = [notice.partition(": ")[0] for notice in observer.notices]
+    assert [os.path.basename(path) for path in told] == ["broken.jpg", "none.png"]
     assert (done.failed, vectors.shape, done.shape) == (2, (2, 256), (256,))
 
 

@@ -1,6 +1,7 @@
 import base64
 import io
 import os
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -202,3 +203,15 @@ def test_page_may_have_any_name(hits, tmp_path):
 )
 def test_clock(time_s, text):
     assert clock(time_s) == text
+
+
+def test_all_pages_share_one_style(hits, target, tmp_path, library):
+    shared = Path(__file__).parents[2].joinpath("library", "page.css").read_text("utf-8")
+    write_page(target, [Section("red", hits[:1])])
+    other = tmp_path / "duplicates.html"
+    with open_library(library) as opened:
+        opened.duplicates.report([], other)
+    for page in (target, other):
+        (style,) = re.findall(r"<style>(.*?)</style>", page.read_text("utf-8"), re.DOTALL)
+        assert style.startswith(shared) and len(style) > len(shared) + 500
+        assert "url(" not in style and "@import" not in style

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,12 +19,12 @@ from pictor.library.catalog import contents, spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import QueryError
 from pictor.library.records import BoolVector, FloatMatrix, FloatVector, Hit, IdArray, Level
-from pictor.search import candidates, engine, neighbours, pages
+from pictor.search import candidates, negative_parts, neighbours, pages
 from pictor.search.engine import Engine
 from pictor.search.options import SearchOptions
 from pictor.search.plan import Ranking
 from pictor.search.query import Query, WordsPart, image, parse, words
-from pictor.search.ranking.negation import TAKEN_OFF, away_from
+from pictor.search.ranking.negation import TAKEN_OFF
 
 COLOURS = {
     "red": (255, 0, 0),
@@ -34,6 +34,7 @@ COLOURS = {
     "grey": (128, 128, 128),
 }
 ALL = SearchOptions(top=1000, minimum="any", is_folded=False)
+ROUNDING = 1e-6  # of two ways to compute one cosine
 
 
 class Judgement(NamedTuple):
@@ -47,32 +48,44 @@ class ByScore:
     def __init__(self, possible: float, likely: float) -> None:
         self.possible = possible
         self.likely = likely
-        self.asked: list[int] = []
+        self.judged: list[int] = []
 
-    def judge(self, query: FloatMatrix, item_ids: IdArray, scores: FloatVector) -> Judgement:
-        self.asked += item_ids.tolist()
+    calibration = None
+
+    def of(self, _: object, query: FloatMatrix) -> ByScore:
+        self.query = query
+        return self
+
+    def judge(self, _: object, item_ids: IdArray, vectors: Mapping[int, FloatVector]) -> Judgement:
+        self.judged += item_ids.tolist()
+        scores = np.array([vectors[item] @ self.query[0] for item in item_ids.tolist()], np.float32)
         levels = [
             Level.LIKELY
-            if s >= self.likely
+            if s >= self.likely - ROUNDING
             else Level.POSSIBLE
-            if s >= self.possible
+            if s >= self.possible - ROUNDING
             else Level.WEAK
             for s in scores.tolist()
         ]
         return Judgement(np.clip(scores, 0, 1), levels)
 
-    def negation(
-        self, query: FloatMatrix, negated: FloatMatrix, item_ids: IdArray, vectors: FloatMatrix
+    def setting(self, _: object) -> None:
+        return None
+
+    def images(self, _: object, item_ids: Sequence[int], vectors: FloatMatrix) -> FloatMatrix:
+        return vectors
+
+    def explains(
+        self, query: FloatMatrix, negated: FloatMatrix, vectors: FloatMatrix, *_: object
     ) -> BoolVector:
         return np.asarray((vectors @ negated.T).max(axis=1) >= self.likely)
-
-    def away_from(self, query: FloatMatrix, negated: FloatMatrix) -> FloatMatrix:
-        return away_from(query, negated, None)
 
 
 @contextmanager
 def engine_of(world: World, judge: ByScore | None = None) -> Iterator[Engine]:
     world.monkeypatch.setattr(Engine, "_judge", lambda self, space: judge)
+    if judge is not None:
+        world.monkeypatch.setattr(negative_parts, "explains", judge.explains)
     with world.open() as library, Engine(library) as opened:
         yield opened
 
@@ -205,7 +218,7 @@ def test_near_identical_hits_are_one_unless_asked_otherwise(world: World) -> Non
     folded = ask(world, asked, replace(ALL, is_folded=True))
     assert len(folded.hits) == 2
     assert folded.hits[0].folded == (os.fsencode(world.root / "again.jpg"),)
-    assert folded.plan.folded == 1
+    assert folded.plan.trace.folded == 1
     assert len(ask(world, asked, ALL).hits) == 3
 
 
@@ -232,7 +245,7 @@ def test_levels_cut_off_what_is_weak(noisy: World) -> None:
     ranking = ask(noisy, "a picture", options, judge)
     assert [hit.level for hit in ranking.hits] == [Level.LIKELY] * 5 + [Level.POSSIBLE] * 5
     assert all(hit.probability == pytest.approx(max(hit.score, 0)) for hit in ranking.hits)
-    assert ranking.plan.levels == {"likely": 5, "possible": 5, "weak": 50}
+    assert ranking.plan.trace.levels == {"likely": 5, "possible": 5, "weak": 50}
     assert len(ask(noisy, "a picture", replace(ALL, minimum="likely"), judge).hits) == 5
     assert len(ask(noisy, "a picture", ALL, judge).hits) == 60
     nothing = ask(noisy, "a picture", options, ByScore(2.0, 2.0))
@@ -249,7 +262,7 @@ def test_a_search_ends_after_enough_weak_candidates(
     monkeypatch.setattr("pictor.search.cutoff.MOST", 5)
     judge = ByScore(2.0, 2.0)
     assert ask(noisy, "a picture", replace(ALL, minimum=None), judge).hits == ()
-    assert len(judge.asked) == 10
+    assert len(judge.judged) == 10
 
 
 def test_without_levels_nothing_is_cut_off_and_the_plan_says_so(noisy: World) -> None:
@@ -265,7 +278,7 @@ def test_pictures_are_not_judged_against_captions(noisy: World) -> None:
     assert len(ranking.hits) == 9
     assert ranking.hits[0].level is None
     assert not ranking.plan.lacks_levels
-    assert judge.asked == []
+    assert judge.judged == []
 
 
 def test_dates_sort_the_likely_ones(dated: World) -> None:
@@ -282,7 +295,7 @@ def test_dates_sort_the_likely_ones(dated: World) -> None:
 def test_without_levels_only_the_best_are_sorted_by_date(
     dated: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "UNJUDGED_POOL", 2)
+    monkeypatch.setattr(pages, "UNJUDGED_POOL", 2)
     best = names(ask(dated, "a picture").hits)[:2]
     assert set(names(ask(dated, "a picture", replace(ALL, order="oldest")).hits)) == set(best)
 
@@ -296,7 +309,7 @@ def test_negative_parts_leave_out_what_they_explain(dated: World) -> None:
     with_judge = names(ranking.hits)
     scores = {name: hit.score for name, hit in zip(*_scored(dated, "plain red color"), strict=True)}
     assert set(with_judge) == {name for name, score in scores.items() if score < 0}
-    assert ranking.plan.negated == 5 - len(with_judge)
+    assert ranking.plan.trace.negated == 5 - len(with_judge)
 
 
 def test_what_is_left_is_ranked_away_from_negative_words(dated: World) -> None:

@@ -379,8 +379,9 @@ def test_the_filtered_ranking_is_that_of_brute_force(
     query = vectors_of(1, seed=7)
     for wanted_k in (10, FIRST + 1):
         trace = Trace()
-        selector = Selector(drawn.library, wanted, trace)
-        ids, scores = _first(neighbours(drawn.index, query, selector, 0, trace), wanted_k)
+        with drawn.library.reading() as connection:
+            selector = Selector(connection, wanted, trace)
+            ids, scores = _first(neighbours(drawn.index, query, selector, 0), wanted_k)
         expected = drawn.index.search(query, wanted_k, passing)
         held = expected.ids[0] >= 0
         assert ids.tolist() == expected.ids[0][held].tolist()
@@ -403,7 +404,9 @@ def test_a_ranking_to_its_end_has_every_item_once(drawn: Drawn) -> None:
     wanted = filters.After("2024")
     trace = Trace()
     query = vectors_of(1, seed=8)
-    runs = list(neighbours(drawn.index, query, Selector(drawn.library, wanted, trace), 0, trace))
+    with drawn.library.reading() as connection:
+        selector = Selector(connection, wanted, trace)
+        runs = list(neighbours(drawn.index, query, selector, 0))
     ids = np.concatenate([run.ids for run in runs])
     scores = np.concatenate([run.scores for run in runs])
     assert sorted(ids.tolist()) == drawn.passing(wanted)

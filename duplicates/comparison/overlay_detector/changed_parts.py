@@ -1,7 +1,7 @@
 """What differs where two aligned pictures differ: something laid over, or another scene.
 
 The changed pixels fall into parts: a line of text is one, a plate, a stamp, a person who came in.
-`traits.py` measures each, `overlaid.py` says how surely it was laid over the picture afterwards.
+`traits.py` measures each, `network.py` says how surely it was laid over the picture afterwards.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pictor.duplicates.comparison.alignment import Overlay
+from pictor.duplicates.comparison.alignment import AlignedPair
 from pictor.duplicates.comparison.overlay_detector.network import laid_over
-from pictor.duplicates.comparison.overlay_detector.traits import Scene, Traits, traits_of
-from pictor.duplicates.comparison.picture import FloatImage
+from pictor.duplicates.comparison.overlay_detector.traits import PartContext, Traits, traits_of
+from pictor.duplicates.comparison.still import FloatImage, Mask
 from pictor.duplicates.comparison.window_agreement import Agreement, grey_of
 
 #: Difference of grey levels, after tones were matched, that counts as another pixel.
@@ -27,12 +26,17 @@ _SEARCH_SHARE = 0.3  # of the frame's longest side
 _MOST_PATCHES = 4
 _MOST_PARTS = 16
 _LEAST_PART = 0.001
+# Fitted as those of `pixel_verdict.py`.
+#: A part of this share of the picture that is rather no overlay is a thing.
+_THING, _IS_THING = 0.002, 0.5
+#: What is so surely laid over is; what else differs beside it must be next to nothing.
+_LAID_OVER = 0.85
+_MOST_OTHER = 0.003
+_OTHER_SHARE = 0.2
 _JOIN_PX = 7  # what lies nearer is one part, as the letters of a line are
 
-Mask = NDArray[np.bool_]
 
-
-class Part(NamedTuple):
+class ChangedPart(NamedTuple):
     """One connected part of the changed pixels.
 
     Attributes:
@@ -46,7 +50,7 @@ class Part(NamedTuple):
     laid_over: float
 
 
-class Change(NamedTuple):
+class Changes(NamedTuple):
     """What the changed pixels look like.
 
     Attributes:
@@ -55,10 +59,26 @@ class Change(NamedTuple):
     """
 
     share: float
-    parts: tuple[Part, ...]
+    parts: tuple[ChangedPart, ...]
+
+    @property
+    def sides(self) -> set[str]:
+        """On which of the pictures, "a" or "b", parts that show lie."""
+        return {"a" if one.is_on_a else "b" for one in self.parts if one.share > _THING}
+
+    @property
+    def has_thing(self) -> bool:
+        """Whether a part that shows is no overlay."""
+        return any(one.share > _THING and one.laid_over < _IS_THING for one in self.parts)
+
+    @property
+    def is_overlay(self) -> bool:
+        """Whether what differs was laid over, but for next to nothing."""
+        other = self.share - sum(p.share for p in self.parts if p.laid_over >= _LAID_OVER)
+        return other <= min(_MOST_OTHER, _OTHER_SHARE * self.share)
 
 
-class Parts(NamedTuple):
+class MeasuredParts(NamedTuple):
     """The larger connected parts of the changed pixels, the largest first.
 
     Attributes:
@@ -74,47 +94,47 @@ class Parts(NamedTuple):
     traits: list[Traits]
 
 
-def change(laid: Overlay, found: Agreement) -> Change:
+def find_changes(pair: AlignedPair, agreement: Agreement) -> Changes:
     """Look at the pixels in the changed windows."""
-    if not found.changed:
-        return Change(0.0, ())
-    pixels = changed_pixels(laid, found)
+    if not agreement.changed_share:
+        return Changes(0.0, ())
+    pixels = changed_pixels(pair, agreement)
     if not pixels.any():
-        return Change(0.0, ())
-    parts = parts_of(laid, found, pixels)
+        return Changes(0.0, ())
+    parts = parts_of(pair, agreement, pixels)
     sure = laid_over(parts.traits).tolist()
-    return Change(
-        share=float(pixels.sum()) / int(laid.inside.sum()),
-        parts=tuple(Part(*one) for one in zip(parts.shares, parts.on_a, sure, strict=True)),
+    return Changes(
+        share=float(pixels.sum()) / int(pair.inside.sum()),
+        parts=tuple(ChangedPart(*one) for one in zip(parts.shares, parts.on_a, sure, strict=True)),
     )
 
 
-def changed_pixels(laid: Overlay, found: Agreement) -> Mask:
+def changed_pixels(pair: AlignedPair, agreement: Agreement) -> Mask:
     """(h, w) True where the pictures differ, in and around the changed windows."""
     import cv2
 
-    window = max(3, max(found.where.shape) // 20) | 1
+    window = max(3, max(agreement.changed_mask.shape) // 20) | 1
     kernel = np.ones((window, window), np.uint8)
-    near = np.asarray(cv2.dilate(found.where.astype(np.uint8), kernel)) > 0
-    pixels = near & laid.inside & (found.off > _DIFFERS)
-    coloured = near & laid.inside & (_colour_off(laid, laid.inside & ~near) > _DIFFERS)
+    near = np.asarray(cv2.dilate(agreement.changed_mask.astype(np.uint8), kernel)) > 0
+    pixels = near & pair.inside & (agreement.difference > _DIFFERS)
+    coloured = near & pair.inside & (_colour_off(pair, pair.inside & ~near) > _DIFFERS)
     if (pixels | coloured).sum() > _BY_COLOUR * pixels.sum():
         # A red plate on a grey wall. Else grey alone: compressed colours bleed over edges.
         pixels |= coloured
     return np.asarray(pixels)
 
 
-def parts_of(laid: Overlay, found: Agreement, pixels: Mask) -> Parts:
+def parts_of(pair: AlignedPair, agreement: Agreement, pixels: Mask) -> MeasuredParts:
     """The larger parts of some changed pixels, and what each is like."""
     import cv2
 
     kernel = np.ones((_JOIN_PX, _JOIN_PX), np.uint8)
     closed = cv2.morphologyEx(pixels.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
     count, labels = cv2.connectedComponents(closed)
-    sizes = np.bincount(labels[pixels], minlength=count) / int(laid.inside.sum())
-    moved = _moved(grey_of(laid.a), grey_of(laid.b), found.where & laid.inside)
-    scene = Scene.of(laid, found, pixels, _depth(pixels), moved=moved)
-    parts = Parts([], [], [], [])
+    sizes = np.bincount(labels[pixels], minlength=count) / int(pair.inside.sum())
+    moved = _moved(grey_of(pair.a), grey_of(pair.b), agreement.changed_mask & pair.inside)
+    context = PartContext.of(pair, agreement, pixels, _depth(pixels), moved=moved)
+    parts = MeasuredParts([], [], [], [])
     for label in np.argsort(-sizes, kind="stable")[:_MOST_PARTS]:
         share = float(sizes[label])
         if share < _LEAST_PART:
@@ -122,7 +142,7 @@ def parts_of(laid: Overlay, found: Agreement, pixels: Mask) -> Parts:
         whole = labels == label
         parts.masks.append(pixels & whole)
         parts.shares.append(share)
-        traits, is_on_a = traits_of(scene, whole, share)
+        traits, is_on_a = traits_of(context, whole, share)
         parts.on_a.append(is_on_a)
         parts.traits.append(traits)
     return parts
@@ -136,11 +156,11 @@ def _depth(pixels: Mask) -> FloatImage:
     return depth / np.float32(max(pixels.shape))
 
 
-def _colour_off(laid: Overlay, clean: Mask) -> FloatImage:
+def _colour_off(pair: AlignedPair, clean: Mask) -> FloatImage:
     """(h, w) difference of the colours beside their grey; 0 where whole pictures differ in it."""
     import cv2
 
-    off = cv2.GaussianBlur(laid.a.astype(np.float32) - laid.b.astype(np.float32), (0, 0), 0.7)
+    off = cv2.GaussianBlur(pair.a.astype(np.float32) - pair.b.astype(np.float32), (0, 0), 0.7)
     off = np.abs(off - off.mean(axis=2, keepdims=True)).max(axis=2)
     usual = float(np.percentile(off[clean], _USUAL)) if clean.any() else np.inf
     return np.asarray(off if usual < _DIFFERS / 2 else np.zeros_like(off), np.float32)

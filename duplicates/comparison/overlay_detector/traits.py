@@ -2,7 +2,7 @@
 
 Text, a stamp, a plate or a logo has few colours, sharp edges, an upright box, strokes of one width,
 all of it in one of the two pictures. What moved, or came in, has the colours and the texture of
-things. No number decides alone: `overlaid.py` weighs them.
+things. No number decides alone: `network.py` weighs them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.duplicates.comparison.alignment import Overlay
-from pictor.duplicates.comparison.picture import FloatImage
+from pictor.duplicates.comparison.alignment import AlignedPair
+from pictor.duplicates.comparison.still import FloatImage, Mask
 from pictor.duplicates.comparison.window_agreement import Agreement, grey_of
 from pictor.library.records import PixelArray
-
-Mask = NDArray[np.bool_]
 
 #: Distance in RGB from a mixture of what was there and the colour laid over it.
 _ONE_COLOUR = 22.0
@@ -94,19 +92,19 @@ class Traits(NamedTuple):
     borders: float
 
 
-class Scene(NamedTuple):
+class PartContext(NamedTuple):
     """What the parts of one pair share.
 
     Attributes:
-        laid, found: the pair.
+        pair, agreement: the pair.
         pixels: (h, w) bool, all that changed.
         depth: (h, w) float32, of each changed pixel, as a share of the longest side.
         steep: (h, w) float32 of both pictures, grey levels a pixel.
         moved: something of one picture is elsewhere in the other.
     """
 
-    laid: Overlay
-    found: Agreement
+    pair: AlignedPair
+    agreement: Agreement
     pixels: Mask
     depth: FloatImage
     steep: tuple[FloatImage, FloatImage]
@@ -114,10 +112,16 @@ class Scene(NamedTuple):
 
     @classmethod
     def of(
-        cls, laid: Overlay, found: Agreement, pixels: Mask, depth: FloatImage, *, moved: bool
-    ) -> Scene:
+        cls,
+        pair: AlignedPair,
+        agreement: Agreement,
+        pixels: Mask,
+        depth: FloatImage,
+        *,
+        moved: bool,
+    ) -> PartContext:
         """With the steepness of both pictures measured."""
-        return cls(laid, found, pixels, depth, (_steep(laid.a), _steep(laid.b)), moved)
+        return cls(pair, agreement, pixels, depth, (_steep(pair.a), _steep(pair.b)), moved)
 
 
 class _Side(NamedTuple):
@@ -133,11 +137,11 @@ class _Side(NamedTuple):
     texture: float
 
 
-def traits_of(scene: Scene, whole: Mask, share: float) -> tuple[Traits, bool]:
+def traits_of(context: PartContext, whole: Mask, share: float) -> tuple[Traits, bool]:
     """The traits of one part, and whether it lies over picture a rather than b.
 
     Args:
-        scene: the pair.
+        context: the pair.
         whole: (h, w) bool, the part with its gaps closed.
         share: of the common area, 0 to 1.
     """
@@ -151,14 +155,14 @@ def traits_of(scene: Scene, whole: Mask, share: float) -> tuple[Traits, bool]:
         slice(max(0, top - _RING_PX), top + high + _RING_PX),
         slice(max(0, left - _RING_PX), left + wide + _RING_PX),
     )
-    mine, depth = (scene.pixels & whole)[box], scene.depth[box]
-    a, b = _sides(scene, box, mine, share)
+    mine, depth = (context.pixels & whole)[box], context.depth[box]
+    a, b = _sides(context, box, mine, share)
     is_on_a = a.two_colours >= b.two_colours
     over, under = (a, b) if is_on_a else (b, a)
     letters, uneven = _strokes(mine)
     traits = Traits(
         share=math.log(share),
-        changed=math.log(max(1e-4, scene.found.changed)),
+        changed=math.log(max(1e-4, context.agreement.changed_share)),
         two_colours=over.two_colours,
         two_colours_under=under.two_colours,
         two_anywhere=over.two_anywhere,
@@ -183,9 +187,9 @@ def traits_of(scene: Scene, whole: Mask, share: float) -> tuple[Traits, bool]:
         texture_under=under.texture,
         letters=letters,
         uneven=uneven,
-        rest=scene.found.rest,
-        score=scene.found.score,
-        moved=float(scene.moved),
+        rest=context.agreement.rest_score,
+        score=context.agreement.score,
+        moved=float(context.moved),
         borders=_borders((left, top, left + wide, top + high), (width, height)),
     )
     return traits, is_on_a
@@ -197,16 +201,18 @@ def _borders(box: tuple[int, int, int, int], size: tuple[int, int]) -> float:
     return float(sum(distance <= _BORDER_PX for distance in near))
 
 
-def _sides(scene: Scene, box: tuple[slice, slice], mine: Mask, share: float) -> tuple[_Side, _Side]:
+def _sides(
+    context: PartContext, box: tuple[slice, slice], mine: Mask, share: float
+) -> tuple[_Side, _Side]:
     """Both pictures in a part."""
-    ring = _ring(mine, scene.pixels[box]) & scene.laid.inside[box]
-    inner = scene.depth[box] * max(scene.pixels.shape) > _EDGE_PX
-    a, b = scene.laid.a[box], scene.laid.b[box]
+    ring = _ring(mine, context.pixels[box]) & context.pair.inside[box]
+    inner = context.depth[box] * max(context.pixels.shape) > _EDGE_PX
+    a, b = context.pair.a[box], context.pair.b[box]
     # Small print is judged without: a few letters on a bright sky have it all around them.
     beside = ring & (share >= _SMALL_PRINT)
     first, second = (
         _side(one[mine], other[mine], one[ring], one[beside], steep[box], (mine, inner))
-        for one, other, steep in ((a, b, scene.steep[0]), (b, a, scene.steep[1]))
+        for one, other, steep in ((a, b, context.steep[0]), (b, a, context.steep[1]))
     )
     return first, second
 

@@ -26,15 +26,16 @@ from pictor.library.encoders.models.install import copy_checked, new_folder, put
 from pictor.library.encoders.models.lockfile import (
     FORMAT,
     MAX_LOCK_BYTES,
-    FileFacts,
+    LockedFile,
     ModelLock,
     check_same,
     digest,
 )
 from pictor.library.encoders.models.places import Stored, lock_folder, locked
-from pictor.library.encoders.models.plan import Plan, Unwatched, Watch
+from pictor.library.encoders.models.plan import DownloadPlan
 from pictor.library.encoders.models.states import check_readable, facts_of, state_of
 from pictor.library.errors import ModelError
+from pictor.library.observer import SILENT, ByteCount, Observer
 
 HEAD = "pictor-models.json"
 _BLOCK = tarfile.BLOCKSIZE
@@ -45,13 +46,12 @@ _SPARE_BYTES = 100_000_000
 # --- writing
 
 
-def export(models: Sequence[Stored], file: Path, watch: Watch | None = None) -> int:
+def export(models: Sequence[Stored], file: Path, observer: Observer = SILENT) -> int:
     """Write whole models into a new file, checked byte by byte; its size.
 
     Raises:
         ModelError: a model is not whole, or the file is there already or cannot be written.
     """
-    watch = watch or Unwatched()
     if file.exists():
         raise ModelError(f"{str(file)!r} is already there; remove it, or name another file")
     for model in models:
@@ -68,7 +68,7 @@ def export(models: Sequence[Stored], file: Path, watch: Watch | None = None) -> 
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as out:
-            _write(out, models, locks, watch)
+            _write(out, models, locks, observer)
             out.flush()
             os.fsync(out.fileno())
         part.rename(file)
@@ -84,12 +84,12 @@ def export(models: Sequence[Stored], file: Path, watch: Watch | None = None) -> 
 
 
 def _write(
-    out: BinaryIO, models: Sequence[Stored], locks: Sequence[ModelLock], watch: Watch
+    out: BinaryIO, models: Sequence[Stored], locks: Sequence[ModelLock], observer: Observer
 ) -> None:
     head = json.dumps({"format": FORMAT, "models": [lock.to_json() for lock in locks]}, indent=1)
     _write_member(out, HEAD, io.BytesIO(head.encode()), len(head.encode()))
     for i, (model, lock) in enumerate(zip(models, locks, strict=True)):
-        watch.begin(_plan(lock, str(model.folder)))
+        count = _plan(lock, str(model.folder)).announce(observer, "writing")
         for name, facts in sorted(lock.files.items()):
             path = model.folder / name
             if digest(path) != facts.sha256:
@@ -98,7 +98,7 @@ def _write(
                 )
             with path.open("rb") as file:
                 _write_member(out, _member(i, lock, name), file, facts.size_bytes)
-            watch.moved(facts.size_bytes)
+            count.add(facts.size_bytes)
     out.write(b"\0" * (2 * _BLOCK))
 
 
@@ -115,8 +115,8 @@ def _member(i: int, lock: ModelLock, name: str) -> str:
     return f"{i}-{lock.id.rpartition('/')[2][:40]}/{name}"
 
 
-def _plan(lock: ModelLock, source: str) -> Plan:
-    return Plan(
+def _plan(lock: ModelLock, source: str) -> DownloadPlan:
+    return DownloadPlan(
         lock.id, lock.revision, source, len(lock.files), lock.size_bytes, licence=lock.licence
     )
 
@@ -124,13 +124,12 @@ def _plan(lock: ModelLock, source: str) -> Plan:
 # --- reading
 
 
-def import_bundle(file: Path, watch: Watch | None = None) -> list[Stored]:
+def import_bundle(file: Path, observer: Observer = SILENT) -> list[Stored]:
     """Install every model of a bundle, or none.
 
     Raises:
         ModelError: the file is no whole bundle, or holds what differs from a lock file here.
     """
-    watch = watch or Unwatched()
     if not file.is_file():
         raise ModelError(f"there is no file {str(file)!r}")
     try:
@@ -141,8 +140,8 @@ def import_bundle(file: Path, watch: Watch | None = None) -> list[Stored]:
             filled = []
             for i, lock in enumerate(locks):
                 new = folders.enter_context(new_folder())
-                watch.begin(_plan(lock, str(file)))
-                _read_model(archive, i, lock, new, watch)
+                count = _plan(lock, str(file)).announce(observer, "importing")
+                _read_model(archive, i, lock, new, count)
                 filled.append((new, lock))
             _read_end(archive)
             for new, lock in filled:
@@ -210,13 +209,13 @@ def _check_room(locks: Sequence[ModelLock], file: Path) -> None:
         )
 
 
-def _read_model(archive: BinaryIO, i: int, lock: ModelLock, new: Path, watch: Watch) -> None:
+def _read_model(archive: BinaryIO, i: int, lock: ModelLock, new: Path, count: ByteCount) -> None:
     for name, facts in sorted(lock.files.items()):
         info = _read_header(archive, _member(i, lock, name))
         if info.size != facts.size_bytes:
             raise _NoBundle(f"{name!r} has {info.size} bytes there, not {facts.size_bytes}")
         try:
-            copy_checked(archive, new / name, FileFacts(info.size, facts.sha256), watch)
+            copy_checked(archive, new / name, LockedFile(info.size, facts.sha256), count)
         except ModelError as error:
             raise _NoBundle(str(error)) from error
         _skip_padding(archive, info.size)

@@ -19,7 +19,7 @@ from pictor.library import config
 from pictor.library.encoders.checkpoint import open_folder
 from pictor.library.encoders.models.lockfile import (
     LOCK,
-    FileFacts,
+    LockedFile,
     ModelLock,
     check_same,
     is_revision,
@@ -27,9 +27,10 @@ from pictor.library.encoders.models.lockfile import (
     write_lock,
 )
 from pictor.library.encoders.models.places import Stored, lock_folder, locked
-from pictor.library.encoders.models.plan import Plan, Unwatched, Watch
+from pictor.library.encoders.models.plan import DownloadPlan
 from pictor.library.encoders.models.states import check_readable, facts_of, file_sizes
 from pictor.library.errors import ModelError
+from pictor.library.observer import SILENT, ByteCount, Observer
 
 _STALE_S = 86_400  # a temporary folder older than a day was left by a kill
 _BLOCK_BYTES = 1 << 20
@@ -42,7 +43,7 @@ def install_folder(
     *,
     source: str = "folder",
     licence: str = "",
-    watch: Watch | None = None,
+    observer: Observer = SILENT,
 ) -> Stored:
     """Copy the checkpoint in a folder into the models folder, under the id of a model.
 
@@ -53,14 +54,13 @@ def install_folder(
             content.
         source: for the lock file.
         licence: for the lock file, where the folder has none of its own.
-        watch: is told the size before the first byte.
+        observer: receives the size as a notice before the first byte.
 
     Raises:
         ModelNotAvailable: a file is missing.
         ModelUnsupported: the weights are pickles.
         ModelError: a file is damaged, or is not what the lock file of this model says.
     """
-    watch = watch or Unwatched()
     checkpoint = open_folder(folder)
     check_readable(checkpoint.folder, str(folder))
     said = _said(checkpoint.folder, repo)
@@ -75,7 +75,8 @@ def install_folder(
     size = sum(sizes.values())
     locks = [lock for lock in (said, _known(repo, revision)) if lock and lock.revision == revision]
     licence = next((lock.licence for lock in locks if lock.licence), licence)
-    watch.begin(Plan(repo, revision, str(folder), len(sizes), size, licence=licence))
+    plan = DownloadPlan(repo, revision, str(folder), len(sizes), size, licence=licence)
+    count = plan.announce(observer, "copying")
     facts = facts_of(checkpoint.folder)
     for lock in locks:
         check_same(lock, facts, repr(str(folder)))
@@ -83,19 +84,19 @@ def install_folder(
     with new_folder() as new:
         for name, one in facts.items():
             with (checkpoint.folder / name).open("rb") as file:
-                copy_checked(file, new / name, one, watch)
+                copy_checked(file, new / name, one, count)
         put(new, lock)
     return Stored(repo, revision, lock_folder(repo, revision), lock)
 
 
-def copy_checked(file: BinaryIO, target: Path, facts: FileFacts, watch: Watch) -> None:
+def copy_checked(file: BinaryIO, target: Path, facts: LockedFile, count: ByteCount) -> None:
     """Write a file's bytes to a new file, and raise unless they are the promised ones.
 
     Args:
         file: is read from where it stands.
         target: must not exist.
         facts: how many bytes are read, and their checksum.
-        watch: is told of each block.
+        count: counts each block.
 
     Raises:
         ModelError: they end early, or are others.
@@ -110,7 +111,7 @@ def copy_checked(file: BinaryIO, target: Path, facts: FileFacts, watch: Watch) -
             out.write(block)
             total.update(block)
             left -= len(block)
-            watch.moved(len(block))
+            count.add(len(block))
         out.flush()
         os.fsync(out.fileno())
     if total.hexdigest() != facts.sha256:

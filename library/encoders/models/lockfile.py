@@ -14,28 +14,24 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pictor.library.encoders.cards import is_hub_id
 from pictor.library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
 from pictor.library.errors import ModelError
+from pictor.library.observer import ByteCount
 from pictor.library.records import JsonObject
 
 LOCK = "pictor-model.json"
 FORMAT = 1
 MAX_LOCK_BYTES = 1_000_000
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _SHARD = re.compile(r"model-\d+-of-\d+\.safetensors", re.ASCII)
 _REVISION = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BLOCK_BYTES = 1 << 20
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name has the form owner/model."""
-    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def is_revision(text: str) -> bool:
@@ -62,7 +58,7 @@ def needed(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class FileFacts:
+class LockedFile:
     """What a file must be."""
 
     size_bytes: int
@@ -75,7 +71,7 @@ class ModelLock:
 
     id: str
     revision: str
-    files: Mapping[str, FileFacts]
+    files: Mapping[str, LockedFile]
     asked: str = ""
     licence: str = ""
     source: str = "hub"
@@ -121,7 +117,7 @@ def _checked(data: Any) -> ModelLock:  # Any: whatever a file held
     return ModelLock(files=files, **texts)
 
 
-def _facts(name: str, facts: Any) -> FileFacts:  # Any: whatever a file held
+def _facts(name: str, facts: Any) -> LockedFile:  # Any: whatever a file held
     if not is_needed(name):
         raise ValueError(f"it names the file {name[:80]!r}, which pictor does not read")
     size, digest = facts["size_bytes"], facts["sha256"]
@@ -129,7 +125,7 @@ def _facts(name: str, facts: Any) -> FileFacts:  # Any: whatever a file held
         raise ValueError(f"the size of {name!r} is {str(size)[:40]!r}")
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
         raise ValueError(f"the sha256 of {name!r} is not 64 hexadecimal digits")
-    return FileFacts(size, digest)
+    return LockedFile(size, digest)
 
 
 def read_lock(path: Path) -> ModelLock:
@@ -162,7 +158,7 @@ def write_lock(folder: Path, lock: ModelLock) -> None:
         new.unlink(missing_ok=True)
 
 
-def check_same(known: ModelLock, found: Mapping[str, FileFacts], where: str) -> None:
+def check_same(known: ModelLock, found: Mapping[str, LockedFile], where: str) -> None:
     """Raise unless each file that is both known and found is the same.
 
     Raises:
@@ -179,12 +175,12 @@ def check_same(known: ModelLock, found: Mapping[str, FileFacts], where: str) -> 
             )
 
 
-def digest(path: Path, read: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file, as hex digits; `read` is told of each block's length."""
+def digest(path: Path, count: ByteCount | None = None) -> str:
+    """SHA-256 of a file, as hex digits; `count` counts each block."""
     total = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             total.update(block)
-            if read is not None:
-                read(len(block))
+            if count is not None:
+                count.add(len(block))
     return total.hexdigest()

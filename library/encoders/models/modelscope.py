@@ -11,15 +11,15 @@ from pictor.library import config
 from pictor.library.encoders.checkpoint import INDEX, SMALL_FILES, WEIGHTS
 from pictor.library.encoders.models.install import install_folder
 from pictor.library.encoders.models.places import Stored
-from pictor.library.encoders.models.plan import Watch
 from pictor.library.errors import ModelNotAvailable
+from pictor.library.observer import SILENT, Observer
 
 #: What the client is told to fetch; of this, `install_folder` copies what is needed.
 _PATTERNS = [*SMALL_FILES, WEIGHTS, INDEX, "model-*-of-*.safetensors"]
 
 
 def pull_from_modelscope(
-    repo: str, revision: str = "", *, licence: str = "", watch: Watch | None = None
+    repo: str, revision: str = "", *, licence: str = "", observer: Observer = SILENT
 ) -> Stored:
     """Fetch a model by ModelScope's client, then copy it into the models folder.
 
@@ -40,7 +40,9 @@ def pull_from_modelscope(
             f"ModelScope's client cannot get {repo!r} ({reason}); check the id there, it may "
             "differ from the hub's"
         ) from error
-    stored = install_folder(repo, Path(folder), source="modelscope", licence=licence, watch=watch)
+    stored = install_folder(
+        repo, Path(folder), source="modelscope", licence=licence, observer=observer
+    )
     shutil.rmtree(kept, ignore_errors=True)
     return stored
 

@@ -1,17 +1,15 @@
-"""What a pull is going to do, and how it tells its caller; the caller decides what to show."""
+"""What a download or copy of a model is going to move, announced before its first byte."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from typing import Protocol
 
-_LOG = logging.getLogger(__name__)
+from pictor.library.observer import ByteCount, Observer
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A pull, before its first byte.
+class DownloadPlan:
+    """A download or copy of a model, before its first byte.
 
     Attributes:
         source: an address, or a folder.
@@ -38,6 +36,11 @@ class Plan:
             f"{self.files} files, {size_text(left)}{here}; licence: {self.licence or 'not stated'}"
         )
 
+    def announce(self, observer: Observer, doing: str) -> ByteCount:
+        """Tell an observer what comes; the returned counter reports its bytes."""
+        observer.notice(self.sentence)
+        return ByteCount(observer, doing, self.size_bytes)
+
 
 def size_text(count: int) -> str:
     """A number of bytes for people, in powers of 1000."""
@@ -47,39 +50,3 @@ def size_text(count: int) -> str:
             return f"{value:.3g} {unit}"
         value /= 1000
     return f"{value:.3g} TB"
-
-
-class Watch(Protocol):
-    """Told by whatever moves or reads many bytes, in its own thread; must return at once."""
-
-    def begin(self, plan: Plan) -> None:
-        """Before the first byte."""
-        ...
-
-    def moved(self, count: int) -> None:
-        """So many bytes more; less than none if some were thrown away."""
-        ...
-
-
-class Logged:
-    """The watch of a download that nobody watches: it is still said, as a warning of this package.
-
-    The command prints those.
-    """
-
-    def begin(self, plan: Plan) -> None:
-        """Say it."""
-        _LOG.warning("%s", plan.sentence)
-
-    def moved(self, count: int) -> None:
-        """Nothing."""
-
-
-class Unwatched:
-    """A watch that shows nothing."""
-
-    def begin(self, plan: Plan) -> None:
-        """Nothing."""
-
-    def moved(self, count: int) -> None:
-        """Nothing."""

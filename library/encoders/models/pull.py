@@ -6,6 +6,7 @@ transformers finds what was pulled here, and what it fetched before is not fetch
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,29 +17,39 @@ from pathlib import Path
 from pictor.library import config
 from pictor.library.encoders.models.hub_listing import Listing, list_model, refusal, unreachable
 from pictor.library.encoders.models.lockfile import (
-    FileFacts,
+    LockedFile,
     ModelLock,
     check_same,
     digest,
     write_lock,
 )
 from pictor.library.encoders.models.places import Stored, hub_folder, lock_folder, locked, snapshot
-from pictor.library.encoders.models.plan import Logged, Plan, Watch
+from pictor.library.encoders.models.plan import DownloadPlan
 from pictor.library.encoders.models.states import check_readable
 from pictor.library.encoders.models.transfer import RemoteFile, download
 from pictor.library.errors import ModelError
+from pictor.library.observer import ByteCount, Observer, Silent
 
+_LOG = logging.getLogger(__name__)
 _SPARE_BYTES = 100_000_000  # left free on a disk that weights go to
 
 
-def pull(repo: str, revision: str = "", watch: Watch | None = None) -> Stored:
+class _Logged(Silent):
+    """A download that nobody watches is still announced, as a warning, which the command prints."""
+
+    def notice(self, text: str) -> None:
+        _LOG.warning("%s", text)
+
+
+def pull(repo: str, revision: str = "", observer: Observer | None = None) -> Stored:
     """Fetch what is not here yet, check all of it, and lock it.
 
     Args:
         repo: owner/model.
         revision: commit, branch, tag or "refs/pr/N"; "" is the main branch, or the hub's own
             safetensors conversion where the main branch has pickles only.
-        watch: is told the size before the first byte; without one a warning is logged.
+        observer: receives the size as a notice before the first byte; without one it is logged as a
+            warning.
 
     Raises:
         ModelNotAvailable: it cannot be had; the message says how else.
@@ -47,16 +58,15 @@ def pull(repo: str, revision: str = "", watch: Watch | None = None) -> Stored:
     """
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its transport's
 
-    watch = watch or Logged()
     try:
         listing = list_model(repo, revision)
         with _alone(repo):
-            return _pull(listing, watch)
+            return _pull(listing, observer or _Logged())
     except (HTTPError, OSError) as error:
         raise refusal(repo, revision, error) or unreachable(repo) from error
 
 
-def _pull(listing: Listing, watch: Watch) -> Stored:
+def _pull(listing: Listing, observer: Observer) -> Stored:
     from huggingface_hub import constants
 
     rows = locked(listing.id)
@@ -70,21 +80,20 @@ def _pull(listing: Listing, watch: Watch) -> Stored:
     parts = {file.name: blobs / f"{_blob_name(file)}.incomplete" for file in lacking}
     size = sum(max(file.size_bytes, 0) for file in files)
     to_come = sum(max(file.size_bytes, 0) for file in lacking)
-    watch.begin(
-        Plan(
-            id=listing.id,
-            revision=listing.revision,
-            source=constants.ENDPOINT,
-            files=len(files),
-            size_bytes=size,
-            here_bytes=size - to_come + sum(_size(part) for part in parts.values()),
-            licence=listing.licence,
-        )
+    plan = DownloadPlan(
+        id=listing.id,
+        revision=listing.revision,
+        source=constants.ENDPOINT,
+        files=len(files),
+        size_bytes=size,
+        here_bytes=size - to_come + sum(_size(part) for part in parts.values()),
+        licence=listing.licence,
     )
-    watch.moved(size - to_come)
+    count = plan.announce(observer, "fetching")
+    count.add(size - to_come)
     _check_room(blobs, to_come - sum(_size(part) for part in parts.values()), listing.id)
     for file in lacking:
-        _fetch(file, parts[file.name], folder, watch)
+        _fetch(file, parts[file.name], folder, count)
     return _seal(listing, folder, lock)
 
 
@@ -98,19 +107,19 @@ def _expected(file: RemoteFile, lock: ModelLock | None, listing: Listing) -> Rem
     if lock is None or facts is None:
         return file
     size = facts.size_bytes if file.size_bytes == -1 else file.size_bytes
-    listed = FileFacts(size, file.sha256 or facts.sha256)
+    listed = LockedFile(size, file.sha256 or facts.sha256)
     check_same(lock, {file.name: listed}, f"revision {listing.revision[:12]} of the hub")
     return replace(file, size_bytes=facts.size_bytes, sha256=facts.sha256)
 
 
-def _fetch(file: RemoteFile, part: Path, folder: Path, watch: Watch) -> None:
+def _fetch(file: RemoteFile, part: Path, folder: Path, count: ByteCount) -> None:
     """One file into the blobs, and a link to it into the snapshot."""
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public
 
     part.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     headers = {str(k): str(v) for k, v in build_hf_headers(library_name="pictor").items()}
-    download(file, part, headers, watch.moved)
+    download(file, part, headers, count)
     with part.open("rb") as done:
         os.fsync(done.fileno())
     blob = part.with_name(file.git_id or file.sha256 or digest(part))
@@ -136,7 +145,7 @@ def _seal(listing: Listing, folder: Path, lock: ModelLock | None) -> Stored:
         ref.write_text(listing.revision, encoding="ascii")
     if lock is None:
         facts = {
-            name: FileFacts(_size(folder / name), file.sha256 or digest(folder / name))
+            name: LockedFile(_size(folder / name), file.sha256 or digest(folder / name))
             for name, file in listing.files.items()
         }
         asked = "" if listing.ref == "main" else listing.ref

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pictor.library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER, read_builtin_card
 from pictor.library.encoders.checkpoint import CONFIG, check_weights, read_json
-from pictor.library.encoders.models.lockfile import FileFacts, digest, needed
+from pictor.library.encoders.models.lockfile import LockedFile, digest, needed
 from pictor.library.encoders.models.places import Stored, cached, locked, unfinished
 from pictor.library.errors import ModelError, ModelNotAvailable
+from pictor.library.observer import ByteCount
 
 State = Literal["full", "partial", "damaged", "absent"]
 #: Small enough to be read whole at each look; a tokenizer may take half a second.
@@ -77,12 +77,12 @@ def state_of(row: Stored) -> ModelState:
     return _state(row, wrong, missing)
 
 
-def verify(row: Stored, read: Callable[[int], None] | None = None) -> ModelState:
+def verify(row: Stored, count: ByteCount | None = None) -> ModelState:
     """Every byte against the lock file; for what has none, against its names in the hub's cache.
 
     Args:
         row: from `stored`.
-        read: is told of each block's length.
+        count: counts each block that is read.
     """
     quick = state_of(row)
     if quick.state == "absent":
@@ -99,9 +99,9 @@ def verify(row: Stored, read: Callable[[int], None] | None = None) -> ModelState
         if name in spoilt or not path.is_file():
             continue
         if row.lock is not None:
-            if digest(path, read) != facts[name].sha256:
+            if digest(path, count) != facts[name].sha256:
                 wrong.append(f"{name!r} has changed: its checksum is not that of the lock file")
-        elif not _is_its_blob(path, read):
+        elif not _is_its_blob(path, count):
             wrong.append(f"{name!r} has changed: its checksum is not its name in the hub's cache")
     return _state(row, wrong, missing)
 
@@ -127,10 +127,10 @@ def check_readable(folder: Path, name: str) -> None:
     check_weights(folder, name)
 
 
-def facts_of(folder: Path, read: Callable[[int], None] | None = None) -> dict[str, FileFacts]:
+def facts_of(folder: Path) -> dict[str, LockedFile]:
     """Size and SHA-256 of every file in a folder that pictor reads."""
     sizes = file_sizes(folder)
-    return {name: FileFacts(size, digest(folder / name, read)) for name, size in sizes.items()}
+    return {name: LockedFile(size, digest(folder / name)) for name, size in sizes.items()}
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
@@ -221,22 +221,22 @@ def _builtin(*, is_deep: bool) -> ModelState:
     )
 
 
-def _is_its_blob(path: Path, read: Callable[[int], None] | None) -> bool:
+def _is_its_blob(path: Path, count: ByteCount | None) -> bool:
     """Whether a file in the hub's cache is what its blob's name says, where that is a checksum."""
     name = path.resolve().name
     if len(name) == 64:
-        return digest(path, read) == name
+        return digest(path, count) == name
     if len(name) == 40:
-        return git_digest(path, read) == name
+        return git_digest(path, count) == name
     return True
 
 
-def git_digest(path: Path, read: Callable[[int], None] | None = None) -> str:
+def git_digest(path: Path, count: ByteCount | None = None) -> str:
     """The id git gives a file: SHA-1 over "blob", its size, NUL and its bytes."""
     total = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             total.update(block)
-            if read is not None:
-                read(len(block))
+            if count is not None:
+                count.add(len(block))
     return total.hexdigest()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from pictor.library.encoders.models.lockfile import digest
 from pictor.library.encoders.models.states import git_digest
 from pictor.library.errors import ModelError
+from pictor.library.observer import ByteCount
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 5  # in a row, without one more byte
@@ -54,17 +54,14 @@ class RemoteFile:
         return ""
 
 
-def download(
-    file: RemoteFile, part: Path, headers: dict[str, str], read: Callable[[int], None]
-) -> None:
+def download(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteCount) -> None:
     """Have all bytes of a file in `part`, checked; what lies there already is gone on with.
 
     Args:
         file: what is expected.
         part: kept when this fails, but for bytes that are wrong.
         headers: of huggingface_hub, with the token.
-        read: is told of the length of each block, and of less than none when bytes were thrown
-            away.
+        count: counts each block, and takes back bytes that were thrown away.
 
     Raises:
         ModelError: the bytes that come are not those expected.
@@ -72,14 +69,14 @@ def download(
         OSError: the disk.
     """
     resumed = part.stat().st_size if part.is_file() else 0
-    read(resumed)
-    _receive(file, part, headers, read)
+    count.add(resumed)
+    _receive(file, part, headers, count)
     fault = file.fault(part)
     if fault and resumed:  # what was left may have been of another file
         _LOG.info("%s %s after it was resumed; fetching it anew", file.name, fault)
-        read(-part.stat().st_size)
+        count.add(-part.stat().st_size)
         part.unlink()
-        _receive(file, part, headers, read)
+        _receive(file, part, headers, count)
         fault = file.fault(part)
     if fault:
         part.unlink()
@@ -89,9 +86,7 @@ def download(
         )
 
 
-def _receive(
-    file: RemoteFile, part: Path, headers: dict[str, str], read: Callable[[int], None]
-) -> None:
+def _receive(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteCount) -> None:
     """Ask until all is there, or nothing came `_TRIES` times in a row."""
     from huggingface_hub.errors import (  # type: ignore[attr-defined]  # the first is its transport's
         HfHubHTTPError,
@@ -105,7 +100,7 @@ def _receive(
             return
         refused: HTTPError | None = None
         try:
-            _stream(file, part, headers, read)
+            _stream(file, part, headers, count)
         except HTTPError as error:
             status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
             if status and status not in _TRANSIENT:
@@ -130,9 +125,7 @@ def _pause(failures: int, error: Any) -> float:  # Any: an error of huggingface_
     return min(float(asked) if asked.isdigit() else own, _LONGEST_PAUSE_S)
 
 
-def _stream(
-    file: RemoteFile, part: Path, headers: dict[str, str], read: Callable[[int], None]
-) -> None:
+def _stream(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteCount) -> None:
     """One request for what is not there yet."""
     from huggingface_hub import constants, get_session
     from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]  # public
@@ -146,12 +139,12 @@ def _stream(
         "GET", file.url, headers=asked, timeout=timeout, follow_redirects=True
     ) as response:
         if response.status_code == 416:  # there are not that many bytes
-            read(-at)
+            count.add(-at)
             part.unlink()
-            return _stream(file, part, headers, read)
+            return _stream(file, part, headers, count)
         hf_raise_for_status(response)
         if at and not _goes_on(response, at):
-            read(-at)
+            count.add(-at)
             at = 0
         with part.open("r+b" if at else "wb") as out:
             out.seek(at)
@@ -163,7 +156,7 @@ def _stream(
                         "try again, or set HF_ENDPOINT to another mirror"
                     )
                 out.write(block)
-                read(len(block))
+                count.add(len(block))
 
 
 def _goes_on(response: Any, at: int) -> bool:  # Any: huggingface_hub's transport

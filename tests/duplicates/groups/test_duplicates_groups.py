@@ -16,7 +16,7 @@ from pictor.duplicates.groups.keep_rules import parse_rules
 from pictor.duplicates.groups.records import Group
 from pictor.library.catalog import decisions
 from pictor.library.library import Library
-from pictor.library.pairs import LADDER, Kind, Verdict
+from pictor.library.pairs import LADDER, Evidence, Kind, Verdict
 
 
 def drawn(world: World, *names: str) -> None:
@@ -174,9 +174,9 @@ def test_a_decision_for_one_wins_over_rules_and_is_protected(world: World, kept:
     for rules in ("prefer: path:{0}/c.png", "prefer: path:{0}/a.png", "prefer: path:{0}/b.png"):
         (group,) = found(world, *links, rules=parse_rules(rules.format(world.root)))
         assert os.fsdecode(os.path.basename(group.keep.path)) == kept
-        assert len(group.members) == 3 and "you decided" in group.reason
+        assert len(group.members) == 3 and "your decision" in group.reason
         assert group.keep.path in group.protected
-        decided = [link for link in group.links if link.evidence.get("decided")]
+        decided = [link for link in group.links if link.evidence.decided]
         assert len(decided) == 1 and decided[0].kind is Kind.NEAR
 
 
@@ -187,7 +187,7 @@ def test_rules_choose_only_among_those_that_all_are_linked_with(world: World) ->
     (group,) = found(world, *links, rules=rules)
     assert os.path.basename(group.keep.path) == b"b.png"
     (group,) = found(world, *links, ("a.png", "c.png", Kind.NEAR), rules=rules)
-    assert os.path.basename(group.keep.path) == b"a.png" and "the one under" in group.reason
+    assert os.path.basename(group.keep.path) == b"a.png" and "kept: folder " in group.reason
 
 
 def test_never_protects(world: World) -> None:
@@ -251,7 +251,7 @@ def test_evidence_is_told_from_the_keepers_side(world: World) -> None:
         (group,) = found(world, rules=parse_rules(f"prefer: path:{world.root}/{keep}"))
         (only,) = group.links
         assert only.a == group.keep.path
-        told = {"orientation": expected, "hash_distance": 3, "edited": edited}
+        told = Evidence(orientation=expected, hash_distance=3, edited=edited)
         assert only.evidence == told
         assert [os.path.basename(m.path).decode() for m in group.members if m.is_edited] == [low]
     assert os.path.basename(found(world)[0].keep.path).decode() == high

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pictor.duplicates.groups.keep_rules import Rules, Term, parse_rules, rules_of
+from pictor.duplicates.groups.keep_rules import KeepRules, Term, parse_rules, rules_of
 from pictor.duplicates.groups.keeper import choose, is_protected
 from pictor.duplicates.groups.records import Member
 from pictor.library.config import Settings
@@ -43,12 +43,12 @@ def member(path: str, **facts: Any) -> Member:
 def test_all_of_the_language() -> None:
     text = 'prefer: resolution, no-edit,path:~/Originals ; never: path:"/a, b;\\"c", path:/d/../e'
     home = os.fsencode(os.path.expanduser("~/Originals"))
-    expected = Rules(
+    expected = KeepRules(
         (Term("resolution"), Term("no-edit"), Term("path", home)), (b'/a, b;"c', b"/e")
     )
     assert parse_rules(text) == expected
     assert parse_rules(text + ";") == expected
-    assert parse_rules("never: path:/x", expected) == Rules(expected.prefer, (b"/x",))
+    assert parse_rules("never: path:/x", expected) == KeepRules(expected.prefer, (b"/x",))
     assert parse_rules("  ", expected) == expected
 
 
@@ -74,7 +74,7 @@ def test_what_is_no_rule_is_named_with_its_place(text: str, position: int, said:
 
 
 def test_settings_are_terms_without_quotes() -> None:
-    assert rules_of(["raw"], ["path:/a, b; c"]) == Rules((Term("raw"),), (b"/a, b; c",))
+    assert rules_of(["raw"], ["path:/a, b; c"]) == KeepRules((Term("raw"),), (b"/a, b; c",))
     with pytest.raises(RuleError, match=r"duplicates\.prefer: .*no preference"):
         rules_of(["biggest"], [])
 
@@ -85,34 +85,34 @@ def test_settings_are_terms_without_quotes() -> None:
         (
             "resolution",
             {"width": 4000, "height": 3000},
-            "the one with most pixels (4000 x 3000 against 1200 x 900)",
+            "highest resolution (4000 x 3000 vs 1200 x 900)",
         ),
-        ("raw", {"format": "nef"}, "the raw file (nef against jpeg)"),
-        ("metadata", {"camera": "X", "keywords": ("a",)}, "most metadata (2 facts against 0"),
+        ("raw", {"format": "nef"}, "raw file (nef vs jpeg)"),
+        ("metadata", {"camera": "X", "keywords": ("a",)}, "most metadata (2 fields vs 0"),
         (
             "oldest",
             {"mtime_ns": 1_500_000_000_000_000_000},
-            "the oldest file (2017-07-14 02:40:00 against 2020-09-13 12:26:40)",
+            "oldest file (2017-07-14 02:40:00 vs 2020-09-13 12:26:40)",
         ),
         (
             "oldest",
             {"mtime_ns": 1_599_999_999_999_999_999},
-            "the oldest file (2020-09-13 12:26:39 against 2020-09-13 12:26:40)",
+            "oldest file (2020-09-13 12:26:39 vs 2020-09-13 12:26:40)",
         ),
         (
             "newest",
             {"mtime_ns": 1_600_000_000_250_000_000},
-            "the newest file (2020-09-13 12:26:40.250 against 2020-09-13 12:26:40.000)",
+            "newest file (2020-09-13 12:26:40.250 vs 2020-09-13 12:26:40.000)",
         ),
         (
             "newest",
             {"mtime_ns": 1_600_000_000_000_000_070},
-            "(2020-09-13 12:26:40.000000070 against 2020-09-13 12:26:40.000000000)",
+            "(2020-09-13 12:26:40.000000070 vs 2020-09-13 12:26:40.000000000)",
         ),
-        ("newest", {"mtime_ns": 1_700_000_000_000_000_000}, "the newest file"),
-        ("largest", {"size_bytes": 1001}, "the largest file (1 001 bytes against 1 000 bytes)"),
-        ("smallest", {"size_bytes": 999}, "the smallest file"),
-        ("path:/b", {}, "the one under /b"),
+        ("newest", {"mtime_ns": 1_700_000_000_000_000_000}, "newest file"),
+        ("largest", {"size_bytes": 1001}, "largest file (1 001 bytes vs 1 000 bytes)"),
+        ("smallest", {"size_bytes": 999}, "smallest file"),
+        ("path:/b", {}, "folder /b"),
     ],
 )
 def test_a_preference_decides_and_says_so(rule: str, better: Any, reason: str) -> None:
@@ -121,7 +121,7 @@ def test_a_preference_decides_and_says_so(rule: str, better: Any, reason: str) -
     for order in ([good, poor], [poor, good]):
         choice = choose(order, rules)
         assert choice.keep is good
-        assert choice.reason.startswith("keeps ") and reason in choice.reason
+        assert choice.reason.startswith("kept: ") and reason in choice.reason
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_edits_are_told_by_their_names(name: str) -> None:
 def test_a_picture_with_a_border_is_an_edit_though_it_has_more_pixels() -> None:
     plain, framed = member("/z/x.jpg"), member("/a/x.jpg", width=1400, is_edited=True)
     choice = choose([framed, plain], rules_of(Settings().duplicates.prefer, ()))
-    assert choice.keep is plain and choice.reason == "keeps the one without edits"
+    assert choice.keep is plain and choice.reason == "kept: not edited"
 
 
 @pytest.mark.parametrize("name", ["x (1).jpg", "x copy.jpg", "x - Copy (2).jpg", "Kopie von x.jpg"])
@@ -153,16 +153,16 @@ def test_later_rules_settle_what_earlier_ones_leave_equal() -> None:
     choice = choose([member("/a/3.jpg"), one, two], rules)
     assert choice.keep is two
     assert choice.reason == (
-        "keeps the one with most pixels (4000 x 3000 against 1200 x 900), "
-        "of several the smallest file (5 bytes against 1 000 bytes)"
+        "kept: highest resolution (4000 x 3000 vs 1200 x 900); "
+        "tie broken by smallest file (5 bytes vs 1 000 bytes)"
     )
 
 
 def test_equal_files_are_settled_by_path_whatever_their_order() -> None:
     files = [member(f"/a/{name}.jpg", file_id=i) for i, name in enumerate("cab")]
     for order in (files, files[::-1]):
-        choice = choose(order, Rules())
-        assert choice.keep.path == b"/a/a.jpg" and choice.reason == "keeps the first by path"
+        choice = choose(order, KeepRules())
+        assert choice.keep.path == b"/a/a.jpg" and choice.reason == "kept: first by path"
 
 
 def test_what_cannot_be_reached_or_stays_anyhow() -> None:
@@ -173,7 +173,7 @@ def test_what_cannot_be_reached_or_stays_anyhow() -> None:
     assert choose([held, near], rules).keep is held
     assert is_protected(held, rules) and not is_protected(member("/zz/9.jpg"), rules)
     zipped = member("/z.zip!/9.jpg", root_kind="archive")
-    assert choose([zipped, near], Rules()).keep is zipped
+    assert choose([zipped, near], KeepRules()).keep is zipped
 
 
 def test_what_a_rule_gets_wrong_is_repeated_in_short() -> None:

@@ -19,7 +19,7 @@ from pictor.duplicates.groups.records import Group
 from pictor.duplicates.removal import apply, file_moves
 from pictor.duplicates.removal.apply import ApplyOptions
 from pictor.duplicates.removal.log import logs, read_log
-from pictor.duplicates.removal.records import StepResult
+from pictor.duplicates.removal.steps import StepResult
 from pictor.library.catalog import removals
 from pictor.library.errors import LibraryLocked, PlanError
 from pictor.library.lock import write_lock
@@ -54,19 +54,23 @@ def opened(world: World) -> OpenLibrary:
 def planned(world: World, name: str = "plan.jsonl", **options: Any) -> Path:
     path = world.folder / name
     with opened(world) as library:
-        groups: list[Group] = list(library.duplicates(rules=RULES, **options))
-        library.plan_duplicates(groups, path, force=True)
+        groups: list[Group] = list(library.duplicates.groups(rules=RULES, **options))
+        library.duplicates.plan(groups, path, force=True)
     return path
 
 
 def applied(world: World, plan: Path, **options: Any) -> list[StepResult]:
+    results: list[StepResult] = []
     with opened(world) as library:
-        return list(library.apply_plan(plan, write=True, **options))
+        library.duplicates.apply(plan, on_step=results.append, **options)
+    return results
 
 
 def undone(world: World, log: str | Path = "last") -> list[StepResult]:
+    results: list[StepResult] = []
     with opened(world) as library:
-        return list(library.undo_duplicates(log))
+        library.duplicates.undo(log, on_step=results.append)
+    return results
 
 
 def problems(results: list[StepResult]) -> list[str]:
@@ -89,20 +93,20 @@ def test_a_plan_says_what_goes_and_what_it_frees(home: World) -> None:
     assert going == {"a2.png", "sub/a3.png", "b.png", "sub/c2.png"}
     assert header["bytes"] == sum(step["bytes"] for step in steps)
     assert {os.path.basename(step["keep"]) for step in steps} == {"a.png", "c.png"}
-    assert all(step["reason"].startswith("keeps ") for step in steps)
+    assert all(step["reason"].startswith("kept: ") for step in steps)
 
 
 def test_a_plan_is_never_written_over(home: World) -> None:
     plan = planned(home)
     with opened(home) as library:
-        groups = list(library.duplicates())
+        groups = list(library.duplicates.groups())
         with pytest.raises(PlanError, match="--force"):
-            library.plan_duplicates(groups, plan)
-        library.plan_duplicates(groups, plan, force=True)
+            library.duplicates.plan(groups, plan)
+        library.duplicates.plan(groups, plan, force=True)
         photo = home.root / "a.png"
         before = photo.read_bytes()
         with pytest.raises(PlanError, match="it is no plan"):
-            library.plan_duplicates(groups, photo, force=True)
+            library.duplicates.plan(groups, photo, force=True)
     assert photo.read_bytes() == before
     assert not [path for path in home.folder.iterdir() if path.name.startswith(".pictor")]
 
@@ -111,7 +115,8 @@ def test_a_rehearsal_touches_nothing(home: World) -> None:
     plan = planned(home)
     before = state_of(home.folder)
     with opened(home) as library:
-        results = list(library.apply_plan(plan))
+        results: list[StepResult] = []
+        library.duplicates.preview(plan, on_step=results.append)
     assert len(results) == 4 and not problems(results)
     after = state_of(home.folder)
     assert {k: v for k, v in after.items() if b"catalog.sqlite" not in k} == {
@@ -264,14 +269,14 @@ def test_one_picture_never_goes_for_another_one(home: World) -> None:
         link(library, "single.png", "c.png", Kind.DIFFERENT)
     assert problems(applied(home, plan)) == ["the two are not known to be alike"]
     with opened(home) as library:
-        library.decide(home.root / "single.png", home.root / "c.png", "not-duplicate")
+        library.duplicates.decide(home.root / "single.png", home.root / "c.png", "not-duplicate")
     assert "decided that the two are not-duplicate" in problems(applied(home, plan))[0]
     with opened(home) as library:
         pair = (home.root / "single.png", home.root / "c.png")
-        library.decide(*pair, "keep", keep=pair[0])
+        library.duplicates.decide(*pair, "keep", keep=pair[0])
     assert "this is the one to keep" in problems(applied(home, plan))[0]
     with opened(home) as library:
-        library.decide(*pair, "keep", keep=pair[1])
+        library.duplicates.decide(*pair, "keep", keep=pair[1])
     assert problems(applied(home, plan)) == []
 
 
@@ -298,7 +303,7 @@ def test_hard_links_count_once_and_free_nothing_while_one_stays(home: World) -> 
     os.link(home.root / "a.png", home.root / "same.png")
     home.index()
     with opened(home) as library:
-        plan = library.plan_duplicates(library.duplicates(rules=RULES), home.folder / "p")
+        plan = library.duplicates.plan(library.duplicates.groups(rules=RULES), home.folder / "p")
     sizes = {path.name: path.stat().st_size for path in home.root.rglob("*.png")}
     going = names([step.path for step in plan.steps])
     assert sorted(going) == ["a2.png", "a3.png", "b.png", "c2.png", "l1.png", "l2.png"]
@@ -306,7 +311,7 @@ def test_hard_links_count_once_and_free_nothing_while_one_stays(home: World) -> 
     assert plan.size_bytes == 2 * sizes["a.png"] + sizes["b.png"] + sizes["c.png"]
     home.set(duplicates__never=[f"path:{home.root}/l1.png"])
     with opened(home) as library:
-        plan = library.plan_duplicates(library.duplicates(rules=RULES), home.folder / "q")
+        plan = library.duplicates.plan(library.duplicates.groups(rules=RULES), home.folder / "q")
     assert plan.free_nothing == 2
     assert plan.size_bytes == 2 * sizes["a.png"] + sizes["b.png"]
 
@@ -485,13 +490,14 @@ def test_a_full_disk_under_the_log_stops_before_anything_is_touched(
     home: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pictor.duplicates.removal.log import Log
+    from pictor.duplicates.removal.log_lines import LogLine
 
     real = Log.write
 
-    def write(self: Log, **line: object) -> None:
-        if line.get("step") == 2:
+    def write(self: Log, line: LogLine) -> None:
+        if line.to_json().get("step") == 2:
             raise PlanError("the log cannot be written, so nothing more was touched: full")
-        real(self, **line)
+        real(self, line)
 
     plan = planned(home)
     before = state_of(home.root)
@@ -539,8 +545,8 @@ def test_odd_names_go_and_come_back(world: World) -> None:
 
 def test_tags_keywords_and_rating_go_to_what_stays_and_come_back(home: World) -> None:
     with opened(home) as library:
-        library.add_tag([home.root / "b.png"], "places|Wien")
-        library.add_tag([home.root / "a.png"], "Family")
+        library.tags.add([home.root / "b.png"], "places|Wien")
+        library.tags.add([home.root / "a.png"], "Family")
     home.sql(
         "UPDATE content SET rating = 4, keywords = ? WHERE id = "
         "(SELECT content_id FROM file WHERE path = ?)",
@@ -603,11 +609,10 @@ def test_a_log_of_its_own_place_can_be_undone(home: World) -> None:
 
 
 def test_json_paths_are_those_of_the_command(home: World) -> None:
-    from pictor.duplicates.removal import records
+    from pictor.duplicates.removal.steps import path_of
 
     for path in (b"/a/b.png", b"/bad\xff.png", b"/new\nline"):
-        assert records.path_fields(path, "x") == path_fields(path, "x")
-        assert records.path_of(records.path_fields(path, "x"), "x") == path
+        assert path_of(path_fields(path, "x"), "x") == path
 
 
 def test_apply_stops_where_it_is_told_to(home: World) -> None:
@@ -628,4 +633,4 @@ def test_apply_stops_where_it_is_told_to(home: World) -> None:
 
 def test_options_are_checked(home: World) -> None:
     with home.open() as library, pytest.raises(PlanError, match="no folder was named"):
-        list(apply.apply(library, [], ApplyOptions("move")))
+        apply.apply(library, [], ApplyOptions("move"))

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from duplicate_world import state_of
@@ -13,7 +14,7 @@ from small_world import World
 
 from pictor import OpenLibrary
 from pictor.duplicates.removal.log import FOLDER, logs, read_log
-from pictor.duplicates.removal.records import StepResult
+from pictor.duplicates.removal.steps import StepResult
 from pictor.library.errors import PlanError
 from pictor.library.observer import Silent
 
@@ -31,18 +32,24 @@ def home(world: World) -> World:
     return world
 
 
-def applied(world: World, **options: object) -> list[StepResult]:
+def applied(world: World, *, write: bool = True, **options: Any) -> list[StepResult]:
     plan = world.folder / "plan.jsonl"
     with OpenLibrary(world.path, world.settings) as library:
-        library.plan_duplicates(library.duplicates(rules="prefer: name"), plan, force=True)
-        return list(library.apply_plan(plan, **{"write": True, **options}))  # type: ignore[arg-type]
+        duplicates = library.duplicates
+        duplicates.plan(duplicates.groups(rules="prefer: name"), plan, force=True)
+        act = duplicates.apply if write else duplicates.preview
+        results: list[StepResult] = []
+        act(plan, on_step=results.append, **options)
+    return results
 
 
 def undone(
     world: World, log: str | Path = "last", observer: Silent | None = None
 ) -> list[StepResult]:
     with OpenLibrary(world.path, world.settings) as library:
-        return list(library.undo_duplicates(log, observer=observer))
+        results: list[StepResult] = []
+        library.duplicates.undo(log, on_step=results.append, observer=observer)
+    return results
 
 
 def left(world: World) -> set[str]:
@@ -159,9 +166,10 @@ def test_plans_of_other_editors_are_read(home: World) -> None:
     data = plan.read_bytes()
     plan.write_bytes(b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))
     with OpenLibrary(home.path, home.settings) as library:
-        found = list(library.apply_plan(plan))
-        assert sum(not one.problem for one in found) == 5
-        library.plan_duplicates(library.duplicates(), plan, force=True)  # it is known for a plan
+        duplicates = library.duplicates
+        would = duplicates.preview(plan)
+        assert (would.done, would.sidecars, would.is_complete) == (2, 3, True)
+        duplicates.plan(duplicates.groups(), plan, force=True)  # it is known for a plan
     head, *steps = [json.loads(line) for line in data.decode().splitlines()]
     real = steps[0]["bytes"]
     for size, said in ((10**30, "bytes is no size"), (10**15, "")):
@@ -170,6 +178,6 @@ def test_plans_of_other_editors_are_read(home: World) -> None:
         with OpenLibrary(home.path, home.settings) as library:
             if said:
                 with pytest.raises(PlanError, match=said):
-                    list(library.apply_plan(plan))
+                    library.duplicates.preview(plan)
             else:
-                assert next(iter(library.apply_plan(plan))).step.size_bytes == real
+                assert library.duplicates.preview(plan).size_bytes == real

@@ -14,7 +14,7 @@ from pictor.library.catalog.migrate import alembic_config
 from pictor.library.catalog.rows import ContentChange, FileChange
 from pictor.library.config import Settings
 from pictor.library.library import Library
-from pictor.library.pairs import DUPLICATES, Kind, PairRow
+from pictor.library.pairs import DUPLICATES, Evidence, Kind, PairRow
 from pictor.library.records import Outcome
 
 HASHES = bytes(range(64))
@@ -81,9 +81,13 @@ def test_pairs_are_replaced_read_by_page_and_by_content(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pairs, "BLOCK", 2)
-    near = PairRow(1, 2, Kind.NEAR, 0.9, {"hash_distance": 3})
-    rows = [near, PairRow(1, 3, Kind.DIFFERENT, 0.8, {}), PairRow(2, 3, Kind.PIXELS, 1.0, {})]
-    rows.append(PairRow(3, 4, Kind.RELATED, 0.7, {"change": ["live photo"]}))
+    near = PairRow(1, 2, Kind.NEAR, 0.9, Evidence(hash_distance=3))
+    rows = [
+        near,
+        PairRow(1, 3, Kind.DIFFERENT, 0.8, Evidence()),
+        PairRow(2, 3, Kind.PIXELS, 1.0, Evidence()),
+    ]
+    rows.append(PairRow(3, 4, Kind.RELATED, 0.7, Evidence(change=("live photo",))))
     with library.writing() as connection:
         pairs.write(connection, rows[:2], 1)
         pairs.write(connection, [near._replace(kind=Kind.SIMILAR)], 1)
@@ -100,8 +104,8 @@ def test_pairs_are_replaced_read_by_page_and_by_content(
 
 def test_what_nothing_holds_takes_its_fingerprint_and_pairs_along(library: Library) -> None:
     with library.writing() as connection:
-        pairs.write(connection, [PairRow(1, 2, Kind.NEAR, 1.0, {})], 1)
-        pairs.write(connection, [PairRow(2, 3, Kind.NEAR, 1.0, {})], 1)
+        pairs.write(connection, [PairRow(1, 2, Kind.NEAR, 1.0, Evidence())], 1)
+        pairs.write(connection, [PairRow(2, 3, Kind.NEAR, 1.0, Evidence())], 1)
         connection.exec_driver_sql(
             "INSERT INTO root (id, kind, location, volume, state, detail, options)"
             " VALUES (1, 'folder', x'2f', '', 'reachable', '', '{}')"

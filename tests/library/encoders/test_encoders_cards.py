@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pictor.library.encoders.cards import card_folder, find_card, list_cards, read_card
+from pictor.library.encoders.cards import card_folder, find_card, id_of, list_cards, read_card
 from pictor.library.encoders.families import FAMILIES
 from pictor.library.errors import ConfigError, ModelNotAvailable
 from pictor.library.records import EncoderCard
@@ -41,12 +41,22 @@ def test_every_family_has_a_shipped_card() -> None:
         ("clip-vit-base-patch32", "openai/clip-vit-base-patch32"),
         ("CLIP-ViT-Base-Patch32", "openai/clip-vit-base-patch32"),
         ("chinese-clip", "OFA-Sys/chinese-clip-vit-base-patch16"),
+        ("siglip2", "google/siglip2-base-patch16-224"),
+        ("siglip", "google/siglip-base-patch16-224"),
+        ("clip", "openai/clip-vit-base-patch32"),
+        ("dinov2", "facebook/dinov2-base"),
         ("someone/her-own-model", "someone/her-own-model"),
         ("builtin", "builtin"),
     ],
 )
 def test_a_name_finds_its_card(name: str, expected: str) -> None:
     assert find_card(name).id == expected
+    assert id_of(name) == (name if name in ("someone/her-own-model", "builtin") else expected)
+
+
+def test_no_two_cards_have_one_short_name() -> None:
+    names = [name for path in card_folder().glob("*.toml") for name in read_card(path)[1]]
+    assert len(names) == len(set(names))
 
 
 def test_a_path_is_a_folder_even_where_a_hub_id_would_fit(
@@ -63,6 +73,8 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         ModelNotAvailable, match=r"no encoder is called 'siglip3'.*did you mean siglip"
     ):
         find_card("siglip3")
+    with pytest.raises(ModelNotAvailable, match="did you mean chinese-clip"):
+        find_card("chinese_clip")
 
 
 def test_a_misspelt_key_is_refused_with_the_nearest(tmp_path: Path) -> None:

@@ -331,3 +331,46 @@ def test_a_build_refuses_blocks_that_do_not_add_up(tmp_path: Path) -> None:
         twice = iter([(ids, vectors), (ids, vectors)])
         with pytest.raises(ValueError, match="twice"):
             cls.build(tmp_path / f"{cls.__name__}-twice", twice, 200, D)
+
+
+# --- copies
+
+
+def test_a_copy_is_changed_apart(make: Make) -> None:
+    """Also two copies of one, and a copy of a copy, though they share the rows they have."""
+    ids, vectors = random_rows(300)
+    more_ids, more = np.arange(5000, 5100, dtype=np.int64), random_rows(100, seed=5)[1]
+    index = make(ids[:200], vectors[:200])
+    index.add(ids[200:], vectors[200:])
+    queries = unit(np.concatenate([vectors[:5], more[:5]]))
+    before = index.search(queries, 20)
+    first, second = index.copy(), index.copy()
+    first.add(more_ids[:50], more[:50])
+    second.add(more_ids[50:], more[50:])
+    second.remove(ids[:10])
+    third = second.copy()
+    third.add(more_ids[50:], more[50:][::-1])
+    for changed, kept, added in (
+        (first, slice(0, 300), (more_ids[:50], more[:50])),
+        (second, slice(10, 300), (more_ids[50:], more[50:])),
+        (third, slice(10, 300), (more_ids[50:], more[50:][::-1])),
+    ):
+        oracle = ExactIndex(D)
+        oracle.add(ids[kept], vectors[kept])
+        oracle.add(*added)
+        assert len(changed) == len(oracle)
+        found, right = changed.search(queries, 400), oracle.search(queries, 400)
+        assert np.array_equal(found.ids, right.ids)
+        assert np.array_equal(found.scores, right.scores)
+    after = index.search(queries, 20)
+    assert np.array_equal(before.ids, after.ids)
+    assert len(index) == 300
+
+
+def test_rows_that_are_replaced_again_and_again_take_no_more_room() -> None:
+    ids, vectors = random_rows(100)
+    index = ExactIndex(D)
+    for _ in range(50):
+        index.add(ids, vectors)
+    assert len(index) == 100
+    assert len(index._layers[1]._buffer.ids) <= 600

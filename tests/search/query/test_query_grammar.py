@@ -34,7 +34,17 @@ from pictor.library.catalog.filters import (
 )
 from pictor.library.errors import QueryError, QuerySyntaxError
 from pictor.search import filters
-from pictor.search.query import PicturePart, Query, WordsPart, combined, image, parse, words
+from pictor.search.query import (
+    PicturePart,
+    Query,
+    WordsPart,
+    combined,
+    image,
+    item,
+    parse,
+    picture,
+    words,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +111,65 @@ def test_pictures_among_words_have_weights_and_signs(here: Path) -> None:
         PicturePart(cat, 2.0),
         PicturePart(bytes(here / "two words.jpg")),
     )
+
+
+def test_an_item_is_named_by_its_id() -> None:
+    assert parse("item:12").parts == (item(12),)
+    assert parse("at night ITEM：12*0.5 -item:7").parts == (
+        text("at night"),
+        item(12, weight=0.5),
+        item(7, negative=True),
+    )
+    assert parse("a dog without item:7").parts == (text("a dog"), item(7, negative=True))
+    for sentence in ("item: 12", "items:12", '"item:12"', "item:x", "item:-1"):
+        assert all(isinstance(part, WordsPart) for part in parse(sentence).parts), sentence
+
+
+def test_a_region_stands_behind_a_picture(here: Path) -> None:
+    half, cat = (0, 0.25, 0.5, 0.75), here / "cat.jpg"
+    assert parse("item:12@0,.25,.5,.75*2").parts == (item(12, half, weight=2.0),)
+    assert parse("dog ./cat.jpg@0,0.25,0.5,0.75").parts == (text("dog"), image(cat, half))
+    assert parse('-"./two words.jpg"@0,0.25,0.5,0.75').parts == (
+        image(here / "two words.jpg", half, negative=True),
+    )
+    link = "https://maps.example.org/@0,0.25,0.5,0.75"  # may end so itself; in quotes it does not
+    assert parse(f"dog {link}").parts[1:] == (image(link),)
+    assert parse(f'"{link}"@0,0,1,0.5').parts == (image(link, (0, 0, 1, 0.5)),)
+    assert item(3, (0, 0, 1, 1)) == item(3)
+    assert parse("dog @0,0,1,1").parts == (text("dog @0,0,1,1"),)
+    asked = Query((item(12, (1 / 3, 0, 1e-7, 0.1), weight=0.3), image(cat, half, negative=True)))
+    assert parse(str(asked)) == asked
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        *((0, 0, 0, 1), (0, 0, 1.1, 1), (0.6, 0, 0.5, 1), (-0.1, 0, 0.5, 1), (0, 0, 1, -1)),
+        *((0, float("nan"), 1, 1), (0, 0, float("inf"), 1), (0, 0, 1), "abcd", 5, ("a", 0, 1, 1)),
+    ],
+)
+def test_a_region_that_is_none_is_refused(here: Path, region: tuple[float, ...]) -> None:
+    for made, what in ((item, 5), (image, here / "cat.jpg"), (picture, b"x")):
+        with pytest.raises(QueryError, match="region") as caught:
+            made(what, region)  # type: ignore[operator]  # of three makers
+        assert "\n" not in str(caught.value)
+
+
+def test_bytes_are_a_part_that_no_text_names() -> None:
+    part = picture(b"some bytes", (0, 0, 0.5, 1), weight=2.0)
+    assert part == picture(bytearray(b"some bytes"), (0, 0, 0.5, 1), weight=2.0)
+    assert "some bytes" not in repr(part)
+    written = str(Query((part,)))
+    assert written.startswith("picture:") and written.endswith("@0,0,0.5,1*2")
+    for one in (written, f"dog -{written[:72]}"):
+        with pytest.raises(QuerySyntaxError, match="given as bytes, which no text names"):
+            parse(one)
+    for nothing in (b"", "text", None, 5):
+        with pytest.raises(QueryError, match="bytes of its file"):
+            picture(nothing)  # type: ignore[arg-type]  # that is tested
+    for number in (0, -1, 1 << 63, True, "5", 1.5):
+        with pytest.raises(QueryError, match="whole number above 0"):
+            item(number)  # type: ignore[arg-type]  # that is tested
 
 
 def test_signs_quotes_and_weights_make_parts() -> None:
@@ -244,6 +313,10 @@ def test_filters_of_several_texts_must_all_hold() -> None:
         ('dog "cat"*1e9', 4, "weight"),
         ('dog -"cat"*2', 4, "no weight"),
         ("dog ./none.jpg", 4, "no image file"),
+        ("dog item:0", 4, "whole number above 0"),
+        ("dog item:5@0,0,2,2", 4, "shares of it from 0 to 1"),
+        ("dog item:5@1,2", 4, "four numbers"),
+        ("dog item:5@1,,2-", 4, "is written @x,y,width,height"),
         ("(" * 40 + "has:gps" + ")" * 40, 32, "more than 32"),
         ("has:gps " * 101, 800, "one filter more than"),
     ],
@@ -294,6 +367,7 @@ _PIECES = [
     *(f"{name}:" for name in filters.KEYS),
     *("and", "or", "not", "no", "without", "没有", "无", "不带", "除了", "以外", "的", "dog", "狗"),
     *("2023", "2023-05", "48.2,16.4,10km", "0.5", "*0.5", "cat.jpg", "http://", "\udc80", "\ud800"),
+    *("item:", "item:12", "@0,0,0.5,0.5", "@,", "picture:", "0" * 64, "./cat.jpg", "1e-7"),
     *("\0", "\n", "'; DROP TABLE file; --", "%s", "{0}"),
 ]
 _TEXTS = st.text(max_size=60) | st.lists(st.sampled_from(_PIECES) | st.text(max_size=3)).map(

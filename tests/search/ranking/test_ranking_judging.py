@@ -12,11 +12,12 @@ from small_world import World
 from pictor.library.caption_bank import open_bank
 from pictor.library.catalog import caption_bank as catalog
 from pictor.library.catalog import spaces
-from pictor.library.records import Level, Scoring
+from pictor.library.library import Library
+from pictor.library.records import FloatMatrix, IdArray, Level, Scoring
 from pictor.library.space_encoders import open_text
 from pictor.search.ranking.calibration import MOST_SCENE, calibration_for, from_section
 from pictor.search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
-from pictor.search.ranking.judge import Judge, levels_of
+from pictor.search.ranking.judge import Judge, Judgement, levels_of
 
 FAMILIES = ["builtin", "clip", "chinese_clip", "siglip", "siglip2", "something new"]
 
@@ -105,6 +106,13 @@ def indexed(world: World) -> World:
     return world
 
 
+def judged(library: Library, judge: Judge, query: FloatMatrix, ids: IdArray) -> Judgement:
+    space = library.space()
+    with library.reading() as connection:
+        vectors = spaces.rows_of(connection, space.id, space.dimension, ids.tolist())
+        return judge.of(connection, query).judge(connection, ids, vectors)
+
+
 def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
     with indexed.open() as library:
         space = library.space()
@@ -112,7 +120,7 @@ def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
         assert judge is not None
         query = open_text(library, space).encode(["colourful squares"])
         ids = np.arange(1, 7)
-        found = judge.judge(query, ids, np.zeros(6, np.float32))
+        found = judged(library, judge, query, ids)
         with library.reading() as connection:
             held = spaces.vectors_of(connection, space.id, space.dimension, ids.tolist())
             values = catalog.values_of(connection, space.id, ids.tolist())
@@ -131,17 +139,17 @@ def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
 
 
 def test_what_is_not_stored_is_worked_out(indexed: World) -> None:
-    ids, none = np.arange(1, 7), np.zeros(6, np.float32)
+    ids = np.arange(1, 7)
     with indexed.open() as library:
         query = open_text(library, library.space()).encode(["a wall"])
         judge = Judge.open(library, library.space())
         assert judge is not None
-        before = judge.judge(query, ids, none)
+        before = judged(library, judge, query, ids)
     indexed.sql("DELETE FROM background WHERE item_id > 2")
     with indexed.open() as library:
         judge = Judge.open(library, library.space())
         assert judge is not None
-        after = judge.judge(query, ids, none)
+        after = judged(library, judge, query, ids)
     assert after.probability == pytest.approx(before.probability, abs=1e-5)
 
 
@@ -150,13 +158,14 @@ def test_items_that_have_no_vector_are_weak_and_new_ones_are_seen(indexed: World
         query = open_text(library, library.space()).encode(["a wall"])
         judge = Judge.open(library, library.space())
         assert judge is not None
-        found = judge.judge(query, np.array([3, 999]), np.zeros(2, np.float32))
+        ids = np.array([3, 999])
+        found = judged(library, judge, query, ids)
         assert (found.probability[1], found.level[1]) == (0.0, Level.WEAK)
         indexed.draw("new.png", 99)
         indexed.index()
-        found = judge.judge(query, np.array([7]), np.zeros(1, np.float32))
+        found = judged(library, judge, query, np.array([7]))
         assert found.probability[0] > 0
-        none = judge.judge(query, np.empty(0, np.int64), np.empty(0, np.float32))
+        none = judged(library, judge, query, np.empty(0, np.int64))
         assert (len(none.probability), list(none.level)) == (0, [])
 
 

@@ -15,7 +15,7 @@ from pictor.library.images.xmp import xmp_facts
 from pictor.tagging import manual_tags
 from pictor.tagging.labels import Label, LabelSet
 from pictor.tagging.run import TagOptions, tag
-from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions, sidecar_path, sidecars
+from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions, sidecar_path
 
 LABELS = LabelSet(
     "pets",
@@ -41,9 +41,11 @@ def tagged(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return world
 
 
-def _run(world: Any, *, write: bool = True, **options: Any) -> list[SidecarChange]:
+def _run(world: Any, **options: Any) -> list[SidecarChange]:
+    changes: list[SidecarChange] = []
     with world.open() as library:
-        return list(sidecars(library, ["pets"], SidecarOptions(**options), write=write))
+        writing.write(library, ["pets"], SidecarOptions(**options), changes.append)
+    return changes
 
 
 def _words(path: Path) -> set[str]:
@@ -52,7 +54,8 @@ def _words(path: Path) -> set[str]:
 
 def test_a_dry_run_writes_nothing_and_says_all(tagged: Any) -> None:
     before = sorted(os.listdir(tagged.root))
-    changes = _run(tagged, write=False)
+    with tagged.open() as library:
+        changes = list(writing.preview(library, ["pets"], SidecarOptions()))
     assert [os.path.basename(one.path) for one in changes] == [b"a.png.xmp", b"b.png.xmp"]
     assert all(one.is_new for one in changes)
     assert set(changes[0].added) == {"animal", "dog", "Wien"}
@@ -155,4 +158,6 @@ def test_archives_have_no_sidecars(world: Any, monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_unknown_set_is_an_error(tagged: Any) -> None:
     with tagged.open() as library, pytest.raises(LabelError, match="no tags of a set"):
-        list(sidecars(library, ["nope"]))
+        writing.preview(library, ["nope"], SidecarOptions())
+    with tagged.open() as library, pytest.raises(LabelError, match="no tags of a set"):
+        writing.write(library, ["nope"], SidecarOptions(), print)

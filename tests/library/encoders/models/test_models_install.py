@@ -23,6 +23,7 @@ from pictor.library.encoders.models.pull import pull
 from pictor.library.encoders.models.remove import remove
 from pictor.library.encoders.towers import resolve_card
 from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.observer import ByteCount, Progress, Silent
 
 WEIGHTS = "model.safetensors"
 
@@ -166,9 +167,13 @@ def test_what_the_client_of_modelscope_says_is_passed_on(
 
 def test_verify_reads_every_byte(models_dir: Path, clip: Path) -> None:
     stored = install_folder("x/clip", clip)
-    count: list[int] = []
-    assert states.verify(stored, count.append).state == "full"
-    assert stored.lock is not None and sum(count) == stored.lock.size_bytes
+    assert stored.lock is not None
+    size = stored.lock.size_bytes
+    told: list[Progress] = []
+    observer = Silent()
+    observer.progress = told.append  # type: ignore[method-assign]
+    assert states.verify(stored, ByteCount(observer, "reading", size)).state == "full"
+    assert told[-1] == Progress("reading", size, size, "bytes")
     flip(stored.folder / WEIGHTS)  # of the same size, and a sound header
     assert states.look("x/clip")[0].state == "full"
     found = states.verify(stored)

@@ -15,11 +15,12 @@ from pictor.library.encoders.base import EncoderOptions
 from pictor.library.encoders.models import pull as pulling
 from pictor.library.encoders.models import transfer
 from pictor.library.encoders.models.lockfile import LOCK, read_lock
-from pictor.library.encoders.models.plan import Plan
+from pictor.library.encoders.models.plan import size_text
 from pictor.library.encoders.models.pull import pull
 from pictor.library.encoders.models.states import look
 from pictor.library.encoders.towers import resolve_card
 from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
+from pictor.library.observer import Progress, Silent
 
 NEEDED = [
     "config.json",
@@ -31,16 +32,20 @@ NEEDED = [
 WEIGHTS = "model.safetensors"
 
 
-class Watching:
+class Watching(Silent):
     def __init__(self) -> None:
-        self.plans: list[Plan] = []
-        self.count = 0
+        self.notices: list[str] = []
+        self.last = Progress("", 0, 0, "")
 
-    def begin(self, plan: Plan) -> None:
-        self.plans.append(plan)
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
 
-    def moved(self, count: int) -> None:
-        self.count += count
+    def progress(self, state: Progress) -> None:
+        self.last = state
+
+
+def size_of(hub: LocalHub) -> int:
+    return sum((hub.folder / name).stat().st_size for name in NEEDED)
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +55,14 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_only_what_is_needed_is_fetched_checked_and_locked(local_hub: LocalHub) -> None:
     watch = Watching()
-    stored = pull("x/clip", watch=watch)
+    stored = pull("x/clip", observer=watch)
     assert sorted(local_hub.fetched()) == NEEDED
     assert sorted(os.listdir(stored.folder)) == NEEDED
-    (plan,) = watch.plans
-    assert (plan.files, plan.licence, plan.source) == (5, "mit", local_hub.endpoint)
-    assert (
-        watch.count
-        == plan.size_bytes
-        == sum((local_hub.folder / name).stat().st_size for name in NEEDED)
-    )
+    size = size_of(local_hub)
+    (notice,) = watch.notices
+    assert notice.startswith(f"getting x/clip at revision {COMMIT[:12]} from {local_hub.endpoint}:")
+    assert notice.endswith(f": 5 files, {size_text(size)}; licence: mit")
+    assert watch.last == Progress("fetching", size, size, "bytes")
     assert stored.lock is not None
     lock = read_lock(Path(os.environ["PICTOR_MODELS_DIR"], f"x--clip@{COMMIT}", LOCK))
     assert lock == stored.lock
@@ -105,10 +108,10 @@ def test_a_locked_model_needs_no_question_to_the_hub(local_hub: LocalHub) -> Non
 def test_a_cut_connection_is_resumed_in_the_same_run(local_hub: LocalHub) -> None:
     local_hub.cuts[WEIGHTS] = [10_000, 5_000]
     watch = Watching()
-    stored = pull("x/clip", watch=watch)
+    stored = pull("x/clip", observer=watch)
     assert local_hub.fetched()[WEIGHTS] == ["", "bytes=10000-", "bytes=15000-"]
     assert (stored.folder / WEIGHTS).read_bytes() == (local_hub.folder / WEIGHTS).read_bytes()
-    assert watch.count == watch.plans[0].size_bytes
+    assert watch.last.done == watch.last.total == size_of(local_hub)
 
 
 def test_an_interrupted_download_is_resumed_by_the_next_run(local_hub: LocalHub) -> None:
@@ -121,10 +124,11 @@ def test_an_interrupted_download_is_resumed_by_the_next_run(local_hub: LocalHub)
         resolve_card("x/clip", EncoderOptions(offline=True))
     local_hub.log.clear()
     watch = Watching()
-    stored = pull("x/clip", watch=watch)
+    stored = pull("x/clip", observer=watch)
     assert local_hub.fetched() == {WEIGHTS: ["bytes=10000-"]}
-    assert watch.plans[0].here_bytes > 10_000
-    assert watch.count == watch.plans[0].size_bytes
+    here = size_of(local_hub) - (local_hub.folder / WEIGHTS).stat().st_size + 10_000
+    assert f"({size_text(here)} are here already)" in watch.notices[0]
+    assert watch.last.done == watch.last.total == size_of(local_hub)
     assert not list(stored.folder.parents[1].glob("blobs/*.incomplete"))
 
 
@@ -136,9 +140,9 @@ def test_a_part_of_other_bytes_is_fetched_anew(local_hub: LocalHub, has_ranges: 
     part.parent.mkdir(parents=True)
     part.write_bytes(b"of another file")
     watch = Watching()
-    stored = pull("x/clip", watch=watch)
+    stored = pull("x/clip", observer=watch)
     assert (stored.folder / WEIGHTS).read_bytes() == (local_hub.folder / WEIGHTS).read_bytes()
-    assert watch.count == watch.plans[0].size_bytes
+    assert watch.last.done == watch.last.total == size_of(local_hub)
 
 
 def test_wrong_bytes_are_named_and_thrown_away(local_hub: LocalHub) -> None:

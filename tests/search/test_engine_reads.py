@@ -1,0 +1,65 @@
+"""A search reads the vector of a candidate once, whatever is done with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from small_world import World
+
+from pictor.library.catalog import spaces
+from pictor.library.records import HalfMatrix
+from pictor.search.engine import Engine
+from pictor.search.options import SearchOptions
+from pictor.search.query import parse
+
+Reads = Counter[tuple[int, int]]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    """How often the vector of an item was read, by space and item."""
+    counts: Reads = Counter()
+    vectors_of = spaces.vectors_of
+
+    def counted(
+        connection: object, space_id: int, dimension: int, items: list[int]
+    ) -> dict[int, HalfMatrix]:
+        found = vectors_of(connection, space_id, dimension, items)  # type: ignore[arg-type]
+        counts.update((space_id, item) for item in found)
+        return found
+
+    monkeypatch.setattr(spaces, "vectors_of", counted)
+    yield counts
+
+
+@pytest.mark.parametrize("text", ["a picture", '"a picture" "a wall"', '"a wall" -dog', "harbour"])
+@pytest.mark.parametrize("minimum", ["any", "possible"])
+def test_a_search_reads_each_vector_once(
+    world: World, reads: Reads, text: str, minimum: str
+) -> None:
+    """For its level, for folding, for negative parts and to say why, also of one found by name."""
+    for i in range(30):
+        world.draw(f"{i:02}.png", i // 2, size=64 + i % 2)
+    world.draw("harbour.png", 99)
+    world.index()
+    reads.clear()
+    with world.open() as library, Engine(library) as engine:
+        options = SearchOptions(top=10, minimum=minimum, is_folded=True)  # type: ignore[arg-type]
+        ranking = engine.search(parse(text), options)
+    assert ranking.hits or minimum == "possible"
+    assert ranking.plan.trace.levels
+    assert len(reads) >= 30
+    assert set(reads.values()) == {1}
+
+
+def test_a_search_that_needs_no_vectors_reads_none(world: World, reads: Reads) -> None:
+    for i in range(5):
+        world.draw(f"{i}.png")
+    world.index()
+    reads.clear()
+    with world.open() as library, Engine(library) as engine:
+        hits = engine.search(parse("type:image"), SearchOptions(is_folded=False)).hits
+    assert len(hits) == 5
+    assert not reads
