@@ -3,13 +3,14 @@
 PYTHON ?= python3
 VENV   ?= .venv
 PY     := $(VENV)/bin/python
+LOWEST ?= .venv-lowest
 N      ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt lint types torture bench train wheel clean
+.PHONY: help demo test test-lowest check fmt lint types torture bench train wheel clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.made: ## the virtual environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pictor needs Python 3.11 or newer; name one with: make PYTHON=python3.12 …" or 0)'
@@ -18,12 +19,12 @@ $(VENV)/.made: ## the virtual environment
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	@echo 'installing pictor and what it needs into $(VENV)…'
-	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo]'
+	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo,models]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo 'installing pictor and what its tests need into $(VENV)…'
-	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo,dev,raw,video]'
+	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo,dev,models,raw,video]'
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo ## index and search some real photos, and write a page to look at
@@ -31,6 +32,20 @@ demo: $(VENV)/.demo ## index and search some real photos, and write a page to lo
 
 test: $(VENV)/.dev ## run all tests
 	$(PY) -m pytest -n auto --dist loadfile
+
+# torch comes first and as pip finds it, a build for the CPU where pip is shown one; uv leaves it so,
+# and its dependencies too, of which filelock is one of ours.
+$(LOWEST)/.dev: pyproject.toml
+	@echo 'installing the oldest releases that pictor takes into $(LOWEST)…'
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check uv 'torch<2.14'
+	@UV_FIND_LINKS="$$($(LOWEST)/bin/python -m pip config get global.find-links 2>/dev/null)" \
+		$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --reinstall-package filelock \
+		--resolution lowest-direct --editable '.[demo,dev,models,raw,video]'
+	@touch $@
+
+test-lowest: $(LOWEST)/.dev ## run all tests with the oldest releases that pictor takes
+	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.dev lint types test ## formatting, linters, types, tests: what CI runs
 
@@ -49,10 +64,10 @@ torture: $(VENV)/.dev ## kill the indexer N times at random moments (N=50) and c
 	$(PY) tests/torture.py --kills $(N)
 
 bench: $(VENV)/.dev ## run the benchmarks (minutes)
-	for b in index_throughput cold_query rescan words ranking; do $(PY) benchmarks/$$b.py || exit 1; done
+	for b in base_size index_throughput cold_query rescan words ranking; do $(PY) benchmarks/$$b.py || exit 1; done
 
-wheel: $(VENV)/.dev ## build the wheel into dist/
-	$(PY) -m build --wheel
+wheel: $(VENV)/.dev ## build the source distribution, and from it the wheel, into dist/
+	$(PY) -m build
 
 clean: ## remove the environment and what the demo made
-	rm -rf $(VENV) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

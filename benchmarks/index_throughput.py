@@ -165,21 +165,21 @@ def encode_alone(pixels: list[Any], checkpoint: Path, cache: Path, runtime: str)
 
 def index_whole(folder: Path, size: str, checkpoint: Path, options: Any) -> Cost:
     """A run of the indexer, from the scan to the last commit and the index; encoders are open."""
-    from pictor.indexer.pipeline import Pipeline
     from pictor.indexer.roots import resolve
+    from pictor.indexer.run import index_scopes
     from pictor.indexer.sources.base import ScanOptions
     from pictor.indexer.spaces import opened
-    from pictor.library.library import Library
-    from pictor.library.observer import Silent
+    from pictor.library.observer import SILENT
+    from pictor.library.store import Store
 
     home = folder / f"library {checkpoint.name} {size} {options.runtime} {options.device}"
-    with Library.create(home) as library, library.writer():
+    with Store.create(home) as library, library.writer():
         scopes = resolve(library, [bytes(folder / size)], ScanOptions())
-        with opened(library, [str(checkpoint)], options, Silent()) as spaces:
+        with opened(library, [str(checkpoint)], options, SILENT) as spaces:
             warm = np.zeros((spaces.specs[0].height, spaces.specs[0].width, 3), dtype=np.uint8)
             spaces.spaces[0].load().encode([warm] * BATCH)
             with cost() as spent:
-                summary = Pipeline(library, spaces, Silent()).run(scopes)
+                summary = index_scopes(library, spaces, scopes, SILENT)
     assert summary.encoded == summary.seen, summary
     return spent
 

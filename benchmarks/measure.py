@@ -56,6 +56,17 @@ def wall_of(command: Sequence[str | Path], **options: Any) -> float:
     return time.perf_counter() - started
 
 
+def built_wheel(folder: Path) -> Path:
+    """The wheel of this checkout in a folder, by way of the source distribution.
+
+    So nothing that an earlier build left in the checkout gets into it.
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, checkout]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return next(folder.glob("*.whl"))
+
+
 def medians(*columns: Sequence[float]) -> list[float]:
     """The median of each column of paired measurements."""
     return [statistics.median(column) for column in columns]

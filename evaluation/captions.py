@@ -10,7 +10,6 @@ A caption may belong to several photos (MUGE), a photo has as many as the file g
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +19,15 @@ from pictor.evaluation.problems import Problems
 from pictor.evaluation.record_files import Record, shown, texts_of
 from pictor.library.errors import EvaluationError
 from pictor.library.records import JsonObject
+from pictor.library.scripts import has_han
 
 DEFAULT_LANGUAGES = ("en", "zh")
 _UNNAMED = ""  # the language of captions that do not say theirs
 _UNNAMED_KEYS = ("captions", "caption")
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 
 
 @dataclass(frozen=True)
-class Caption:
+class PhotoCaption:
     """A text and the photos it describes.
 
     Attributes:
@@ -49,7 +48,7 @@ class CaptionSet:
     """
 
     photos: tuple[str, ...]
-    languages: dict[str, tuple[Caption, ...]]
+    languages: dict[str, tuple[PhotoCaption, ...]]
     is_by_id: bool = False
 
 
@@ -88,7 +87,7 @@ def captions_in(
 
 def is_chinese(texts: Iterable[str]) -> bool:
     """Whether most of some texts hold Chinese characters."""
-    found = [bool(_HAN.search(text)) for text in texts]
+    found = [has_han(text) for text in texts]
     return 2 * sum(found) > len(found)
 
 
@@ -115,7 +114,7 @@ class _Builder:
         self._problems = problems
         self._languages = languages
         self._numbers: dict[str, int] = {}
-        self._found: dict[str, list[Caption]] = {}
+        self._found: dict[str, list[PhotoCaption]] = {}
         self._held: dict[tuple[str, int], set[str]] = {}
         self._ids: set[str] = set()
         self._is_by_id = False
@@ -240,7 +239,7 @@ class _Builder:
         if clean in held:
             self._problems.add("repeated_caption", f"{where}: {shown(clean)}")
         held.add(clean)
-        self._found.setdefault(language, []).append(Caption(clean, photos))
+        self._found.setdefault(language, []).append(PhotoCaption(clean, photos))
 
     def _number(self, name: str) -> int:
         return self._numbers.setdefault(name, len(self._numbers))

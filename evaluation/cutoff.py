@@ -13,13 +13,11 @@ import numpy as np
 
 from pictor.evaluation.absence import CAPTION, WORD, Question, questions
 from pictor.evaluation.bench import Bench
-from pictor.evaluation.captions import CaptionSet
-from pictor.evaluation.concepts import BoolMatrix, load_concepts
-from pictor.evaluation.problems import Problems
+from pictor.evaluation.concepts import load_concepts
 from pictor.evaluation.ranks import IntVector
-from pictor.evaluation.task import CutoffResult, Measured
+from pictor.evaluation.task import CaptionTask, CutoffResult, Measured
 from pictor.library.errors import EvaluationError
-from pictor.library.records import BoolVector, FloatMatrix, Level
+from pictor.library.records import BoolMatrix, BoolVector, FloatMatrix, Level
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
 from pictor.search.ranking.evidence import Setting, evidence, see
 from pictor.search.ranking.judge import SAMPLE
@@ -40,29 +38,20 @@ class QueryScores(NamedTuple):
         return QueryScores(self.cosines[rows], self.probabilities[rows], self.right[rows])
 
 
-class Cutoff:
-    """Captions and where their photos lie."""
+class Cutoff(CaptionTask):
+    """The task over some captions."""
 
     name = "cutoff"
-
-    def __init__(
-        self, captions: CaptionSet, photos: Sequence[bytes | None], problems: Problems
-    ) -> None:
-        """Args: photos: the absolute path of each of `captions.photos`, None where left out."""
-        self._captions = captions
-        self.photos = photos
-        self.problems = problems
 
     def measure(self, bench: Bench) -> Measured:
         """Figures of each level, by language and kind of query and of all together."""
         problems = self.problems.copy()
         photos = bench.photos(self.photos, problems)
         rows = first_only(photos.rows)
-        found = questions(self._captions, load_concepts(), rows >= 0)
+        found = questions(self.captions, load_concepts(), rows >= 0)
         remain = np.flatnonzero(found.remains)
-        if not any(one.is_absent for one in found.queries) or all(
-            o.is_absent for o in found.queries
-        ):
+        absent = [one.is_absent for one in found.queries]
+        if all(absent) or not any(absent):
             raise EvaluationError(
                 "a cut-off needs queries for what is in the photos and for what is not, and these "
                 f"captions give only one of them; of {len(rows):,} photos {len(remain):,} remain"

@@ -12,32 +12,22 @@ import numpy as np
 from pictor.evaluation import concept_pairs
 from pictor.evaluation.absence import LANGUAGES
 from pictor.evaluation.bench import Bench
-from pictor.evaluation.captions import CaptionSet
 from pictor.evaluation.concept_pairs import LEAST_BOTH, Pair
-from pictor.evaluation.concepts import BoolMatrix, Concept, kin, load_concepts, mentions
+from pictor.evaluation.concepts import Concept, kin, load_concepts, mentions
 from pictor.evaluation.cutoff import first_only, setting_of
-from pictor.evaluation.problems import Problems
-from pictor.evaluation.task import Measured, NegationResult
+from pictor.evaluation.task import CaptionTask, Measured, NegationResult
 from pictor.library.errors import EvaluationError
-from pictor.library.records import FloatMatrix
+from pictor.library.records import BoolMatrix, FloatMatrix
 from pictor.search.ranking.calibration import calibration_for
 from pictor.search.ranking.negation import away_from, explains
 
 HALF = 0.5
 
 
-class Negation:
-    """Captions and where their photos lie."""
+class Negation(CaptionTask):
+    """The task over some captions."""
 
     name = "negation"
-
-    def __init__(
-        self, captions: CaptionSet, photos: Sequence[bytes | None], problems: Problems
-    ) -> None:
-        """Args: photos: the absolute path of each of `captions.photos`, None where left out."""
-        self._captions = captions
-        self.photos = photos
-        self.problems = problems
 
     def measure(self, bench: Bench) -> Measured:
         """Figures of each language that concepts have names in."""
@@ -46,7 +36,7 @@ class Negation:
         rows = first_only(photos.rows)
         held = np.flatnonzero(rows >= 0)
         concepts = load_concepts()
-        shown = mentions(concepts, self._captions)[:, held]
+        shown = mentions(concepts, self.captions)[:, held]
         pairs = concept_pairs.pairs(shown, kin(concepts))
         if not pairs:
             raise EvaluationError(
@@ -54,7 +44,7 @@ class Negation:
                 f"together, and the captions of these {len(held):,} photos mention none"
             )
         vectors = photos.vectors[rows[held]]
-        languages = [one for one in LANGUAGES if one in self._captions.languages]
+        languages = [one for one in LANGUAGES if one in self.captions.languages]
         results = tuple(
             _result(bench, vectors, shown, concepts, pairs, language) for language in languages
         )

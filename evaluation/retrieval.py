@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pictor.evaluation.bench import Bench, Photos
-from pictor.evaluation.captions import Caption, CaptionSet
+from pictor.evaluation.captions import CaptionSet, PhotoCaption
 from pictor.evaluation.metrics import recalls
 from pictor.evaluation.problems import Problems
 from pictor.evaluation.ranks import IntVector, Pairs, exact_ranks, index_ranks
-from pictor.evaluation.task import Measured, RetrievalResult
+from pictor.evaluation.task import CaptionTask, Measured, RetrievalResult
 from pictor.library.errors import EvaluationError
 from pictor.library.records import FloatMatrix
 
@@ -20,7 +20,7 @@ TEXT_TO_IMAGE = "text_to_image"
 IMAGE_TO_TEXT = "image_to_text"
 
 
-class _Asked(NamedTuple):
+class _CaptionQueries(NamedTuple):
     """Captions of one language whose photos are there."""
 
     language: str
@@ -28,45 +28,37 @@ class _Asked(NamedTuple):
     pairs: Pairs
 
 
-class Retrieval:
-    """Captions and where their photos lie."""
+class Retrieval(CaptionTask):
+    """The task over some captions."""
 
     name = "retrieval"
-
-    def __init__(
-        self, captions: CaptionSet, photos: Sequence[bytes | None], problems: Problems
-    ) -> None:
-        """Args: photos: the absolute path of each of `captions.photos`, None where left out."""
-        self._captions = captions
-        self.photos = photos
-        self.problems = problems
 
     def measure(self, bench: Bench) -> Measured:
         """Recall both ways, exactly and through the index, of each language."""
         problems = self.problems.copy()
         photos = bench.photos(self.photos, problems)
-        photos = _without_silent(photos, self._captions)
-        asked = [
+        photos = _without_silent(photos, self.captions)
+        groups = [
             found
-            for language, captions in self._captions.languages.items()
-            if (found := self._asked(bench, photos, language, captions, problems)) is not None
+            for language, captions in self.captions.languages.items()
+            if (found := self._queries(bench, photos, language, captions, problems)) is not None
         ]
-        if not asked:
+        if not groups:
             raise EvaluationError(f"nothing is left to evaluate: {problems}")
-        results = [*_exact(photos, asked), *_through_index(bench, photos, asked)]
-        order = {one.language: i for i, one in enumerate(asked)}
+        results = [*_exact(photos, groups), *_through_index(bench, photos, groups)]
+        order = {one.language: i for i, one in enumerate(groups)}
         results.sort(key=lambda result: order[result.language])
-        queries = sum(len(one.vectors) for one in asked)
+        queries = sum(len(one.vectors) for one in groups)
         return Measured(len(photos.items), queries, tuple(results), problems.listed())
 
-    def _asked(
+    def _queries(
         self,
         bench: Bench,
         photos: Photos,
         language: str,
-        captions: Sequence[Caption],
+        captions: Sequence[PhotoCaption],
         problems: Problems,
-    ) -> _Asked | None:
+    ) -> _CaptionQueries | None:
         texts: list[str] = []
         queries: list[int] = []
         targets: list[int] = []
@@ -82,7 +74,7 @@ class Retrieval:
         if not texts:
             return None
         pairs = Pairs(np.array(queries, np.int64), np.array(targets, np.int64))
-        return _Asked(language, bench.texts(texts), pairs)
+        return _CaptionQueries(language, bench.texts(texts), pairs)
 
 
 def _without_silent(photos: Photos, captions: CaptionSet) -> Photos:
@@ -95,8 +87,8 @@ def _without_silent(photos: Photos, captions: CaptionSet) -> Photos:
     return Photos(photos.items[rows], photos.vectors[rows], place[photos.rows])
 
 
-def _exact(photos: Photos, asked: Sequence[_Asked]) -> Iterator[RetrievalResult]:
-    for language, vectors, pairs in asked:
+def _exact(photos: Photos, groups: Sequence[_CaptionQueries]) -> Iterator[RetrievalResult]:
+    for language, vectors, pairs in groups:
         ranks = exact_ranks(vectors, photos.vectors, pairs)
         yield _result(language, TEXT_TO_IMAGE, "exact", ranks, _owners(pairs))
         described, turned = _described(pairs)
@@ -106,16 +98,16 @@ def _exact(photos: Photos, asked: Sequence[_Asked]) -> Iterator[RetrievalResult]
 
 
 def _through_index(
-    bench: Bench, photos: Photos, asked: Sequence[_Asked]
+    bench: Bench, photos: Photos, groups: Sequence[_CaptionQueries]
 ) -> Iterator[RetrievalResult]:
     """The same through an index that is not exact; nothing where the index is the exact one."""
     with bench.photo_index(photos) as index:
         if index.index_type == "exact":
             return
-        for language, vectors, pairs in asked:
+        for language, vectors, pairs in groups:
             ranks = index_ranks(index, photos.items, vectors, pairs)
             yield _result(language, TEXT_TO_IMAGE, index.index_type, ranks, _owners(pairs))
-    for language, vectors, pairs in asked:
+    for language, vectors, pairs in groups:
         ids = np.arange(len(vectors))
         described, turned = _described(pairs)
         queries = photos.vectors[described]

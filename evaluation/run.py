@@ -20,16 +20,16 @@ import platformdirs
 
 from pictor.evaluation.problems import Problem
 from pictor.evaluation.task import Measured, Result, Task
-from pictor.evaluation.task_files import Source, TaskName, open_task
+from pictor.evaluation.task_files import TaskName, TaskSource, open_task
 from pictor.library.config import Settings, load_settings, models_dir
 from pictor.library.errors import LibraryNotFound, ModelUnsupported
 from pictor.library.observer import SILENT, Observer, Stopped
 from pictor.library.records import EncoderCard
 
 if TYPE_CHECKING:
-    from pictor.indexer.summary import Summary
+    from pictor.indexer.run import Summary
     from pictor.library.catalog.rows import SpaceRow
-    from pictor.library.library import Library
+    from pictor.library.store import Store
     from pictor.library.vectors.cache import IndexKind
 
 PathLike = str | os.PathLike[str]
@@ -103,12 +103,12 @@ def evaluate(
         ModelError: an encoder cannot be had, or has no text tower.
     """
     named = _path(labels)
-    source = Source(
+    source = TaskSource(
         Path(captions), _path(images), task, tuple(languages), split, named, tuple(templates)
     )
-    run = _Run(source, _path(library), settings or load_settings(), observer)
-    run.read()
-    cards = run.cards(encoders)
+    task_of_files = open_task(source, scratch_folder(source.photos_home) / _UNPACKED)
+    run = _Run(source, task_of_files, _path(library), settings or load_settings(), observer)
+    cards = run.cards(encoders)  # one that cannot be had stops the run before it starts
     return _measured(run, cards, index)
 
 
@@ -126,7 +126,12 @@ class _Run:
     """One evaluation over some encoders."""
 
     def __init__(
-        self, source: Source, folder: Path | None, settings: Settings, observer: Observer
+        self,
+        source: TaskSource,
+        task: Task,
+        folder: Path | None,
+        settings: Settings,
+        observer: Observer,
     ) -> None:
         own = replace(settings.library, catalog_url="")  # scratch data is never a shared catalog
         self._settings = settings if folder else replace(settings, library=own)
@@ -134,14 +139,10 @@ class _Run:
         self._folder = folder
         self._observer = observer
         self._scratch = scratch_folder(source.photos_home)
-        self._task: Task
-
-    def read(self) -> None:
-        """Read the files; a mistake in them costs no encoder."""
-        self._task = open_task(self._source, self._scratch / _UNPACKED)
+        self._task = task
 
     def cards(self, names: Sequence[str]) -> list[tuple[str, EncoderCard]]:
-        """The encoders, resolved, so that one that cannot be had stops the run before it starts."""
+        """The encoders, resolved, each once."""
         from pictor.library.encoders.base import EncoderOptions
         from pictor.library.encoders.towers import resolve_card
 
@@ -161,13 +162,13 @@ class _Run:
     def measure(self, name: str, card: EncoderCard, kind: IndexKind) -> Evaluation:
         """Fill the encoder's space with the photos and measure the task in it."""
         from pictor.evaluation.bench import Bench
-        from pictor.library.library import Library
+        from pictor.library.store import Store
 
         started = time.monotonic()
         home = self._folder or self._scratch / card.fingerprint
         measured, encoded, speed = Measured(0, 0, (), ()), 0, None
         stopped = False
-        with Library.create(home, self._settings) as library:
+        with Store.create(home, self._settings) as library:
             try:
                 summary = self._fill(library, name, card)
                 encoded, space = summary.encoded, _space(library, card)
@@ -192,17 +193,17 @@ class _Run:
 
     def _held(self) -> list[tuple[str, EncoderCard]] | None:
         """The encoder of the default space of the library that was named, if it has one."""
-        from pictor.library.library import Library
+        from pictor.library.store import Store
 
         if self._folder is None:
             return None
         try:
-            with Library.open(self._folder, self._settings) as library:
+            with Store.open(self._folder, self._settings) as library:
                 return [(row.encoder, row.card) for row in library.spaces()[:1]] or None
         except LibraryNotFound:
             return None
 
-    def _fill(self, library: Library, name: str, card: EncoderCard) -> Summary:
+    def _fill(self, library: Store, name: str, card: EncoderCard) -> Summary:
         from pictor.indexer.run import index
 
         has_space = card.fingerprint in [row.fingerprint for row in library.spaces()]
@@ -260,11 +261,11 @@ def _path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path).expanduser()
 
 
-def _space(library: Library, card: EncoderCard) -> SpaceRow:
+def _space(library: Store, card: EncoderCard) -> SpaceRow:
     return next(row for row in library.spaces() if row.fingerprint == card.fingerprint)
 
 
-def _speed(library: Library, space: SpaceRow, summary: Summary) -> float | None:
+def _speed(library: Store, space: SpaceRow, summary: Summary) -> float | None:
     """Images a second of this run, or of the last one that encoded any."""
     file = library.cache_dir(space, "eval") / _SPEED
     if summary.encoded and summary.seconds:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pictor.evaluation.bench import Bench
+from pictor.evaluation.captions import CaptionSet
 from pictor.evaluation.problems import Problem, Problems
 
 Interval = tuple[float | None, float | None]
@@ -179,3 +180,15 @@ class Task(Protocol):
             EvaluationError: nothing is left to measure with.
         """
         ...
+
+
+class CaptionTask:
+    """What tasks over captions share: the captions, and where their photos are."""
+
+    def __init__(
+        self, captions: CaptionSet, photos: Sequence[bytes | None], problems: Problems
+    ) -> None:
+        """Args: photos: the absolute path of each of `captions.photos`, None where left out."""
+        self.captions = captions
+        self.photos = photos
+        self.problems = problems

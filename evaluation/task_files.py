@@ -31,7 +31,7 @@ _CAPTION_KEYS = frozenset({"captions", "caption", "image_ids"})
 
 
 @dataclass(frozen=True)
-class Source:
+class TaskSource:
     """What a person named.
 
     Attributes:
@@ -60,7 +60,7 @@ class Source:
         return self.captions if self.captions.is_dir() else tsv_beside(self.captions)
 
 
-def open_task(source: Source, scratch: Path) -> Task:
+def open_task(source: TaskSource, scratch: Path) -> Task:
     """Read everything but the photos.
 
     Args:
@@ -98,7 +98,7 @@ def _are_labelled(records: Sequence[Record], languages: Sequence[str]) -> bool:
 
 def _by_captions(
     name: str,
-    source: Source,
+    source: TaskSource,
     content: JsonObject | list[Record],
     problems: Problems,
     scratch: Path,
@@ -110,7 +110,7 @@ def _by_captions(
 
 
 def _photos(
-    source: Source, captions: CaptionSet, problems: Problems, scratch: Path
+    source: TaskSource, captions: CaptionSet, problems: Problems, scratch: Path
 ) -> list[bytes | None]:
     if not captions.is_by_id:
         return locate(_images(source), captions.photos, problems)
@@ -122,7 +122,7 @@ def _photos(
     return locate_by_id(_images(source), captions.photos, problems)
 
 
-def _by_folder(source: Source, problems: Problems) -> ZeroShot:
+def _by_folder(source: TaskSource, problems: Problems) -> ZeroShot:
     if source.task in _OF_CAPTIONS:
         raise EvaluationError(
             f"{str(source.captions)!r} is a folder; {source.task} needs a file of captions"
@@ -131,7 +131,9 @@ def _by_folder(source: Source, problems: Problems) -> ZeroShot:
     return _zero_shot(source, source.captions, labelled, problems)
 
 
-def _by_lines(source: Source, content: JsonObject | list[Record], problems: Problems) -> ZeroShot:
+def _by_lines(
+    source: TaskSource, content: JsonObject | list[Record], problems: Problems
+) -> ZeroShot:
     if not isinstance(content, list):
         raise EvaluationError(
             f"{str(source.captions)!r} has captions; zero-shot needs JSON lines with image and "
@@ -142,7 +144,7 @@ def _by_lines(source: Source, content: JsonObject | list[Record], problems: Prob
 
 
 def _zero_shot(
-    source: Source, folder: Path, labelled: labels.LabelledPhotos, problems: Problems
+    source: TaskSource, folder: Path, labelled: labels.LabelledPhotos, problems: Problems
 ) -> ZeroShot:
     used = sorted(set(labelled.labels))
     names = labels.read_names(source.labels) if source.labels else labels.own_names(used)
@@ -155,7 +157,7 @@ def _zero_shot(
     return ZeroShot(labelled, photos, names, source.templates, problems)
 
 
-def _images(source: Source) -> Path:
+def _images(source: TaskSource) -> Path:
     if source.images is None:
         raise EvaluationError(
             f"where are the photos of {str(source.captions)!r}? Name their folder with --images"

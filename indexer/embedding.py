@@ -19,7 +19,7 @@ from pictor.indexer.loose_pictures import open_card, pixels_of, tower_folder
 from pictor.indexer.vector_files import VectorFile, open_vector_file
 from pictor.library.config import Settings, load_settings
 from pictor.library.errors import ImageError
-from pictor.library.names import shown
+from pictor.library.names import PathLike, shown
 from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import EncoderCard, PixelArray, Reason
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pictor.indexer.sources import Locator
     from pictor.library.encoders.base import EncoderOptions
 
-PathLike = str | bytes | os.PathLike[str]
 _LINKS = (b"http://", b"https://")
 #: Pictures of a forward pass for unpooled features, whose towers state no number of their own.
 _UNPOOLED_BATCH = 16

@@ -18,8 +18,8 @@ from pictor.indexer.scan import Pending, Scan, stored_ns
 from pictor.indexer.worker import ReadResult, Refusal
 from pictor.library.catalog import contents, files
 from pictor.library.catalog.rows import ContentChange, ContentState, FileChange, FilePlace
-from pictor.library.library import Library
 from pictor.library.records import Caption, Outcome, Reason, outcome_of
+from pictor.library.store import Store
 
 #: Reasons that say something of the path at this moment, not of the content.
 OF_THE_PATH = frozenset(
@@ -30,7 +30,7 @@ OF_THE_PATH = frozenset(
 class Journal:
     """The uncommitted part of a run. All methods are called from the pipeline's thread."""
 
-    def __init__(self, library: Library, run_id: int, scan: Scan) -> None:
+    def __init__(self, library: Store, run_id: int, scan: Scan) -> None:
         """Nothing is written before `commit`."""
         self._library = library
         self._run_id = run_id
@@ -44,14 +44,14 @@ class Journal:
     def file_read(self, pending: Pending, result: ReadResult) -> None:
         """Note a file whose outcome follows from its content, or from the path alone."""
         if self.file_failed(result):
-            assert isinstance(result.outcome, Refusal)  # what file_failed means
-            self._path_failed(pending, result.outcome)
+            assert isinstance(result.pictures, Refusal)  # what file_failed means
+            self._path_failed(pending, result.pictures)
             return
         if result.digest is None:  # pragma: no cover - results without a digest are refusals
             raise AssertionError("a decoded file has a digest")
         self._by_content.append((pending, result.digest))
-        if isinstance(result.outcome, Refusal):
-            refusal = result.outcome
+        if isinstance(result.pictures, Refusal):
+            refusal = result.pictures
             self.content(
                 ContentChange(
                     hash=result.digest,
@@ -74,9 +74,9 @@ class Journal:
     @staticmethod
     def file_failed(result: ReadResult) -> bool:
         """Whether the result says something of the path alone and nothing of a content."""
-        if not isinstance(result.outcome, Refusal):
+        if not isinstance(result.pictures, Refusal):
             return False
-        return result.digest is None or result.outcome.reason in OF_THE_PATH
+        return result.digest is None or result.pictures.reason in OF_THE_PATH
 
     def content(self, change: ContentChange) -> None:
         """Note a content that was encoded or that failed."""
@@ -164,7 +164,7 @@ class Journal:
         if place.root_kind == "file" or place.state == "missing":
             return place.state != "unreachable"
         if place.root_id not in self._reachable:
-            row = next(row for row in files.roots(connection) if row.id == place.root_id)
+            (row,) = files.roots(connection, place.location)
             self._reachable[place.root_id] = check_reachable(connection, row)[0] is None
         return self._reachable[place.root_id]
 

@@ -15,6 +15,8 @@ from pictor.library.names import shown
 from pictor.library.records import Reason
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from pictor.indexer.content_places import ArchiveMembers
     from pictor.library.catalog.rows import FilePlace
     from pictor.library.config import Settings
@@ -85,6 +87,17 @@ class Originals:
                 raise ImageError(Reason.IO_ERROR, problem)
             raise ImageError(Reason.VANISHED, "it is not in its archive any more")
         return read_bytes(locator, MAX_MEMBER_BYTES, timeout_s=0)
+
+    def picture(self, path: bytes, edge_px: int) -> Image.Image:
+        """A file as a picture: upright, in sRGB, at least so wide and high where the file is.
+
+        Raises:
+            ImageError: as `read`, or it cannot be decoded.
+        """
+        from pictor.library.images import load_rgb
+
+        name = path.rpartition(b"/")[2]
+        return load_rgb(self.read(path), min_edge=edge_px, name_hint=name)[0]
 
 
 def _is_link(path: bytes) -> bool:

@@ -152,7 +152,7 @@ class _Parquet:
             import pyarrow.parquet
         except ImportError as error:
             raise PictorError(
-                "writing .parquet needs pyarrow; get it with: pip install 'pictor[parquet]', "
+                "writing .parquet needs pyarrow; run: pip install 'pictor-search[parquet]', "
                 "or choose .npz or .jsonl"
             ) from error
         self._arrow: Any = pyarrow

@@ -24,7 +24,14 @@ from pictor.indexer.sources.file_bytes import read_bytes
 from pictor.library.config import Settings
 from pictor.library.errors import ImageError
 from pictor.library.hashing import Hasher, content_hash
-from pictor.library.images import HEAD_BYTES, Limits, captured_stderr, decode, fingerprint, sniff
+from pictor.library.images import (
+    HEAD_BYTES,
+    Limits,
+    MediaType,
+    captured_stderr,
+    decode,
+    sniff,
+)
 from pictor.library.records import Decoded, ImageSpec, Reason
 
 #: Hashing a file that is not held in memory: bytes a read.
@@ -82,7 +89,7 @@ class ReadTask:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file gave no picture: the outcome's code and one sentence."""
+    """Why a file gave no picture: the code of the reason and one sentence."""
 
     reason: Reason
     detail: str
@@ -95,20 +102,20 @@ class ReadResult:
     Attributes:
         digest: BLAKE3 of the whole content, 32 bytes; None where it could not be or need not be
             read.
-        outcome: the pictures, why there are none, or None when the parent knew the content.
+        pictures: of the file, or why there are none, or None when the parent knew the content.
     """
 
     task_id: int
     digest: bytes | None
     size_bytes: int
-    outcome: Decoded | Refusal | None
+    pictures: Decoded | Refusal | None
 
     @property
     def pixel_bytes(self) -> int:
         """Memory its pixels take."""
-        if not isinstance(self.outcome, Decoded):
+        if not isinstance(self.pictures, Decoded):
             return 0
-        return sum(p.nbytes for frame in self.outcome.frames for p in frame.pixels)
+        return sum(p.nbytes for frame in self.pictures.frames for p in frame.pixels)
 
 
 #: What native libraries print about one file is kept up to so many lines.
@@ -152,7 +159,6 @@ def end_with_parent(descriptor: int) -> None:
 
 def serve(pipe: Connection, options: WorkerOptions) -> None:
     """Read the files whose tasks come."""
-    fingerprint.load()
     pipe.send(READY)
     while (task := pipe.recv()) is not None:
 
@@ -167,16 +173,16 @@ def read(task: ReadTask, options: WorkerOptions, ask: Ask) -> ReadResult:
     """Read, hash and, if wanted, decode one file. Never raises for what a file can cause."""
     job = _Job(task, options, ask)
     try:
-        outcome: Decoded | Refusal | None = job.run()
+        pictures: Decoded | Refusal | None = job.run()
     except ImageError as error:
-        outcome = Refusal(error.reason, error.detail)
+        pictures = Refusal(error.reason, error.detail)
     except MemoryError:
-        outcome = Refusal(Reason.OUT_OF_MEMORY, "decoding it took more memory than there is")
+        pictures = Refusal(Reason.OUT_OF_MEMORY, "decoding it took more memory than there is")
     except OSError as error:
-        outcome = Refusal(_reason_of(error), f"reading it failed: {error.strerror or error}")
-    except Exception as error:  # the boundary of one file: what a decoder raises is its outcome
-        outcome = Refusal(Reason.CORRUPT, f"its decoder raised {type(error).__name__}: {error}")
-    return ReadResult(task.task_id, job.digest, job.size_bytes, outcome)
+        pictures = Refusal(_reason_of(error), f"reading it failed: {error.strerror or error}")
+    except Exception as error:  # the boundary of one file: what a decoder raises is its own
+        pictures = Refusal(Reason.CORRUPT, f"its decoder raised {type(error).__name__}: {error}")
+    return ReadResult(task.task_id, job.digest, job.size_bytes, pictures)
 
 
 def _reason_of(error: OSError) -> Reason:
@@ -198,13 +204,15 @@ class _Job:
         self.name = locator.member or locator.path
 
     def run(self) -> Decoded | Refusal | None:
-        """The outcome; raises ImageError and whatever decoders raise."""
+        """The pictures; raises ImageError and whatever decoders raise."""
         if self.task.locator.kind == "file":
             return self._run_file()
         limit = self.options.reading.max_file_bytes
         if self.options.reading.offline and self.task.locator.kind == "url":
             raise ImageError(Reason.FETCH, "it is a link and pictor is offline")
         data = read_bytes(self.task.locator, limit, self.options.reading.fetch_timeout_s)
+        self.size_bytes = len(data)
+        self._media(data[:HEAD_BYTES])
         return self._run_bytes(data)
 
     def _run_file(self) -> Decoded | Refusal | None:
@@ -214,11 +222,7 @@ class _Job:
             self._check_unchanged(before)
             self.size_bytes = before.st_size
             head = file.read(HEAD_BYTES)
-            refusal = self._refuse(head)
-            if refusal is not None:
-                return refusal
-            media = sniff(head, self.name)
-            if media is not None and media.kind == "video":
+            if self._media(head).kind == "video":
                 return self._run_video(file, head)
             if before.st_size > self.options.reading.max_file_bytes:
                 limit = self.options.reading.max_file_bytes
@@ -230,11 +234,8 @@ class _Job:
             self._check_unchanged(os.fstat(descriptor), len(data))
         return self._run_bytes(data)
 
-    def _run_bytes(self, data: bytes) -> Decoded | Refusal | None:
+    def _run_bytes(self, data: bytes) -> Decoded | None:
         self.size_bytes = len(data)
-        refusal = self._refuse(data[:HEAD_BYTES])
-        if refusal is not None:
-            return refusal
         self.digest = content_hash(data)
         if not self.task.forced and not self.ask(self.digest):
             return None
@@ -266,16 +267,16 @@ class _Job:
         warnings = decoded.warnings + tuple(spilled.text.splitlines()[:MAX_SPILLED_LINES])
         return replace(decoded, warnings=warnings)
 
-    def _refuse(self, head: bytes) -> Refusal | None:
-        """Why content that begins so is not to be indexed, if it is not."""
+    def _media(self, head: bytes) -> MediaType:
+        """What content that begins so is; raises ImageError if that is not to be indexed."""
         if not head:
-            return Refusal(Reason.EMPTY, "it has no bytes")
+            raise ImageError(Reason.EMPTY, "it has no bytes")
         media = sniff(head, self.name)
-        if media is not None and media.kind == "archive":
-            return Refusal(Reason.ARCHIVE, "it is an archive: index it as a root of its own")
         if media is None:
-            return Refusal(Reason.NOT_MEDIA, "its content is no image or video type pictor reads")
-        return None
+            raise ImageError(Reason.NOT_MEDIA, "its content is no image or video type pictor reads")
+        if media.kind == "archive":
+            raise ImageError(Reason.ARCHIVE, "it is an archive: index it as a root of its own")
+        return media
 
     def _check_unchanged(self, stat: os.stat_result, read: int | None = None) -> None:
         """Raise unless the file still is what the scan saw (and as long as what was read)."""

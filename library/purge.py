@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pictor.library import indexes
 from pictor.library.catalog import contents, files
 from pictor.library.errors import SourceError
-from pictor.library.library import Library
+from pictor.library.names import display
+from pictor.library.store import Store
 
 
-def purge(library: Library, locations: Sequence[bytes] = ()) -> tuple[int, int]:
-    """Forget missing files, and all files of the roots at `locations`; then contents nothing holds.
+class PurgeSummary(NamedTuple):
+    """How many files were forgotten, and how many contents that only they had."""
 
-    Returns:
-        (files, contents) forgotten.
+    files: int
+    contents: int
+
+
+def purge(library: Store, locations: Sequence[bytes] = ()) -> PurgeSummary:
+    """Forget missing files, or all files of the roots at `locations`; then contents without a file.
 
     Raises:
         SourceError: a location is not a root of this library.
@@ -27,9 +33,8 @@ def purge(library: Library, locations: Sequence[bytes] = ()) -> tuple[int, int]:
             for location in locations:
                 absolute = os.path.abspath(location)
                 if absolute not in known:
-                    shown = absolute.decode("utf-8", errors="backslashreplace")
                     raise SourceError(
-                        f"{shown!r} is not a root of this library; see: pictor status"
+                        f"{display(absolute)!r} is not a root of this library; see: pictor status"
                     )
                 gone += files.remove_root(connection, known[absolute])
             if not locations:
@@ -37,4 +42,4 @@ def purge(library: Library, locations: Sequence[bytes] = ()) -> tuple[int, int]:
             orphans = contents.purge_orphans(connection)
         for space in library.spaces():
             indexes.refresh(library, space)
-    return gone, orphans
+    return PurgeSummary(gone, orphans)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pictor import models as models
     from pictor import query as query
     from pictor import tagging as tagging
-    from pictor.api import OpenLibrary as OpenLibrary
+    from pictor.api import Library as Library
     from pictor.api import open_library as open_library
     from pictor.evaluation.problems import Problem as Problem
     from pictor.evaluation.run import Evaluation as Evaluation
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pictor.indexer.embedding import Embedded as Embedded
     from pictor.indexer.embedding import embed as embed
     from pictor.indexer.originals import Originals as Originals
-    from pictor.indexer.summary import Summary as Summary
+    from pictor.indexer.run import Summary as Summary
     from pictor.library.config import SETTINGS_FILE as SETTINGS_FILE
     from pictor.library.config import DuplicateSettings as DuplicateSettings
     from pictor.library.config import EncoderSettings as EncoderSettings
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from pictor.library.item_facts import ItemTag as ItemTag
     from pictor.library.observer import Observer as Observer
     from pictor.library.observer import Progress as Progress
+    from pictor.library.purge import PurgeSummary as PurgeSummary
     from pictor.library.records import Caption as Caption
     from pictor.library.records import Hit as Hit
     from pictor.library.records import JsonObject as JsonObject

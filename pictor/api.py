@@ -6,6 +6,7 @@ One object with the same verbs as the command. What is heavy is imported by the 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -20,12 +21,13 @@ from pictor.library.records import Hit
 
 if TYPE_CHECKING:
     from pictor.duplicates.verbs import Duplicates
-    from pictor.indexer.pipeline import Summary
+    from pictor.indexer.run import Summary
     from pictor.library.catalog.rows import FilePlace
     from pictor.library.item_facts import ItemFacts
-    from pictor.library.library import Library
     from pictor.library.observer import Observer
+    from pictor.library.purge import PurgeSummary
     from pictor.library.status import FileProblem, Status
+    from pictor.library.store import Store
     from pictor.library.verify import VerifyReport
     from pictor.search.engine import Engine
     from pictor.search.options import SearchOptions
@@ -33,10 +35,8 @@ if TYPE_CHECKING:
     from pictor.search.query import Query
     from pictor.tagging.verbs import Tags
 
-BUILTIN = "builtin"
 
-
-def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> OpenLibrary:
+def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> Library:
     """A library by its folder; `PICTOR_LIBRARY` or the user's data folder if none is named.
 
     The folder need not exist: the first `index` makes it. Use the result in a `with` block, or
@@ -48,21 +48,28 @@ def open_library(path: PathLike | None = None, *, settings: Settings | None = No
                 print(hit.score, hit.path)
     """
     folder = default_library_dir() if path is None else Path(os.fsdecode(path))
-    return OpenLibrary(folder.expanduser(), settings)
+    return Library(folder.expanduser(), settings)
 
 
-class OpenLibrary:
-    """A library and its verbs. Not safe for use from several threads at once."""
+class Library:
+    """A library and its verbs, for any number of threads at once.
+
+    All threads share what is opened: one catalog, one index a space, warm towers. A search finds
+    whatever was committed before it began, by this process or another, and goes on while another
+    thread indexes, tags or removes. Of the verbs that write, one runs at a time: a second one
+    raises `LibraryLocked`.
+    """
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
         """Nothing is opened before the first verb."""
         self.path = path
         self._settings = settings
-        self._library: Library | None = None
+        self._library: Store | None = None
         self._engine: Engine | None = None
+        self._lock = threading.RLock()  # held while something is opened, not while it is used
         self._is_closed = False
 
-    def __enter__(self) -> OpenLibrary:
+    def __enter__(self) -> Library:
         return self
 
     def __exit__(
@@ -74,27 +81,31 @@ class OpenLibrary:
         self.close()
 
     def close(self) -> None:
-        """Release files, indexes and towers. No verb can be used afterwards."""
-        self._is_closed = True
-        if self._engine is not None:
-            self._engine.close()
-        if self._library is not None:
-            self._library.close()
-        self._engine = self._library = None
+        """Release files, indexes and towers. No verb can be used afterwards.
+
+        A search that goes on in another thread is finished, or raises ValueError.
+        """
+        with self._lock:
+            self._is_closed = True
+            if self._engine is not None:
+                self._engine.close()
+            if self._library is not None:
+                self._library.close()
+            self._engine = self._library = None
 
     @cached_property
     def duplicates(self) -> Duplicates:
         """Duplicates: compared, grouped, decided on, and removed by plans that can be undone."""
         from pictor.duplicates.verbs import Duplicates
 
-        return Duplicates(self._open, self._forget_engine)
+        return Duplicates(self._open)
 
     @cached_property
     def tags(self) -> Tags:
         """Tags: given by a set of labels or by people, counted, and written beside the photos."""
         from pictor.tagging.verbs import Tags
 
-        return Tags(self._open, self._forget_engine)
+        return Tags(self._open)
 
     def index(
         self,
@@ -119,7 +130,6 @@ class OpenLibrary:
         """
         from pictor.indexer.run import index
 
-        self._forget_engine()
         named = [expanded(root) for root in roots]
         library = self._open(create=bool(roots))
         return index(library, named, encoders, retry=retry, observer=observer)
@@ -231,15 +241,16 @@ class OpenLibrary:
 
         return verify(self._open())
 
-    def purge(self, *, roots: Sequence[PathLike] = ()) -> tuple[int, int]:
-        """Forget missing files (and whole roots, if named) and what only they held.
+    def purge(self, *, roots: Sequence[PathLike] = ()) -> PurgeSummary:
+        """Forget missing files, or whole roots if some are named, and what only they contained.
 
-        Returns:
-            (files, contents) forgotten. Nothing on disk outside the library is touched.
+        Nothing on disk outside the library is touched.
+
+        Raises:
+            SourceError: one is not a root of this library.
         """
         from pictor.library.purge import purge
 
-        self._forget_engine()
         return purge(self._open(), [expanded(root) for root in roots])
 
     @property
@@ -249,6 +260,8 @@ class OpenLibrary:
         That is so where the settings name an encoder and the library, which was filled when it
         could not be had, has a space of the built-in one only.
         """
+        from pictor.library.encoders.builtin_card import BUILTIN
+
         library = self._open()
         named = next(iter(library.settings.encoder.names), BUILTIN)
         if named == BUILTIN or [row.encoder for row in library.spaces()] != [BUILTIN]:
@@ -256,39 +269,38 @@ class OpenLibrary:
         return named
 
     def _rank(self, query: Query, options: SearchOptions) -> Ranking:
+        if self._open().settings.network.offline:
+            _refuse_links(query)
+        return self._searcher().search(query, options)
+
+    def _searcher(self) -> Engine:
         from pictor.search.engine import Engine
 
-        library = self._open()
-        if library.settings.network.offline:
-            _refuse_links(query)
-        if self._engine is None:
-            self._engine = Engine(library, self._original)
-        return self._engine.search(query, options)
+        with self._lock:
+            library = self._open()
+            if self._engine is None:
+                self._engine = Engine(library, self._original)
+            return self._engine
 
     def _original(self, place: FilePlace) -> bytes | Path:
         from pictor.indexer.originals import original
 
         return original(place, self._open().settings)
 
-    def _forget_engine(self) -> None:
-        """Indexes opened before a change do not include it."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+    def _open(self, *, create: bool = False) -> Store:
+        from pictor.library.store import Store
 
-    def _open(self, *, create: bool = False) -> Library:
-        from pictor.library.library import Library
-
-        if self._is_closed:
-            raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
-        if self._library is None:
-            try:
-                self._library = Library.open(self.path, self._settings)
-            except LibraryNotFound:
-                if not create:
-                    raise
-                self._library = Library.create(self.path, self._settings)
-        return self._library
+        with self._lock:
+            if self._is_closed:
+                raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
+            if self._library is None:
+                try:
+                    self._library = Store.open(self.path, self._settings)
+                except LibraryNotFound:
+                    if not create:
+                        raise
+                    self._library = Store.create(self.path, self._settings)
+            return self._library
 
 
 def _as_query(query: object) -> Query:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pictor.library.catalog.filters import (
     After,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     Before,
     Camera,
     Filter,
@@ -28,9 +28,13 @@ from pictor.library.catalog.filters import (
     Rated,
     Tagged,
     Taken,
+    both,
 )
-from pictor.search.options import SearchOptions
-from pictor.search.plan import QueryReport, Ranking
+from pictor.search.filters import KEYS as FILTERS
+from pictor.search.filters import Key as FilterKey
+from pictor.search.filters import read as read_filter
+from pictor.search.options import MINIMA, ORDERS, SearchOptions
+from pictor.search.plan import QueryReport, Ranking, Trace
 from pictor.search.query import (
     BytesPart,
     ItemPart,
@@ -45,15 +49,18 @@ from pictor.search.query import (
     picture,
     words,
 )
+from pictor.search.query.parser import negated
 
 __all__ = [
     "After",
-    "All",
-    "Any",
+    "AllOf",
+    "AnyOf",
     "Before",
     "BytesPart",
     "Camera",
+    "FILTERS",
     "Filter",
+    "FilterKey",
     "Has",
     "InFolder",
     "InLabelSet",
@@ -61,9 +68,11 @@ __all__ = [
     "Inside",
     "ItemPart",
     "Lens",
+    "MINIMA",
     "MinMegapixels",
     "Near",
     "Not",
+    "ORDERS",
     "OfFormat",
     "OfKind",
     "OfShape",
@@ -76,11 +85,15 @@ __all__ = [
     "SearchOptions",
     "Tagged",
     "Taken",
+    "Trace",
     "WordsPart",
+    "both",
     "combined",
     "image",
     "item",
+    "negated",
     "parse",
     "picture",
+    "read_filter",
     "words",
 ]

@@ -87,10 +87,10 @@ def _newest_first(run: SearchRun) -> RankedItems:
 
 def _word_hits(run: SearchRun, text: str) -> dict[WordHit, list[int]]:
     """The items of each content that words match, best first."""
-    with run.trace.time("words"), run.library.reading() as connection:
-        hits = words.find(connection, text, MAX_WORD_HITS)
+    with run.trace.time("words"):
+        hits = words.find(run.connection, text, MAX_WORD_HITS)
         run.trace.words = len(hits)
-        items = filter_conditions.items_of(connection, [hit.content_id for hit in hits])
+        items = filter_conditions.items_of(run.connection, [hit.content_id for hit in hits])
     return {hit: items[hit.content_id] for hit in hits}
 
 

@@ -19,6 +19,7 @@ from pictor.library.records import FloatVector, Level
 from pictor.search.candidates import WordMatches
 from pictor.search.neighbours import RankedItems
 from pictor.search.plan import Trace
+from pictor.search.ranking.judge import QueryJudge
 from pictor.search.run import SearchRun, is_judged
 
 #: Candidates judged together at first, then twice as many each time, up to the most.
@@ -59,6 +60,12 @@ def filter_by_level(
     Those of a space without levels are all kept.
     """
     minimum = _MINIMUM[run.options.minimum_level]
+    judges = [
+        space.judge.of(run.connection, space.vectors.query)
+        if space.judge is not None and is_judged(run.query)
+        else None
+        for space in run.spaces
+    ]
     dry, size = 0, SLICE
     for items in ranking:
         start = 0
@@ -66,7 +73,7 @@ def filter_by_level(
             part = items.take(slice(start, start + size))
             start, size = start + size, min(2 * size, MOST)
             with run.trace.time("cut-off"):
-                candidates = _judged(run, matches, part)
+                candidates = _judged(run, judges, matches, part)
                 kept = _counted(candidates, minimum, run.trace)
             yield kept
             dry = 0 if kept else dry + len(candidates)
@@ -74,20 +81,20 @@ def filter_by_level(
                 return
 
 
-def _judged(run: SearchRun, matches: WordMatches, items: RankedItems) -> list[Candidate]:
+def _judged(
+    run: SearchRun, judges: Sequence[QueryJudge | None], matches: WordMatches, items: RankedItems
+) -> list[Candidate]:
     candidates = [
         Candidate(item, score, at, vector=matches.vectors.get(item) if at == 0 else None)
         for item, score, at in zip(*(column.tolist() for column in items), strict=True)
     ]
-    if not is_judged(run.query):
-        return candidates
-    for at, space in enumerate(run.spaces):
+    for at, judge in enumerate(judges):
         rows = np.flatnonzero(items.spaces == at).tolist()
-        if space.judge is None or not rows:
+        if judge is None or not rows:
             continue
         ids = items.ids[rows]
         vectors = run.vectors(at, ids.tolist(), matches.vectors if at == 0 else {})
-        judgement = space.judge.judge(space.vectors.query, ids, vectors)
+        judgement = judge.judge(run.connection, ids, vectors)
         columns = (rows, judgement.probability.tolist(), judgement.level)
         for row, probability, level in zip(*columns, strict=True):
             candidate = candidates[row]

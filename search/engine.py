@@ -8,11 +8,13 @@ no tower at all.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.indexes import SharedIndexes
-from pictor.library.library import Library
+from pictor.library.store import Store
 from pictor.search import pages
 from pictor.search.candidates import ranked
 from pictor.search.cutoff import filter_by_level
@@ -36,7 +38,7 @@ class Engine:
     It keeps the towers and indexes it opened. Close it after use.
     """
 
-    def __init__(self, library: Library, read_original: OriginalReader = plain_file) -> None:
+    def __init__(self, library: Store, read_original: OriginalReader = plain_file) -> None:
         """Nothing is opened before the first query.
 
         Args:
@@ -78,39 +80,41 @@ class Engine:
             QueryError: a part cannot be read or encoded, or there is no such space or root.
             ValueError: the engine was closed.
         """
+        with self._begun(query, options or SearchOptions()) as run:
+            matches, ranking = ranked(run)
+            candidates = filter_by_level(run, matches, ranking)
+            entries = EntryReader(run).entries(candidates)
+            hits = hits_of(run, matches, pages.page(run, entries))
+            return Ranking(hits, run.report())
+
+    @contextmanager
+    def _begun(self, query: Query, options: SearchOptions) -> Iterator[SearchRun]:
+        """A search for the length of the block, with all that it needs opened and encoded."""
         if self._is_closed:
             raise ValueError("the search engine was closed; open the library again")
-        run = self._begin(query, options or SearchOptions())
-        matches, ranking = ranked(run)
-        candidates = filter_by_level(run, matches, ranking)
-        entries = EntryReader(run).entries(candidates)
-        hits = hits_of(run, matches, pages.page(run, entries))
-        return Ranking(hits, run.report())
-
-    def _begin(self, query: Query, options: SearchOptions) -> SearchRun:
-        """The query in each space that it is put to, best first."""
         trace, pictures = Trace(), Pictures(self._library, self._read_original)
+        spaces = self._spaces(query, options, pictures, trace)
+        hidden = frozenset(pictures.digests.values() if options.without_itself else ())
+        with self._library.reading() as connection:
+            spaces = tuple(steered(connection, query, space) for space in spaces)
+            selector = Selector(connection, query.filter, trace)
+            yield SearchRun(self._library, connection, query, options, spaces, selector, hidden)
+
+    def _spaces(
+        self, query: Query, options: SearchOptions, pictures: Pictures, trace: Trace
+    ) -> tuple[SpaceQuery, ...]:
+        """The query in each space that it is put to, best first."""
         texts = [part.words for part in query.parts if isinstance(part, WordsPart)]
         spaces = route(" ".join(texts) or None, self._library.spaces(), options.encoder)
         with trace.time("encode"):
             encoded = [self._encoder.vectors(query, space, pictures) for space in spaces]
-        hidden = pictures.digests.values() if options.without_itself else ()
-        return SearchRun(
-            library=self._library,
-            query=query,
-            options=options,
-            spaces=tuple(self._space_query(query, vectors) for vectors in encoded),
-            selector=Selector(self._library, query.filter, trace),
-            hidden=frozenset(hidden),
-            trace=trace,
-        )
+        return tuple(self._space_query(query, vectors) for vectors in encoded)
 
     def _space_query(self, query: Query, vectors: QueryVectors) -> SpaceQuery:
         space = vectors.space
         judge = self._judge(space) if is_judged(query) or query.negative else None
         is_ranked = query.positive and vectors.is_known
-        index = self._indexes.current(space) if is_ranked else None
-        return SpaceQuery(steered(query, vectors, judge), judge, index)
+        return SpaceQuery(vectors, judge, self._indexes.current(space) if is_ranked else None)
 
     def _judge(self, space: SpaceRow) -> Judge | None:
         """What tells the levels of a space's hits; None where it has no background values yet."""

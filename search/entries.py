@@ -64,11 +64,11 @@ class EntryReader:
     def _read(self, candidates: Sequence[Candidate]) -> list[Entry]:
         ids = [candidate.item for candidate in candidates]
         run = self._run
-        with run.trace.time("describe"), run.library.reading() as connection:
-            rows = contents.items(connection, ids)
+        with run.trace.time("describe"):
+            rows = contents.items(run.connection, ids)
             fresh = {row.content_id for row in rows.values()} - self._seen
-            places = files.places(connection, sorted(fresh))
-        vectors = self._vectors(candidates) if self._needs_vectors else {}
+            places = files.places(run.connection, sorted(fresh))
+            vectors = self._vectors(candidates) if self._needs_vectors else {}
         excluded = self._excluded(ids, vectors)
         entries = []
         for candidate in candidates:
@@ -87,8 +87,7 @@ class EntryReader:
     def _vectors(self, candidates: Sequence[Candidate]) -> dict[int, FloatVector]:
         """In the first space, of those that have one there."""
         known = {c.item: c.vector for c in candidates if c.space == 0 and c.vector is not None}
-        with self._run.trace.time("describe"):
-            return self._run.vectors(0, [candidate.item for candidate in candidates], known)
+        return self._run.vectors(0, [candidate.item for candidate in candidates], known)
 
     def _excluded(self, ids: Sequence[int], vectors: dict[int, FloatVector]) -> set[int]:
         held = [item for item in ids if item in vectors]
@@ -118,7 +117,7 @@ def _preferred(wanted: Filter | None) -> Callable[[FilePlace], bool]:
 
 def _leaves(wanted: Filter | None) -> Iterator[Filter]:
     """The filters that every hit must pass."""
-    if isinstance(wanted, filters.All):
+    if isinstance(wanted, filters.AllOf):
         for one in wanted.filters:
             yield from _leaves(one)
     elif wanted is not None:

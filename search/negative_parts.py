@@ -12,15 +12,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from sqlalchemy import Connection
 
 from pictor.library.catalog import caption_bank
 from pictor.library.errors import QueryError
 from pictor.library.records import BoolVector, FloatMatrix, FloatVector, IdArray
-from pictor.search.encoding import QueryVectors
 from pictor.search.query import Query, WordsPart
-from pictor.search.ranking.judge import SAMPLE, Judge
+from pictor.search.ranking.judge import SAMPLE
 from pictor.search.ranking.negation import away_from, explains
-from pictor.search.run import SearchRun
+from pictor.search.run import SearchRun, SpaceQuery
 
 #: Which of some items ((n,) ids, (n, d) vectors of the first space) are to be left out.
 Exclusion = Callable[[IdArray, FloatMatrix], BoolVector]
@@ -37,7 +37,7 @@ def exclusion(run: SearchRun) -> Exclusion | None:
     """
     if not run.query.negative:
         return None
-    vectors, judge = run.spaces[0].vectors, run.spaces[0].judge
+    vectors, judge, connection = run.spaces[0].vectors, run.spaces[0].judge, run.connection
     is_words = _are_words(run.query)
     words, pictures = vectors.negative[is_words], vectors.negative[~is_words]
     if judge is None and len(words) and not len(vectors.query):
@@ -52,7 +52,8 @@ def exclusion(run: SearchRun) -> Exclusion | None:
         if not len(words):
             return found
         if judge is not None:
-            setting, images = judge.setting(), judge.images(ids.tolist(), rows)
+            setting = judge.setting(connection)
+            images = judge.images(connection, ids.tolist(), rows)
             return found | explains(vectors.query, words, images, setting, judge.calibration)
         likeness = (rows @ words.T).max(axis=1)
         found |= likeness > (rows @ vectors.query.T)[:, 0]
@@ -61,17 +62,15 @@ def exclusion(run: SearchRun) -> Exclusion | None:
     return is_out
 
 
-def steered(query: Query, vectors: QueryVectors, judge: Judge | None) -> QueryVectors:
-    """The same, ranked away from the negative words, where something is looked for.
-
-    Args:
-        judge: of the space; None where it has no levels yet.
-    """
+def steered(connection: Connection, query: Query, space: SpaceQuery) -> SpaceQuery:
+    """The same, ranked away from the negative words, where something is looked for."""
+    vectors = space.vectors
     words = vectors.negative[_are_words(query)]
     if not len(words) or not len(vectors.query):
-        return vectors
-    setting = None if judge is None else judge.setting()
-    return replace(vectors, steered=away_from(vectors.query, words, setting))
+        return space
+    setting = None if space.judge is None else space.judge.setting(connection)
+    away = away_from(vectors.query, words, setting)
+    return replace(space, vectors=replace(vectors, steered=away))
 
 
 def _are_words(query: Query) -> BoolVector:
@@ -84,8 +83,7 @@ def _limits(run: SearchRun, pictures: FloatMatrix) -> FloatVector:
     if not len(pictures):
         return np.empty(0, np.float32)
     space = run.spaces[0].vectors.space
-    with run.library.reading() as connection:
-        _, sample = caption_bank.sample(connection, space.id, space.dimension, SAMPLE)
+    _, sample = caption_bank.sample(run.connection, space.id, space.dimension, SAMPLE)
     cosines = sample.astype(np.float32) @ pictures.T
     usual = np.median(cosines, axis=0) if len(sample) else np.zeros(len(pictures))
     limits: FloatVector = ((1 + usual) / 2).astype(np.float32)

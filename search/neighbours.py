@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from sqlalchemy import Connection
 
 from pictor.library.arrays import is_among
 from pictor.library.catalog import filter_conditions
 from pictor.library.catalog.filters import Filter
-from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, FloatVector, IdArray
 from pictor.library.vectors.base import VectorIndex
 from pictor.search.plan import Trace
@@ -54,9 +54,9 @@ class RankedItems(NamedTuple):
 class Selector:
     """Which items a filter lets through; the catalog is asked when it must be."""
 
-    def __init__(self, library: Library, wanted: Filter | None, trace: Trace) -> None:
+    def __init__(self, connection: Connection, wanted: Filter | None, trace: Trace) -> None:
         """`wanted` None lets everything through."""
-        self._library = library
+        self._connection = connection
         self.trace = trace
         self._wanted = wanted
         self._allowed: IdArray | None = None
@@ -70,8 +70,8 @@ class Selector:
     def allowed(self) -> IdArray | None:
         """Every item that passes, ascending; None where all do."""
         if self._wanted is not None and self._allowed is None:
-            with self.trace.time("filter"), self._library.reading() as connection:
-                self._allowed = filter_conditions.item_ids(connection, self._wanted)
+            with self.trace.time("filter"):
+                self._allowed = filter_conditions.item_ids(self._connection, self._wanted)
             self.trace.passing = len(self._allowed)
         return self._allowed
 
@@ -81,20 +81,20 @@ class Selector:
             return ids
         if self._allowed is not None:
             return ids[is_among(ids, self._allowed)]
-        with self.trace.time("filter"), self._library.reading() as connection:
-            return filter_conditions.items_among(connection, self._wanted, ids)
+        with self.trace.time("filter"):
+            return filter_conditions.items_among(self._connection, self._wanted, ids)
 
     def share(self) -> float:
         """About which share of all items passes, 0 to 1; 1 where all do."""
         if self._wanted is None:
             return 1.0
-        with self.trace.time("filter"), self._library.reading() as connection:
-            return filter_conditions.share(connection, self._wanted)
+        with self.trace.time("filter"):
+            return filter_conditions.share(self._connection, self._wanted)
 
     def newest_first(self) -> IdArray:
         """Every item that passes, by the time it was taken."""
-        with self.trace.time("filter"), self._library.reading() as connection:
-            ids = np.array(filter_conditions.newest_first(connection, self._wanted), np.int64)
+        with self.trace.time("filter"):
+            ids = np.array(filter_conditions.newest_first(self._connection, self._wanted), np.int64)
         self.trace.passing = None if self._wanted is None else len(ids)
         return ids
 

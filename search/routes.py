@@ -6,17 +6,17 @@ it English, both make it mixed. An encoder's own language is the first on its ca
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.errors import QueryError, quoted, shortened
+from pictor.library.errors import QueryError
+from pictor.library.scripts import HAN, has_han
+from pictor.library.store import space_named
 
 CHINESE, ENGLISH = "zh", "en"
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 #: One letter makes no English word: 一件T恤 is Chinese.
-_LETTERS = re.compile(r"[^\W\d_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]{2,}")
+_LETTERS = re.compile(rf"[^\W\d_{HAN}]{{2,}}")
 
 
 def languages(words: str) -> tuple[str, ...]:
@@ -25,7 +25,7 @@ def languages(words: str) -> tuple[str, ...]:
     Returns:
         ("zh",), ("en",) or, for a mixed text, ("en", "zh"). What has no letters is English.
     """
-    if not _HAN.search(words):
+    if not has_han(words):
         return (ENGLISH,)
     return (ENGLISH, CHINESE) if _LETTERS.search(words) else (CHINESE,)
 
@@ -42,7 +42,7 @@ def route(
     Args:
         words: all words of the query; None for one of pictures alone, for the default space.
         spaces: of the library, the default one first.
-        encoder: a name that wins over all of this: an id, its last part, or a folder.
+        encoder: a name that wins over all of this: as for `space_named`.
 
     Raises:
         QueryError: there is no space, or none of the named encoder.
@@ -50,7 +50,7 @@ def route(
     if not spaces:
         raise QueryError("the library holds nothing yet: pictor index FOLDER")
     if encoder is not None:
-        return [_named(spaces, encoder)]
+        return [space_named(spaces, encoder)]
     if words is None:
         return [min(spaces, key=lambda row: row.state != "ready")]
     readers = [row for row in spaces if row.card.has_text]
@@ -68,15 +68,3 @@ def _order(row: SpaceRow, language: str) -> tuple[bool, bool, bool]:
     known = row.card.languages
     knows = not known or language in known
     return (not knows, row.state != "ready", known[:1] != (language,))
-
-
-def _named(spaces: Sequence[SpaceRow], encoder: str) -> SpaceRow:
-    wanted = {encoder, os.path.abspath(encoder)}
-    named = [row for row in spaces if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
-    if not named:
-        have = ", ".join(row.encoder for row in spaces)
-        raise QueryError(
-            f"the library has no space of encoder {quoted(encoder)}, only of {have}; "
-            f"fill one with: pictor index --encoder {shortened(encoder)}"
-        )
-    return max(named, key=lambda row: row.id)

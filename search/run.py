@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from pictor.library.catalog import spaces as catalog_spaces
-from pictor.library.library import Library
 from pictor.library.records import FloatVector
+from pictor.library.store import Store
 from pictor.library.vectors.base import VectorIndex
 from pictor.search.encoding import QueryVectors
 from pictor.search.neighbours import Selector
@@ -43,18 +45,24 @@ class SearchRun:
     """What every step of one search works with.
 
     Attributes:
+        connection: all that is read of the catalog is of one moment.
         spaces: those the query is put to, best first; never empty. Candidates name theirs by its
             place in this order.
         hidden: hashes of contents that are not shown.
     """
 
-    library: Library
+    library: Store
+    connection: Connection
     query: Query
     options: SearchOptions
     spaces: tuple[SpaceQuery, ...]
     selector: Selector
     hidden: frozenset[bytes]
-    trace: Trace
+
+    @property
+    def trace(self) -> Trace:
+        """What has been done so far."""
+        return self.selector.trace
 
     @property
     def lacks_levels(self) -> bool:
@@ -79,8 +87,7 @@ class SearchRun:
         lacking = [item for item in items if item not in known]
         held = {item: known[item] for item in items if item in known}
         if lacking:
-            with self.library.reading() as connection:
-                held |= catalog_spaces.rows_of(connection, space.id, space.dimension, lacking)
+            held |= catalog_spaces.rows_of(self.connection, space.id, space.dimension, lacking)
         return held
 
     def report(self) -> QueryReport:

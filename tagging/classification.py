@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 from pictor.indexer.loose_pictures import open_card, read_pixels, tower_folder
 from pictor.library.config import Settings, load_settings
 from pictor.library.errors import ImageError
+from pictor.library.names import PathLike
 from pictor.library.records import EncoderCard
 
 if TYPE_CHECKING:
     from pictor.library.encoders.base import EncoderOptions, ImageEncoder
     from pictor.library.records import FloatMatrix
     from pictor.tagging.labels import LabelSet
-
-PathLike = str | bytes | os.PathLike[str]
 
 
 @dataclass(frozen=True)

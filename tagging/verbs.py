@@ -10,8 +10,8 @@ from pictor.library.names import PathLike, expanded
 
 if TYPE_CHECKING:
     from pictor.library.catalog.tags import TagCount
-    from pictor.library.library import Library
     from pictor.library.observer import Observer
+    from pictor.library.store import Store
     from pictor.tagging.labels import LabelSet
     from pictor.tagging.run import TagOptions, TagSummary
     from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions, SidecarSummary
@@ -20,15 +20,9 @@ if TYPE_CHECKING:
 class Tags:
     """Tags: given by a set of labels or by people, counted, and written beside the photos."""
 
-    def __init__(self, opened: Callable[[], Library], changed: Callable[[], None]) -> None:
-        """The tags of a library.
-
-        Args:
-            opened: gives the library below.
-            changed: is called after each change of it.
-        """
+    def __init__(self, opened: Callable[[], Store]) -> None:
+        """The tags of the library that `opened` gives."""
         self._opened = opened
-        self._changed = changed
 
     def apply(
         self,
@@ -55,9 +49,7 @@ class Tags:
         from pictor.tagging.run import tag
 
         given = labels if isinstance(labels, LabelSet) else read_labels(os.fspath(labels))
-        summary = tag(self._opened(), given, options, observer or SILENT)
-        self._changed()
-        return summary
+        return tag(self._opened(), given, options, observer or SILENT)
 
     def count(self) -> list[TagCount]:
         """How many photos bear each label, by set, the most first."""

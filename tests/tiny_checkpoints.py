@@ -51,6 +51,13 @@ def make_checkpoint(family: str, folder: Path) -> Path:
     return folder
 
 
+def pil_processor(name: str) -> Any:
+    """An image processor of transformers that works on Pillow; later names end in Pil."""
+    import transformers
+
+    return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+
+
 def _save(model: Any, processor: Any, folder: Path) -> None:
     import torch
 
@@ -69,7 +76,7 @@ def _save(model: Any, processor: Any, folder: Path) -> None:
 
 
 def _clip(folder: Path) -> None:
-    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+    from transformers import CLIPConfig, CLIPModel
 
     tokenizer = _clip_tokenizer()
     tokenizer.save_pretrained(folder)
@@ -83,14 +90,14 @@ def _clip(folder: Path) -> None:
     config = CLIPConfig(
         text_config=text, vision_config={**_VISION, "projection_dim": 24}, projection_dim=24
     )
-    processor = CLIPImageProcessorPil(
+    processor = pil_processor("CLIPImageProcessor")(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
     )
     _save(CLIPModel(config), processor, folder)
 
 
 def _chinese_clip(folder: Path) -> None:
-    from transformers import ChineseCLIPConfig, ChineseCLIPImageProcessorPil, ChineseCLIPModel
+    from transformers import ChineseCLIPConfig, ChineseCLIPModel
 
     tokenizer = _bert_tokenizer(folder)
     tokenizer.save_pretrained(folder)
@@ -99,7 +106,7 @@ def _chinese_clip(folder: Path) -> None:
         vision_config={**_VISION, "projection_dim": 24},
         projection_dim=24,
     )
-    processor = ChineseCLIPImageProcessorPil(
+    processor = pil_processor("ChineseCLIPImageProcessor")(
         size={"height": SIDE, "width": SIDE}, do_center_crop=False
     )
     _save(ChineseCLIPModel(config), processor, folder)
@@ -122,12 +129,14 @@ def _siglip2(folder: Path) -> None:
 
 
 def _save_siglip(tokenizer: Any, folder: Path, **processing: Any) -> None:
-    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
+    from transformers import SiglipConfig, SiglipModel
 
     tokenizer.save_pretrained(folder)
     text = _siglip_text(tokenizer)
     config = SiglipConfig(text_config=text, vision_config=dict(_VISION))
-    processor = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE}, **processing)
+    processor = pil_processor("SiglipImageProcessor")(
+        size={"height": SIDE, "width": SIDE}, **processing
+    )
     _save(SiglipModel(config), processor, folder)
 
 
@@ -143,42 +152,37 @@ def _siglip_text(tokenizer: Any) -> dict[str, Any]:
 
 
 def _naflex(folder: Path) -> None:
-    from transformers import (
-        Siglip2Config,
-        Siglip2ImageProcessorPil,
-        Siglip2Model,
-        Siglip2Tokenizer,
-    )
+    from transformers import Siglip2Config, Siglip2Model, Siglip2Tokenizer
 
     tokenizer = _gemma_tokenizer(Siglip2Tokenizer)
     tokenizer.save_pretrained(folder)
     text = _siglip_text(tokenizer)
     vision = {**_TOWER, "num_patches": 16, "patch_size": 8}
-    processor = Siglip2ImageProcessorPil(patch_size=8, max_num_patches=20)
+    processor = pil_processor("Siglip2ImageProcessor")(patch_size=8, max_num_patches=20)
     _save(Siglip2Model(Siglip2Config(text_config=text, vision_config=vision)), processor, folder)
 
 
 def _vit(folder: Path) -> None:
-    from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
+    from transformers import ViTConfig, ViTModel
 
-    processor = ViTImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    processor = pil_processor("ViTImageProcessor")(size={"height": SIDE, "width": SIDE})
     _save(ViTModel(ViTConfig(**_VISION)), processor, folder)
 
 
 def _vit_classifier(folder: Path) -> None:
     """Without a pooler, as google/vit-base-patch16-224."""
-    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+    from transformers import ViTConfig, ViTForImageClassification
 
-    processor = ViTImageProcessorPil(size={"height": SIDE, "width": SIDE})
+    processor = pil_processor("ViTImageProcessor")(size={"height": SIDE, "width": SIDE})
     _save(ViTForImageClassification(ViTConfig(**_VISION, num_labels=3)), processor, folder)
 
 
 def _dinov2(folder: Path) -> None:
     """With a position table larger than its pictures, as facebook/dinov2-base."""
-    from transformers import BitImageProcessorPil, Dinov2Config, Dinov2Model
+    from transformers import Dinov2Config, Dinov2Model
 
     vision = {**_TOWER, "mlp_ratio": 2, "image_size": 70, "patch_size": 14}
-    processor = BitImageProcessorPil(
+    processor = pil_processor("BitImageProcessor")(
         size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56}
     )
     _save(Dinov2Model(Dinov2Config(**vision)), processor, folder)
@@ -187,10 +191,10 @@ def _dinov2(folder: Path) -> None:
 def _dinov3(folder: Path) -> None:
     import json
 
-    from transformers import DINOv3ViTConfig, DINOv3ViTModel, ViTImageProcessorPil
+    from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
     config = DINOv3ViTConfig(**_VISION, num_register_tokens=4)
-    _save(DINOv3ViTModel(config), ViTImageProcessorPil(), folder)
+    _save(DINOv3ViTModel(config), pil_processor("ViTImageProcessor")(), folder)
     settings = {  # the class itself needs torchvision
         "image_processor_type": "DINOv3ViTImageProcessorFast",
         "size": {"height": SIDE, "width": SIDE},

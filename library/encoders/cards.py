@@ -8,6 +8,7 @@ preprocessing, scoring, revision) is read from the checkpoint itself.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,11 +17,16 @@ from typing import Any
 from pictor.library.config import presets_dir
 from pictor.library.encoders.builtin_card import BUILTIN, read_builtin_card
 from pictor.library.encoders.families import FAMILIES
-from pictor.library.encoders.models.lockfile import is_hub_id
 from pictor.library.errors import ConfigError, ModelNotAvailable, quoted
 from pictor.library.records import EncoderCard, ImageSpec, JsonObject, Scoring
 
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _LOCAL_STARTS = ("/", "./", "../", "~")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form owner/model."""
+    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def card_folder() -> Path:
@@ -28,11 +34,15 @@ def card_folder() -> Path:
     return presets_dir() / "encoders"
 
 
+def shipped_cards() -> list[tuple[EncoderCard, tuple[str, ...]]]:
+    """The cards of configs/encoders with their short names, by id."""
+    found = [read_card(path) for path in card_folder().glob("*.toml")]
+    return sorted(found, key=lambda pair: pair[0].id)
+
+
 def list_cards() -> tuple[EncoderCard, ...]:
-    """All shipped cards by id, the built-in encoder first."""
-    paths = sorted(card_folder().glob("*.toml"))
-    cards = sorted((read_card(path)[0] for path in paths), key=lambda card: card.id)
-    return (read_builtin_card(), *cards)
+    """The built-in encoder's card, then all shipped ones."""
+    return (read_builtin_card(), *(card for card, _ in shipped_cards()))
 
 
 def find_card(name: str) -> EncoderCard:
@@ -72,8 +82,7 @@ def id_of(name: str) -> str:
 def _by_alias() -> dict[str, EncoderCard]:
     """Shipped cards by their ids and short names, in lower case."""
     aliases: dict[str, EncoderCard] = {}
-    for path in sorted(card_folder().glob("*.toml")):
-        card, short_names = read_card(path)
+    for card, short_names in shipped_cards():
         aliases.update(dict.fromkeys((card.id.lower(), *short_names), card))
     return aliases
 

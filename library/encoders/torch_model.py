@@ -129,7 +129,7 @@ def load_model(
             model, report = AutoModel.from_pretrained(
                 str(checkpoint.folder),
                 dtype=dtype,
-                attn_implementation=attention,
+                attn_implementation=None if attention == "sdpa" else attention,  # None: if it can
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,

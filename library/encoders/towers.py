@@ -6,6 +6,7 @@ caches: one that is damaged, or was made for another card, is made again.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,14 +76,17 @@ def open_image_encoder(
         if cache_dir is not None:
             builtin_towers.keep_image(card, cache_dir)
         return builtin_towers.open_image(card, cache_dir, options.batch_size, options.threads)
-    checkpoint = _reopen(card, options)
     if options.runtime.startswith("onnx"):
-        return _onnx_image_encoder(card, checkpoint, options, cache_dir)
+        return _onnx_image_encoder(card, options, cache_dir)
+    problem: ModelError | LibraryFull | None = None
     if _is_better_on_onnx(card, options, cache_dir):
         try:
-            return _onnx_image_encoder(card, checkpoint, options, cache_dir)
+            return _onnx_image_encoder(card, options, cache_dir)
         except (ModelError, LibraryFull) as error:
-            _LOG.warning("%s; going on with torch, which is slower on this CPU", error)
+            problem = error
+    checkpoint = _reopen(card, options)
+    if problem is not None:
+        _LOG.warning("%s; going on with torch, which is slower on this CPU", problem)
     from pictor.library.encoders.torch_image import TorchImageEncoder
 
     return TorchImageEncoder(card, checkpoint, options)
@@ -103,10 +107,11 @@ def open_unpooled_encoder(
             "the built-in encoder gives pooled vectors only; choose another one for hidden states, "
             "such as 'facebook/dinov2-base'"
         )
+    options = options or EncoderOptions()
+    checkpoint = _reopen(card, options)
     from pictor.library.encoders.torch_image import TorchImageEncoder
 
-    options = options or EncoderOptions()
-    return TorchImageEncoder(card, _reopen(card, options), options)
+    return TorchImageEncoder(card, checkpoint, options)
 
 
 def make_text_tower(
@@ -176,12 +181,23 @@ def open_text_encoder(
 
 
 def _open(name: str, revision: str, offline: bool, observer: Observer | None = None) -> Checkpoint:
+    """A checkpoint, which only torch reads: nothing is fetched where that is not installed."""
+    if not _has_torch():
+        raise ModelError(
+            f"{name!r} is run or exported by torch and transformers, which are not installed; "
+            "run: pip install 'pictor-search[models]'"
+        )
     from pictor.library.encoders import hub
     from pictor.library.encoders.checkpoint import open_folder
 
     if Path(name).is_absolute():
         return open_folder(Path(name))
     return hub.fetch(name, revision, offline=offline, observer=observer)
+
+
+def _has_torch() -> bool:
+    """Whether the extra `models` is installed. Imports none of it."""
+    return all(importlib.util.find_spec(name) for name in ("torch", "transformers", "onnx"))
 
 
 def _reopen(card: EncoderCard, options: EncoderOptions) -> Checkpoint:
@@ -215,16 +231,17 @@ def _is_better_on_onnx(card: EncoderCard, options: EncoderOptions, cache_dir: Pa
         return False
     if card.spec.resize == "naflex":
         return False
-    if options.device == "cpu":
-        return True
+    if options.device == "cpu" or not _has_torch():
+        return options.device in {"auto", "cpu"}
     from pictor.library.encoders.torch_model import choose_device
 
     return bool(choose_device(options.device).type == "cpu")
 
 
 def _onnx_image_encoder(
-    card: EncoderCard, checkpoint: Checkpoint, options: EncoderOptions, cache_dir: Path | None
+    card: EncoderCard, options: EncoderOptions, cache_dir: Path | None
 ) -> ImageEncoder:
+    """The exported tower; it is exported from the checkpoint first where none is kept."""
     if cache_dir is None:
         raise ValueError("the runtime 'onnx' needs a cache_dir")
     if options.device not in {"auto", "cpu"}:
@@ -235,6 +252,7 @@ def _onnx_image_encoder(
     quantise = options.runtime == "onnx-int8"
     folder = cache_dir / f"image-{card.fingerprint}{'-int8' if quantise else ''}"
     if not tower_cache.is_intact(folder, card):
+        checkpoint = _reopen(card, options)
         from pictor.library.encoders.onnx_export import export_image
 
         _LOG.info("exporting the image tower of %s to ONNX", card.id)

@@ -44,7 +44,7 @@ def load_raw(source: Source, min_edge: int, limits: Limits) -> Iterator[tuple[Me
     try:
         import rawpy
     except ImportError as error:
-        detail = f"{source.media.name} files need LibRaw; install pictor[raw]"
+        detail = f"{source.media.name} files need LibRaw; run: pip install 'pictor-search[raw]'"
         raise ImageError(Reason.EXTRA_MISSING, detail) from error
     check_bytes(source.size_bytes, limits, f"the {source.media.name}")
     with source.open() as file:

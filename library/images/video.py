@@ -52,7 +52,7 @@ def load_video(
     try:
         import av
     except ImportError as error:
-        detail = f"{source.media.name} files need FFmpeg; install pictor[video]"
+        detail = f"{source.media.name} files need FFmpeg; run: pip install 'pictor-search[video]'"
         raise ImageError(Reason.EXTRA_MISSING, detail) from error
     check_complete(source)
     with (

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pictor.api import open_library
+from pictor import open_library
 from pictor.cli import indexing, output
 from pictor.cli.options import Target, Verb
-from pictor.duplicates.groups.records import Group
+from pictor.duplicates import Group
 from pictor.hits_page import Section, write_page
 from pictor.library.errors import PictorError
 from pictor.library.names import shown
-from pictor.search.options import SearchOptions
+from pictor.query import SearchOptions
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,7 +50,7 @@ def demo(target: Target, /, folder: Path) -> None:
     """Try pictor on some real photos.
 
     Indexes and searches them in FOLDER, finds duplicates, and writes two pages to look at. The
-    photos come with scikit-image: pip install 'pictor[demo]'. A second run is quick.
+    photos come with scikit-image: pip install 'pictor-search[demo]'. A second run is quick.
 
     \b
         pictor demo
@@ -129,7 +129,7 @@ def collect(folder: Path) -> None:
         source = resources.files("skimage.data")
     except ModuleNotFoundError:
         raise PictorError(
-            "the demo's photos come with scikit-image: pip install 'pictor[demo]'"
+            "the demo's photos come with scikit-image: pip install 'pictor-search[demo]'"
         ) from None
     folder.mkdir(parents=True, exist_ok=True)
     for name in PHOTOS:

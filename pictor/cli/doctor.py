@@ -29,9 +29,9 @@ _PACKAGES = (
     "numpy",
     "pillow",
     "pillow-heif",
-    "torch",
-    "transformers",
+    "opencv-python-headless",
     "tokenizers",
+    "sentencepiece",
     "huggingface-hub",
     "onnxruntime",
     "faiss-cpu",
@@ -39,6 +39,7 @@ _PACKAGES = (
 )
 #: Extras: what they are for, the module they bring, and their name.
 _EXTRAS = (
+    ("other encoders", "transformers", "models"),
     ("RAW photos", "rawpy", "raw"),
     ("videos", "av", "video"),
     ("parquet files", "pyarrow", "parquet"),
@@ -52,7 +53,6 @@ _CODECS = (
 )
 #: Below this a run of any size may fill the disk. Bytes.
 _FREE_ENOUGH = 1 << 30
-_SIBLINGS = ("search", "indexer", "library")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,6 @@ def checks(target: Target) -> Iterator[Check]:
     yield Check("python", f"{platform.python_version()} ({sys.executable})")
     yield _file_names()
     yield Check("platform", f"{platform.platform()}, {_cores()} cores")
-    yield from (_shadow(name) for name in _SIBLINGS)
     yield from (_package(name) for name in _PACKAGES)
     yield from (_extra(*extra) for extra in _EXTRAS)
     yield from (_codec(*codec) for codec in _CODECS)
@@ -142,16 +141,6 @@ def _cores() -> int:
     return len(known(0)) if known else os.cpu_count() or 1
 
 
-def _shadow(name: str) -> Check:
-    """Whether a package of ours is ours: another distribution may have one of the same name."""
-    spec = importlib.util.find_spec(name)
-    where = Path(spec.origin).parent if spec and spec.origin else None
-    if where == Path(pictor.__file__).parent.parent / name:
-        return Check(f"package {name}", "ours")
-    advice = "another package took its place: install pictor in an environment of its own"
-    return Check(f"package {name}", str(where), False, advice)
-
-
 def _package(name: str) -> Check:
     try:
         return Check(name, importlib.metadata.version(name))
@@ -161,7 +150,8 @@ def _package(name: str) -> Check:
 
 def _extra(purpose: str, module: str, extra: str) -> Check:
     if importlib.util.find_spec(module) is None:
-        return Check(purpose, "not read", False, f"pip install 'pictor[{extra}]'")
+        advice = f"pip install 'pictor-search[{extra}]'"
+        return Check(purpose, f"optional, {module} is not installed", False, advice)
     return Check(purpose, f"{module} {importlib.metadata.version(module)}")
 
 
@@ -216,10 +206,11 @@ def _device() -> Check:
 
         device = choose_device("auto")
         name = str(choose_dtype("auto", device)).removeprefix("torch.")
+    except ModuleNotFoundError:
+        return Check("device", "cpu")  # of the built-in encoder and of all text queries
     except (ImportError, OSError, ModelError) as error:
-        return Check(
-            "device", f"torch: {error}", False, "install pictor again; builtin works without"
-        )
+        advice = "install torch again; the built-in encoder works without"
+        return Check("device", f"torch: {error}", False, advice)
     if device.type != "cpu":
         return Check("device", f"{device}, {name}")
     if shutil.which("nvidia-smi") is None:

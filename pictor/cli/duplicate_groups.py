@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.options import Target, Verb
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.cli.steps import count
+from pictor.duplicates import DUPLICATES, LADDER, Kind
 from pictor.library.names import path_fields, safe_text, shown
-from pictor.library.pairs import DUPLICATES, LADDER, Kind
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.api import OpenLibrary
-    from pictor.duplicates.comparison.run import Compared
-    from pictor.duplicates.groups.records import Group, Link, Member
-    from pictor.duplicates.removal.plan import RemovalPlan
+    from pictor import Library
+    from pictor.duplicates import Compared, Group, Link, Member, RemovalPlan
 
 _KINDS = [kind.value for kind in LADDER]
 
@@ -65,7 +63,7 @@ class GroupChoice:
         self._asked = asked
         self._is_compared = is_compared and set(asked["kinds"]) != {Kind.BYTES.value}
 
-    def groups(self, library: OpenLibrary) -> Iterator[Group]:
+    def groups(self, library: Library) -> Iterator[Group]:
         """Compare new pictures, unless that is not wanted or changes nothing; then the groups."""
         if self._is_compared:
             library.duplicates.check(self._roots, **self._asked)  # before a long comparison
@@ -221,7 +219,7 @@ def _rows(group: Group, plan: RemovalPlan) -> list[tuple[str, ...]]:
 
 
 def _explain(group: Group) -> None:
-    from pictor.duplicates.groups.descriptions import evidence
+    from pictor.duplicates import evidence
 
     if not output.is_terminal():
         output.write_rows([], [(group.id, "reason", group.reason)])

@@ -14,12 +14,8 @@ from pictor.cli.steps import StepReporter, count, sentence, step_writer
 from pictor.library.names import safe_text
 
 if TYPE_CHECKING:
-    from pictor.api import OpenLibrary
-    from pictor.duplicates.removal.apply import Mode
-    from pictor.duplicates.removal.plan import RemovalPlan
-    from pictor.duplicates.removal.steps import RemovalResult
-    from pictor.duplicates.verbs import Decision
-    from pictor.library.catalog.decisions import DecisionRow
+    from pictor import Library
+    from pictor.duplicates import Decision, DecisionRow, Mode, RemovalPlan, RemovalResult
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -197,8 +193,8 @@ def decide(
             output.say(f"decided: {verdict}")
 
 
-def _read_decisions(library: OpenLibrary, source: str) -> None:
-    from pictor.duplicates.groups.decisions_file import read_decisions
+def _read_decisions(library: Library, source: str) -> None:
+    from pictor.duplicates import read_decisions
 
     decisions = read_decisions(source)
     library.duplicates.decide_all(decisions)

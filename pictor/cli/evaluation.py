@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from pictor import Dtype, JsonObject, Runtime
 from pictor.cli.indexing import BatchSize
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import number, say, size, write_json, write_rows
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
-from pictor.library.encoders.base import Dtype, Runtime
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.evaluation.problems import Problem
-    from pictor.evaluation.run import Evaluation
-    from pictor.evaluation.task import (
+    from pictor import (
         CutoffResult,
+        Evaluation,
         NegationResult,
-        Result,
+        Problem,
         RetrievalResult,
         ZeroShotResult,
     )
@@ -67,7 +65,7 @@ class Languages(click.ParamType[tuple[str, ...]]):
     "--index", "kind", type=click.Choice(INDEX_KINDS), default="auto", help="Beside the exact one."
 )
 @click.option("--classes", "has_classes", is_flag=True, help="Also each label, and what for what.")
-@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw it: .png or .svg.")
+@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw it, as .svg.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--dtype", type=click.Choice(get_args(Dtype)), help="Of the encoder's arithmetic.")
 @click.option("--batch-size", type=BatchSize(), help="Images a forward pass.")
@@ -127,7 +125,7 @@ eval = evaluate  # the verb by its name, as `pictor.cli.main` finds it
 
 def _evaluations(target: Target, captions: str, options: dict[str, Any]) -> Iterator[Evaluation]:
     """Evaluations with progress and notices on stderr; signals end one at a batch boundary."""
-    from pictor.evaluation.run import evaluate
+    from pictor import evaluate
 
     flags = {f"encoder__{key}": options.pop(key) for key in ("device", "dtype", "batch_size")}
     flags |= {"encoder__runtime": options.pop("runtime"), "index__workers": options.pop("workers")}
@@ -206,8 +204,10 @@ def _headings(task: str) -> list[str]:
     return _HEADINGS[task]
 
 
-def _cells(result: Result) -> list[Any]:
-    from pictor.evaluation.task import CutoffResult, NegationResult, RetrievalResult
+def _cells(
+    result: RetrievalResult | ZeroShotResult | CutoffResult | NegationResult,
+) -> list[Any]:
+    from pictor import CutoffResult, NegationResult, RetrievalResult
 
     if isinstance(result, RetrievalResult):
         return _recall_cells(result)
@@ -288,6 +288,5 @@ def _say_problems(found: Sequence[Evaluation]) -> None:
 def _draw(path: Path, found: Sequence[Evaluation]) -> None:
     from pictor.evaluation.chart import panels_of, write_chart
 
-    if not write_chart(path, panels_of(found)):
-        say("no font here has all characters of the labels; an SVG leaves them to its viewer")
+    write_chart(path, panels_of(found))
     say(f"written: {path}")

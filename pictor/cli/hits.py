@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pictor import Hit, JsonObject, Match
 from pictor.cli import output
 from pictor.library.names import path_fields, shown
-from pictor.library.records import Hit, JsonObject, Match
 
 
 def hit_json(hit: Hit) -> JsonObject:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.indexing import end, run, sentence
 from pictor.cli.options import Target, Verb, Verbs
 from pictor.library.errors import SourceError
 from pictor.library.names import path_fields, safe_text, shown
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.library.status import FileProblem, Status
+    from pictor import FileProblem, Status
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
 
 import click
 
+from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.model_transfer import export_models, import_models, pull_models
 from pictor.cli.options import Target, Verbs
 from pictor.cli.progress import TransferReporter
-from pictor.library.errors import LibraryNotFound, ModelError, PictorError
-from pictor.library.observer import ByteCount
-from pictor.library.records import JsonObject
-
-if TYPE_CHECKING:
-    from pictor.library.encoders.models.states import ModelState
-    from pictor.library.records import EncoderCard
+from pictor.library.errors import LibraryNotFound, PictorError
+from pictor.models import Model, ModelState
+from pictor.models import list as known_models
+from pictor.models import remove as remove_model
+from pictor.models import verify as verify_models
 
 
 @click.group(cls=Verbs)
@@ -43,95 +42,41 @@ def models_list(as_json: bool) -> None:
         pictor models list
         pictor index --encoder siglip2
     """
-    facts = [model_json(card, names) for card, names in _cards()]
+    found = known_models()
     if as_json:
-        for one in facts:
-            output.write_json(one)
+        for one in found:
+            output.write_json(asdict(one))
         return
     headings = ["encoder", "or", "dimension", "languages", "licence", "download", "here", "state"]
-    output.write_rows(headings, [_model_row(one) for one in facts])
-    for one in facts:
-        for problem in one["problems"]:
-            output.say(f"{one['id']}: {problem}")
-
-
-def _cards() -> list[tuple[EncoderCard, tuple[str, ...]]]:
-    """The built-in encoder, those with a card, and what else was pulled or imported."""
-    from pictor.library.encoders.builtin_card import read_builtin_card
-    from pictor.library.encoders.cards import card_folder, read_card
-    from pictor.library.encoders.models.places import begun, locked
-
-    shipped = [read_card(path) for path in card_folder().glob("*.toml")]
-    known = {card.id for card, _ in shipped}
-    others = sorted({*(row.id for row in locked()), *begun()} - known)
-    return [
-        (read_builtin_card(), ()),
-        *sorted(shipped, key=lambda pair: pair[0].id),
-        *((_other_card(repo), ()) for repo in others),
-    ]
-
-
-def _other_card(repo: str) -> EncoderCard:
-    """The card of a model that none was shipped for, as far as its checkpoint tells."""
-    from pictor.library.encoders.base import EncoderOptions
-    from pictor.library.encoders.towers import resolve_card
-    from pictor.library.records import EncoderCard
-
-    try:
-        return resolve_card(repo, EncoderOptions(offline=True))
-    except ModelError:
-        return EncoderCard(repo, family="")
-
-
-def model_json(card: EncoderCard, names: tuple[str, ...]) -> JsonObject:
-    """A card as the JSON object that `models list --json` prints."""
-    from pictor.library.encoders.models.states import look
-
-    here = look(card.id)
-    return {
-        "id": card.id,
-        "names": list(names),
-        "family": card.family,
-        "dimension": card.dimension,
-        "image_size": card.image_size,
-        "languages": list(card.languages),
-        "has_text": card.has_text,
-        "licence": card.licence or here[0].licence,
-        "download_bytes": card.download_bytes,
-        "bytes_on_disk": sum(one.bytes_on_disk for one in here),
-        "state": here[0].state,
-        "problems": list(here[0].problems) if here[0].state != "absent" else [],
-        "revision": here[0].revision,
-        "source": here[0].source,
-        "folder": here[0].folder,
-    }
+    output.write_rows(headings, [_model_row(one) for one in found])
+    for one in found:
+        for problem in one.problems:
+            output.say(f"{one.id}: {problem}")
 
 
 #: Languages named one by one in the table; of more, their number.
 _MOST_LANGUAGES = 4
 
 
-def _model_row(one: JsonObject) -> list[str | int]:
-    languages: list[Any] = one["languages"]
-    named = (
-        " ".join(languages) if len(languages) <= _MOST_LANGUAGES else f"{len(languages)} languages"
-    )
+def _model_row(one: Model) -> list[str | int]:
+    count = len(one.languages)
+    named = " ".join(one.languages) if count <= _MOST_LANGUAGES else f"{count} languages"
     return [
-        one["id"],
+        one.id,
         _short_name(one),
-        one["dimension"] or "",
-        named if one["has_text"] or not one["family"] else "images only",
-        one["licence"].partition(":")[0].partition(" (")[0],  # the terms; JSON has all of it
-        output.size(one["download_bytes"]),
-        output.size(one["bytes_on_disk"]),
-        one["state"],
+        one.dimension or "",
+        named if one.has_text or not one.family else "images only",
+        one.licence.partition(":")[0].partition(" (")[0],  # the terms; JSON has all of it
+        output.size(one.download_bytes),
+        output.size(one.bytes_on_disk),
+        one.state,
     ]
 
 
-def _short_name(one: JsonObject) -> str:
+def _short_name(one: Model) -> str:
     """What may be typed instead, if it is less than the part of the id that may be typed anyway."""
-    shortest: str = min(one["names"], key=len, default="")
-    return "" if shortest == one["id"].rpartition("/")[2].lower() else shortest
+    shortest = min(one.names, key=len, default="")
+    return "" if shortest == one.id.rpartition("/")[2].lower() else shortest
 
 
 # --- verify
@@ -151,7 +96,8 @@ def models_verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> 
         pictor models verify
         pictor models verify siglip2
     """
-    states = _verified(names)
+    with TransferReporter() as reporter:
+        states = verify_models(names, observer=reporter)
     for state in states:
         if as_json:
             output.write_json(_state_json(state))
@@ -164,37 +110,10 @@ def models_verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> 
         ctx.exit(1)
 
 
-def _verified(names: tuple[str, ...]) -> list[ModelState]:
-    from pictor.library.encoders.builtin_card import BUILTIN
-    from pictor.library.encoders.models import states
-    from pictor.library.encoders.models.names import model_named
-
-    wanted = [model_named(name) for name in names] or [(BUILTIN, ""), ("", "")]
-    found: list[ModelState] = []
-    with TransferReporter() as reporter:
-        for repo, revision in wanted:
-            if repo == BUILTIN:
-                found.append(states.verify_builtin())
-                continue
-            rows = [row for row in states.stored(repo) if revision in ("", row.revision)]
-            total = sum(sum(states.file_sizes(row.folder).values()) for row in rows)
-            count = ByteCount(reporter, "reading", total)
-            found += [states.verify(row, count) for row in rows]
-            if repo and not rows:
-                found += states.look(repo, revision)
-    return found
-
-
 def _state_json(state: ModelState) -> JsonObject:
-    return {
-        "id": state.id,
-        "revision": state.revision,
-        "state": state.state,
-        "problems": list(state.problems),
-        "source": state.source,
-        "folder": state.folder,
-        "bytes_on_disk": state.bytes_on_disk,
-    }
+    data = asdict(state)
+    del data["licence"]  # `models list` has it
+    return data
 
 
 # --- remove
@@ -215,12 +134,9 @@ def models_remove(target: Target, name: str, yes: bool, as_json: bool) -> None:
         pictor models remove openai/clip-vit-base-patch32
         pictor models remove openai/clip-vit-base-patch32 --yes
     """
-    from pictor.library.encoders.models.names import model_named
-    from pictor.library.encoders.models.remove import remove
-
-    repo, revision = model_named(name, can_be_builtin=False)
+    repo = remove_model(name, dry_run=True).id
     needed = _needed_by(target, repo)
-    freed = remove(repo, revision, dry_run=not yes)
+    freed = remove_model(name, dry_run=not yes).size_bytes
     if as_json:
         facts = {"done": yes, "id": repo, "bytes": freed, "needed_by": needed}
         output.write_json(facts)

@@ -11,9 +11,15 @@ from typing import Any
 
 import click
 
-from pictor.api import OpenLibrary, open_library
+from pictor import (
+    SETTINGS_FILE,
+    Library,
+    Settings,
+    default_library_dir,
+    load_settings,
+    open_library,
+)
 from pictor.cli.output import say
-from pictor.library.config import SETTINGS_FILE, Settings, default_library_dir, load_settings
 
 
 @dataclass
@@ -48,7 +54,7 @@ class Target:
         file = Path(self.config) if self.config else own if own.is_file() else None
         return load_settings(file, network__offline=self.is_offline or None, **flags)
 
-    def open(self, **flags: Any) -> OpenLibrary:
+    def open(self, **flags: Any) -> Library:
         """The library with these settings. Use it in a `with` block.
 
         Raises:

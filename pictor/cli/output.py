@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
+from pictor import JsonObject
 from pictor.library.names import safe_text
-from pictor.library.records import JsonObject
 
 #: Of the characters `safe_text` escapes, those that JSON lets stand in a string.
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pictor.duplicates.groups.records import Group, Member
-from pictor.indexer.originals import Originals
+from pictor import Originals
+from pictor.duplicates import Group, Member
 from pictor.library.errors import ImageError
 from pictor.library.names import safe_text
 
@@ -69,12 +69,8 @@ class Previews:
         return (wide, high) if high >= _LEAST_ROWS and wide >= 8 * pictures else None
 
     def _read(self, member: Member, edge_px: int) -> tuple[Image | None, str]:
-        from pictor.library.images import load_rgb
-
         try:
-            data = self._originals.read(member.path)
-            name = member.path.rpartition(b"/")[2]
-            return load_rgb(data, min_edge=edge_px // 2, name_hint=name)[0], ""
+            return self._originals.picture(member.path, edge_px // 2), ""
         except ImageError as error:
             return None, safe_text(error.detail)
 

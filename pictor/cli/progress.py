@@ -9,9 +9,9 @@ import time
 from types import TracebackType
 from typing import Any
 
+from pictor import Progress
 from pictor.cli.output import say, size
 from pictor.library.names import safe_text
-from pictor.library.observer import Progress
 
 #: Seconds between two changes of the bar: a run may report thousands of times a second.
 REDRAW_S = 0.1

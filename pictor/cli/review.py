@@ -16,14 +16,23 @@ import click
 from pictor.cli import output
 from pictor.cli.previews import Previews, has_colours
 from pictor.cli.terminal import ENDED, Terminal
-from pictor.duplicates.groups import descriptions as words
-from pictor.duplicates.groups.decisions_file import PairDecision, decision_of
-from pictor.duplicates.groups.records import Group, Member
-from pictor.duplicates.removal.plan import freed_bytes
-from pictor.duplicates.verbs import Duplicates
+from pictor.duplicates import (
+    COPIES_STAY,
+    KINDS,
+    Duplicates,
+    Group,
+    Member,
+    PairDecision,
+    Verdict,
+    decision_of,
+    evidence,
+    facts,
+    freed_bytes,
+    has_copies,
+    link_with,
+)
 from pictor.library.errors import LibraryError
 from pictor.library.names import safe_text, shown
-from pictor.library.pairs import Verdict
 
 #: Files of a group that have a key, and those that are listed.
 MOST_KEYS, MOST_LISTED = 9, 20
@@ -277,7 +286,7 @@ def _settled(copies: int, decided: int) -> str:
 
 
 def _headline(group: Group) -> str:
-    said = [words.KINDS[group.kind]]
+    said = [KINDS[group.kind]]
     if freed := freed_bytes(group):
         said.append(f"up to {output.size(freed)} can be freed")
     return f"  {' · '.join(said)}\n"
@@ -306,16 +315,16 @@ def _member_lines(group: Group, member: Member, number: int) -> Iterator[str]:
     yield f"     {' · '.join(fact for fact in facts if fact)}"
     if is_keeper:
         return
-    link = words.link_with(group, group.keep, member)
+    link = link_with(group, group.keep, member)
     if link is not None:
-        sure = f"{words.KINDS[link.kind]}, {100 * link.confidence:.0f} % sure"
-        yield f"     {sure}: {words.evidence(link)}"
+        sure = f"{KINDS[link.kind]}, {100 * link.confidence:.0f} % sure"
+        yield f"     {sure}: {evidence(link)}"
 
 
 def _differences(members: Sequence[Member]) -> Iterator[str]:
     """The facts that no other line shows, where the files differ in them."""
     said_above = {"name", "folder", "pixels", "bytes", "format", "taken at", "content", "state"}
-    for fact in words.facts(members):
+    for fact in facts(members):
         if fact.differs and fact.name not in said_above:
             values = _by_value(fact.values)
             yield f"  {fact.name}: {values}"
@@ -331,7 +340,7 @@ def _by_value(values: Iterable[str]) -> str:
 
 def _told(group: Group, key: str) -> str:
     if key == "n":
-        more = f", but {words.COPIES_STAY}" if words.has_copies(group) else ""
+        more = f", but {COPIES_STAY}" if has_copies(group) else ""
         return f"no duplicates{more}"
     if key == "r":
         return "related"

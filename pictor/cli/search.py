@@ -9,14 +9,13 @@ from typing import Any
 
 import click
 
-from pictor.api import OpenLibrary
+from pictor import Library
 from pictor.cli import output
 from pictor.cli.hits import explained, hit_json, write_table, write_tsv
 from pictor.cli.options import Target, Verb
 from pictor.cli.search_options import SearchCommand, SearchRequest, search_options
 from pictor.library.names import safe_text
-from pictor.search.plan import Ranking
-from pictor.search.query import Query
+from pictor.query import Query, Ranking
 
 #: Weak hits shown on a terminal where there is nothing better: a blank page helps nobody.
 WEAK_SHOWN = 3
@@ -108,7 +107,7 @@ def similar(target: Target, /, image: str, request: SearchRequest, **shape: Any)
         _show(ranking, wanted, image)
 
 
-def _say_who_answers(library: OpenLibrary, encoder: str | None) -> None:
+def _say_who_answers(library: Library, encoder: str | None) -> None:
     """One line where the built-in encoder answers though another one is configured."""
     if encoder is None and (configured := library.stand_in_for):
         output.say(

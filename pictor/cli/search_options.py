@@ -10,12 +10,19 @@ from typing import Any
 import click
 
 from pictor.cli.options import Verb
-from pictor.library.catalog.filters import Filter, both
 from pictor.library.errors import QueryError
-from pictor.search import filters
-from pictor.search.options import MINIMA, ORDERS, SearchOptions
-from pictor.search.query import Query, parse
-from pictor.search.query.parser import negated
+from pictor.query import (
+    FILTERS,
+    MINIMA,
+    ORDERS,
+    Filter,
+    Query,
+    SearchOptions,
+    both,
+    negated,
+    parse,
+    read_filter,
+)
 
 _WHERE = "where_"
 _FLAGS = frozenset("0vh")  # the short options of a search
@@ -129,7 +136,7 @@ def search_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Callabl
             return verb(*args, request=_request(values, is_folded=is_folded), **values)
 
         command: Callable[..., Any] = with_request
-        for key in reversed(filters.KEYS.values()):
+        for key in reversed(FILTERS.values()):
             names = (f"--{key.name}", _where(key.name))
             option = click.option(*names, multiple=True, metavar=key.value, help=key.help)
             command = option(command)
@@ -150,9 +157,7 @@ def _request(values: dict[str, Any], *, is_folded: bool) -> SearchRequest:
     if page is not None and offset is not None:
         raise click.UsageError("--page and --offset both say where to begin; name one of them")
     asked = [
-        _read(key.name, value)
-        for key in filters.KEYS.values()
-        for value in values.pop(_where(key.name))
+        _read(key.name, value) for key in FILTERS.values() for value in values.pop(_where(key.name))
     ]
     said = values.pop("is_folded")
     names = ("top", "encoder", "minimum", "order", "diversity")
@@ -169,6 +174,6 @@ def _request(values: dict[str, Any], *, is_folded: bool) -> SearchRequest:
 
 def _read(name: str, value: str) -> Filter:
     try:
-        return filters.read(name, value)
+        return read_filter(name, value)
     except ValueError as error:
         raise click.UsageError(f"--{name} {error}") from error

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from pictor import Dtype, Runtime
 from pictor.cli import output
 from pictor.cli.indexing import BatchSize
 from pictor.cli.options import Target, Verb
 from pictor.cli.progress import Reporter
-from pictor.library.encoders.base import Dtype, Runtime
 from pictor.library.names import path_fields, safe_text, shown
 
 if TYPE_CHECKING:
-    from pictor.tagging.classification import Classification
-    from pictor.tagging.labels import LabelSet
+    from pictor.tagging import Classification, LabelSet
 
 _BLOCK = 1 << 16  # bytes read of stdin at once
 _RUN_OPTIONS = (
@@ -69,7 +68,7 @@ def classify(
         pictor classify cat.jpg dog.jpg --labels "cat,dog,bird"
         pictor classify https://example.org/cat.jpg --labels 猫,狗 --json
     """
-    from pictor.tagging.classification import classify as classified
+    from pictor.tagging import classify as classified
 
     given = _labels(labels)
     settings = target.settings(**{f"encoder__{key}": value for key, value in flags.items()})
@@ -85,7 +84,7 @@ def classify(
 
 def _labels(text: str) -> LabelSet:
     """Labels between commas; the name of a preset or of a file where there is no comma."""
-    from pictor.tagging.labels import given_labels, presets, read_labels
+    from pictor.tagging import given_labels, presets, read_labels
 
     if "," not in text and "，" not in text and (text in presets() or os.path.isfile(text)):
         return read_labels(text)
@@ -137,7 +136,7 @@ def embed(
         find . -name "*.jpg" -print0 | pictor embed - --encoder facebook/dinov2-base -o v.parquet
         pictor embed cat.jpg --no-pool --encoder facebook/dinov2-base -o states.npz
     """
-    from pictor.indexer.embedding import embed as embedded
+    from pictor import embed as embedded
 
     settings = target.settings(**{f"encoder__{key}": value for key, value in flags.items()})
     with Reporter() as reporter:

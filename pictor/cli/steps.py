@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pictor import JsonObject, Progress
 from pictor.cli import output
 from pictor.cli.progress import Reporter
 from pictor.library.names import path_fields, safe_text, shown
-from pictor.library.observer import Progress
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.duplicates.removal.steps import RemovalResult, StepResult
+    from pictor.duplicates import RemovalResult, StepResult
 
 
 class StepReporter(Reporter):

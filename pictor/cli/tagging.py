@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.options import Target, Verb, Verbs
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.library.names import path_fields, safe_text, shown
-from pictor.library.records import JsonObject
 
 if TYPE_CHECKING:
-    from pictor.api import OpenLibrary
-    from pictor.tagging.run import TagOptions, TagSummary
-    from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions
+    from pictor import Library
+    from pictor.tagging import SidecarChange, SidecarOptions, TagOptions, TagSummary
 
 #: Lines of a dry run on a terminal; --json and pipes have all.
 MOST_SHOWN = 20
@@ -70,8 +69,7 @@ def tag(
         return
     if labels is None:
         raise click.UsageError("name a set with --labels, or use `tag add` or `tag remove`")
-    from pictor.tagging.run import TagOptions
-    from pictor.tagging.sidecars.files import SidecarOptions
+    from pictor.tagging import SidecarOptions, TagOptions
 
     wanted = TagOptions(
         encoder=options["encoder"],
@@ -87,7 +85,7 @@ def tag(
             _write_sidecars(ctx, library, summary.name, beside, _Changes(yes, as_json))
 
 
-def _apply(library: OpenLibrary, labels: str, options: TagOptions, *, as_json: bool) -> TagSummary:
+def _apply(library: Library, labels: str, options: TagOptions, *, as_json: bool) -> TagSummary:
     with Reporter() as reporter, StopSignals(reporter.stop):
         summary = library.tags.apply(labels, options=options, observer=reporter)
     if summary.stopped:
@@ -113,7 +111,7 @@ def sentence(summary: TagSummary) -> str:
 
 
 def _write_sidecars(
-    ctx: click.Context, library: OpenLibrary, name: str, options: SidecarOptions, shower: _Changes
+    ctx: click.Context, library: Library, name: str, options: SidecarOptions, shower: _Changes
 ) -> None:
     if shower.is_done:
         library.tags.write_sidecars([name], options=options, on_step=shower.show)

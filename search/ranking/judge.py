@@ -20,10 +20,10 @@ from sqlalchemy import Connection
 from pictor.library.caption_bank import Bank, captions, digest_of, log_sum_exp, open_bank
 from pictor.library.catalog import caption_bank, spaces
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.library import Library
 from pictor.library.records import DoubleVector, FloatMatrix, FloatVector, IdArray, Level
+from pictor.library.store import Store
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
-from pictor.search.ranking.evidence import Images, Setting, evidence, see
+from pictor.search.ranking.evidence import Images, Query, Setting, evidence, see
 
 #: Images of the collection that a query is held against; about as many as calibrations are fitted
 #: on. Reading them takes 10 ms.
@@ -45,17 +45,17 @@ class Judge:
         calibration: of the encoder's family.
     """
 
-    def __init__(self, library: Library, space: SpaceRow, bank: Bank) -> None:
+    def __init__(self, library: Store, space: SpaceRow, bank: Bank) -> None:
         """Use `Judge.open`."""
         self._library = library
         self._space = space
         self._bank = bank
         self.calibration = calibration_for(space.card.family, space.card.scoring)
-        self._read: tuple[int, Setting] | None = None
+        self._held: tuple[int, Setting] | None = None
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, library: Library, space: SpaceRow) -> Judge | None:
+    def open(cls, library: Store, space: SpaceRow) -> Judge | None:
         """The judge of a space; None where it has no background yet, or finds by images only.
 
         Raises:
@@ -69,53 +69,27 @@ class Judge:
             return None
         return cls(library, space, open_bank(library, space))
 
-    def judge(
-        self, query: FloatMatrix, item_ids: IdArray, vectors: Mapping[int, FloatVector]
-    ) -> Judgement:
-        """How likely it is that a query explains some items.
+    def of(self, connection: Connection, query: FloatMatrix) -> QueryJudge:
+        """What judges items for one query, a (1, d) float32 unit row."""
+        setting = self.setting(connection)
+        return QueryJudge(self, setting, see(query[0], setting))
 
-        Each number comes from stored vectors, so that an approximate index is judged as an exact
-        one.
-
-        Args:
-            query: (1, d) float32 unit row.
-            item_ids: (n,) of items; those without a vector are given 0.
-            vectors: of those that have one, (d,) float32 unit rows.
-        """
-        held = np.array(list(vectors.values()), np.float32).reshape(-1, self._space.dimension)
-        setting, images = self.setting(), self.images(list(vectors), held)
-        table = evidence(see(query[0], setting), images, setting)
-        by_item = dict(zip(vectors, self.calibration.probability(table).tolist(), strict=True))
-        probability = np.array([by_item.get(i, 0.0) for i in item_ids.tolist()], np.float32)
-        return Judgement(probability, levels_of(probability))
-
-    def setting(self) -> Setting:
+    def setting(self, connection: Connection) -> Setting:
         """What queries are judged with; read again where the space has changed."""
-        with self._library.reading() as connection:
-            change = spaces.last_change(connection, self._space.id)
-            if self._read is not None and self._read[0] == change:
-                return self._read[1]
+        change = spaces.last_change(connection, self._space.id)
+        held = self._held
+        if held is None or held[0] != change:
             with self._lock:  # of several threads one reads, and the others find it read
-                if self._read is None or self._read[0] != change:
-                    self._read = change, self._setting(connection)
-                return self._read[1]
+                held = self._held
+                if held is None or held[0] != change:
+                    held = self._held = change, self._setting(connection)
+        return held[1]
 
-    def images(self, item_ids: Sequence[int], vectors: FloatMatrix) -> Images:
-        """Items and their (n, d) vectors with their backgrounds: stored ones, or worked out where
-        none is."""
-        with self._library.reading() as connection:
-            return self._images(connection, item_ids, vectors)
-
-    def _setting(self, connection: Connection) -> Setting:
-        space = self._space
-        ids, sample = caption_bank.sample(connection, space.id, space.dimension, SAMPLE)
-        images = self._images(connection, ids.tolist(), sample.astype(np.float32))
-        count = spaces.count_vectors(connection, space.id)
-        return Setting(self._bank, space.card.scoring, self.calibration.usual, images, count)
-
-    def _images(
+    def images(
         self, connection: Connection, item_ids: Sequence[int], vectors: FloatMatrix
     ) -> Images:
+        """Items and their (n, d) vectors with their backgrounds: stored ones, or worked out where
+        none is."""
         held = caption_bank.values_of(connection, self._space.id, item_ids)
         values: DoubleVector = np.array([held.get(item, np.nan) for item in item_ids], np.float64)
         lacking = np.flatnonzero(np.isnan(values))
@@ -123,6 +97,41 @@ class Judge:
             scoring = self._space.card.scoring
             values[lacking] = log_sum_exp(vectors[lacking], self._bank.vectors, scoring)
         return Images(vectors, values)
+
+    def _setting(self, connection: Connection) -> Setting:
+        space = self._space
+        ids, sample = caption_bank.sample(connection, space.id, space.dimension, SAMPLE)
+        images = self.images(connection, ids.tolist(), sample.astype(np.float32))
+        count = spaces.count_vectors(connection, space.id)
+        return Setting(self._bank, space.card.scoring, self.calibration.usual, images, count)
+
+
+class QueryJudge(NamedTuple):
+    """Judges items of a space for one query."""
+
+    base: Judge
+    setting: Setting
+    query: Query
+
+    def judge(
+        self, connection: Connection, item_ids: IdArray, vectors: Mapping[int, FloatVector]
+    ) -> Judgement:
+        """How likely it is that the query explains some items.
+
+        Each number comes from stored vectors, so that an approximate index is judged as an exact
+        one.
+
+        Args:
+            item_ids: (n,) of items; those without a vector are given 0.
+            vectors: of those that have one, (d,) float32 unit rows.
+        """
+        held = np.array(list(vectors.values()), np.float32).reshape(-1, len(self.query.vector))
+        images = self.base.images(connection, list(vectors), held)
+        table = evidence(self.query, images, self.setting)
+        found = self.base.calibration.probability(table)
+        by_item = dict(zip(vectors, found.tolist(), strict=True))
+        probability = np.array([by_item.get(i, 0.0) for i in item_ids.tolist()], np.float32)
+        return Judgement(probability, levels_of(probability))
 
 
 def levels_of(probability: FloatVector) -> list[Level]:

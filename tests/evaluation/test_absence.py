@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from pictor.evaluation import concept_pairs
 from pictor.evaluation.absence import CAPTION, WORD, Question, questions
-from pictor.evaluation.captions import Caption, CaptionSet
+from pictor.evaluation.captions import CaptionSet, PhotoCaption
 from pictor.evaluation.concepts import Concept, kin, load_concepts, mentions, words_of
 from pictor.evaluation.cutoff import precision_of, recall_of, threshold_at
 
@@ -25,7 +25,7 @@ TABLE_TENNIS = Concept({"en": ("table tennis",), "zh": ("乒乓球",)})
 def captions(**languages: list[str]) -> CaptionSet:
     """One caption a photo and language, in the order of the photos."""
     groups = {
-        language: tuple(Caption(text, (i,)) for i, text in enumerate(texts) if text)
+        language: tuple(PhotoCaption(text, (i,)) for i, text in enumerate(texts) if text)
         for language, texts in languages.items()
     }
     count = max(len(texts) for texts in languages.values())
@@ -67,7 +67,9 @@ def test_a_word_that_only_holds_a_name_is_none() -> None:
 
 
 def test_a_name_of_two_words_does_not_span_captions() -> None:
-    two = CaptionSet(("0.jpg",), {"en": (Caption("a table", (0,)), Caption("tennis", (0,)))})
+    two = CaptionSet(
+        ("0.jpg",), {"en": (PhotoCaption("a table", (0,)), PhotoCaption("tennis", (0,)))}
+    )
     assert not mentions([TABLE_TENNIS], two)[0, 0]
     assert shown("men play table tennis", TABLE_TENNIS)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small_world import World
 
-from pictor.indexer.pipeline import Summary
+from pictor.indexer.run import Summary
 from pictor.library.records import Reason
 
 

@@ -57,11 +57,6 @@ def test_each_kind_of_outcome_is_counted_and_stored(world: World) -> None:
     ]
 
 
-def commit_at_each_result(world: World) -> None:
-    """As no setting allows it."""
-    world.settings = replace(world.settings, index=replace(world.settings.index, checkpoint_s=0.0))
-
-
 def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +79,7 @@ def test_only_what_may_be_gone_is_tried_again_and_all_of_it_when_asked(
     assert world.index(retry=True).failed == 2
     assert sorted(tried) == [b"disk.png", b"file.png"]
     monkeypatch.setattr(pictor.indexer.worker, "decode", decode)
-    commit_at_each_result(world)  # also between decode and encode
+    world.commit_always()  # also between decode and encode
     assert world.index(retry=True).indexed == 2
     assert world.verify().ok
 
@@ -101,7 +96,7 @@ def test_copies_of_a_refused_content_are_not_decoded_again_also_not_on_a_retry(
 
     monkeypatch.setattr(pictor.indexer.worker, "decode", failing)
     # The first is in the catalog, as refused, before the second is asked for.
-    commit_at_each_result(world)
+    world.commit_always()
     for name in ("a.png", "b.png", "c.png"):
         world.draw(name, 1)
     assert world.index().failed == 3
@@ -231,7 +226,6 @@ def test_text_that_no_database_takes_is_stored_readable(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A title or an error may hold lone surrogates and NULs; it must not take its batch with it."""
-    from dataclasses import replace
 
     decode = pictor.indexer.worker.decode
 
@@ -340,7 +334,7 @@ def test_a_scan_of_many_unchanged_files_stays_in_constant_memory(
             yield FoundFile(path, 9, 9, Locator("file", b"/nowhere/" + path))
 
     monkeypatch.setattr(FolderSource, "scan", scan)
-    monkeypatch.setattr("pictor.indexer.counting.FileCounter._run", lambda self: None)
+    monkeypatch.setattr("pictor.indexer.file_counter.FileCounter._run", lambda self: None)
     with world.open() as library:  # what is imported once is not the run's
         status(library)
     tracemalloc.start()

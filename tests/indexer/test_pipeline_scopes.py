@@ -14,9 +14,9 @@ from PIL import Image
 from small_world import World
 
 import pictor.indexer.roots
-from pictor.indexer.pipeline import Pipeline
 from pictor.library.catalog.contents import captions_of
 from pictor.library.errors import SourceError
+from pictor.library.names import display
 
 
 def roots(world: World) -> list[tuple[str, str]]:
@@ -261,10 +261,10 @@ def captions(world: World, path: bytes) -> list[str]:
 
 @pytest.mark.parametrize("commits_always", [False, True])
 def test_a_shard_with_its_captions_also_of_pictures_that_are_known(
-    world: World, monkeypatch: pytest.MonkeyPatch, commits_always: bool
+    world: World, commits_always: bool
 ) -> None:
     if commits_always:  # also before a picture that captions wait for is encoded
-        monkeypatch.setattr(Pipeline, "_commit_if_due", Pipeline._commit)
+        world.commit_always()
     one, two = world.draw("1.png").read_bytes(), world.draw("2.png").read_bytes()
     (world.root / "2.png").unlink()
     path = shard(
@@ -314,7 +314,7 @@ def test_any_name_is_indexed_found_and_printable(world: World, name: bytes) -> N
     (hit,) = world.search(Path(os.fsdecode(path)))
     assert hit.path == path
     assert hit.score > 0.999
-    pictor.indexer.roots.display(hit.path).encode("utf-8")
+    display(hit.path).encode("utf-8")
     assert world.index(path).unchanged == 1
     assert world.index().unchanged == 1
 

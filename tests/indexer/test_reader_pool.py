@@ -98,7 +98,7 @@ def read_all(pool: ReaderPool, tasks: Iterator[ReadTask]) -> dict[int, ReadResul
 
 
 def reasons(results: dict[int, ReadResult]) -> list[Reason | None]:
-    outcomes = [results[i].outcome for i in range(len(results))]
+    outcomes = [results[i].pictures for i in range(len(results))]
     return [o.reason if isinstance(o, Refusal) else None for o in outcomes]
 
 
@@ -117,7 +117,7 @@ def test_one_bad_file_fails_alone_whatever_it_does(tmp_path: Path) -> None:
         Reason.OUT_OF_MEMORY,
         None,
     ]
-    crashed, exited = (results[i].outcome for i in (1, 3))
+    crashed, exited = (results[i].pictures for i in (1, 3))
     assert isinstance(crashed, Refusal) and f"signal {signal.SIGABRT:d}" in crashed.detail
     assert isinstance(exited, Refusal) and "exit code 7" in exited.detail
     assert all(results[i].digest is not None for i in results)  # the content failed, not the path
@@ -136,7 +136,7 @@ def test_a_hanging_file_ends_at_the_limit_and_the_others_go_on(tmp_path: Path) -
     names = ["hang", *(f"{i}" for i in range(20))]
     results = read_all(pool(time_limit_s=1.0), draw(tmp_path, names))
     assert reasons(results) == [Reason.TIMEOUT] + [None] * 20
-    outcome = results[0].outcome
+    outcome = results[0].pictures
     assert isinstance(outcome, Refusal) and "longer than 1 s" in outcome.detail
 
 
@@ -162,7 +162,7 @@ def test_a_worker_killed_while_idle_costs_no_file(tmp_path: Path) -> None:
     results = read_all(pool(workers=1), slowly())
     assert len(results) == 4
     # One that was killed while it started or read is not the file's fault either, or says so.
-    assert sum(isinstance(result.outcome, Decoded) for result in results.values()) >= 3
+    assert sum(isinstance(result.pictures, Decoded) for result in results.values()) >= 3
 
 
 def test_a_slow_consumer_bounds_what_is_decoded_ahead(tmp_path: Path) -> None:

@@ -175,23 +175,22 @@ def test_doctor_is_content_here(spawn, library):
     result = spawn("doctor", "--library", library, "--json")
     checks = {one["check"]: one for one in objects(result.stdout.decode())}
     assert result.returncode == 0
-    for name in ("python", "package search", "device", "text queries", "vector search", "HEIF"):
+    for name in ("python", "other encoders", "device", "text queries", "vector search", "HEIF"):
         assert checks[name]["ok"], checks[name]
     assert checks["library"]["ok"]
     assert "files" in checks["library"]["value"]
     assert all(one["ok"] or one["advice"] for one in checks.values())
 
 
-def test_doctor_finds_a_module_that_took_the_place_of_ours(monkeypatch, tmp_path):
-    from pictor.cli.doctor import _shadow
+def test_doctor_says_that_the_base_can_do_without_torch(monkeypatch):
+    from pictor.cli import doctor
 
-    assert _shadow("search").ok
-    (tmp_path / "search.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "search", raising=False)
-    check = _shadow("search")
-    assert not check.ok
-    assert str(tmp_path) in check.value
+    for name in ("torch", "transformers"):
+        monkeypatch.setitem(sys.modules, name, None)
+    found = doctor._extra("other encoders", "transformers", "models")
+    assert found.value == "optional, transformers is not installed"
+    assert found.advice == "pip install 'pictor-search[models]'"
+    assert doctor._device() == doctor.Check("device", "cpu")
 
 
 def test_doctor_says_where_words_cannot_be_looked_up(monkeypatch):

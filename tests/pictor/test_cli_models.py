@@ -217,7 +217,7 @@ def test_what_is_damaged_is_named_by_list_and_verify(
         (("pull", "no-such-thing"), "no encoder is called 'no-such-thing'"),
         (("pull", "x/clip", "--offline"), "cannot be pulled, for pictor is offline"),
         (("pull", "x/clip", "--from", "photos"), "has no config.json"),
-        (("pull", "x/clip", "--source", "modelscope"), "pip install 'pictor[modelscope]'"),
+        (("pull", "x/clip", "--source", "modelscope"), "pip install 'pictor-search[modelscope]'"),
         (("export", "x/clip", "b.tar"), "'x/clip' is not on this machine"),
         (("import", "photos/0.png"), "no whole bundle of models"),
     ],

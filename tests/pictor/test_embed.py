@@ -142,7 +142,7 @@ def test_what_cannot_be_written_is_told_at_once(tmp_path: Path, monkeypatch: Any
     with pytest.raises(PictorError, match="no folder"):
         embed([], tmp_path / "none" / "v.npz")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(PictorError, match=r"pip install 'pictor\[parquet\]'"):
+    with pytest.raises(PictorError, match=r"pip install 'pictor-search\[parquet\]'"):
         embed([], tmp_path / "v.parquet")
     with pytest.raises(ModelUnsupported, match="pooled vectors only"):
         embed([], tmp_path / "v.npz", pool=False, settings=CPU)

@@ -10,6 +10,7 @@ import sys
 import typing
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -20,6 +21,7 @@ import pictor.models
 import pictor.query
 import pictor.tagging
 
+COMMAND = Path(pictor.__file__).parent / "cli"
 PUBLIC = (pictor, pictor.query, pictor.tagging, pictor.duplicates, pictor.models)
 
 
@@ -96,7 +98,7 @@ def annotations_of(thing: object) -> Iterator[tuple[str, object]]:
 
 
 #: Made by `open_library` and its facets alone: what their constructors take is not public.
-FACETS = ("OpenLibrary.__init__", "Tags.__init__", "Duplicates.__init__")
+FACETS = ("Library.__init__", "Tags.__init__", "Duplicates.__init__")
 
 
 def test_every_type_that_a_signature_names_is_exported() -> None:
@@ -134,3 +136,37 @@ def test_every_error_has_a_public_name() -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"'pictor.tagging' has no attribute 'nope'"):
         _ = pictor.tagging.nope
+
+
+#: What the command may use besides the public modules: how names and errors are printed, where a
+#: page may be written, and the pages and charts themselves.
+PRINTING = (
+    "pictor.library.names",
+    "pictor.library.errors",
+    "pictor.library.html_files",
+    "pictor.evaluation.chart",
+    "pictor.hits_page",
+    "pictor.__version__",
+)
+#: Looks inside on purpose: it says what an installation lacks.
+INSIDE = ("doctor.py",)
+
+
+def test_the_command_uses_the_public_surface_only() -> None:
+    public = {f"{module.__name__}.{name}" for module in PUBLIC for name in module.__all__}
+    public |= {module.__name__ for module in PUBLIC}
+    wrong = [
+        f"{path.name} imports {name}"
+        for path in sorted(COMMAND.glob("*.py"))
+        if path.name not in INSIDE
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in [
+            f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+            for alias in node.names
+        ]
+        if name.split(".")[0] == "pictor"
+        and name not in public
+        and not name.startswith(("pictor.cli", *PRINTING))
+    ]
+    assert wrong == []

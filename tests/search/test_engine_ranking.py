@@ -52,11 +52,13 @@ class ByScore:
 
     calibration = None
 
-    def judge(
-        self, query: FloatMatrix, item_ids: IdArray, vectors: Mapping[int, FloatVector]
-    ) -> Judgement:
+    def of(self, _: object, query: FloatMatrix) -> ByScore:
+        self.query = query
+        return self
+
+    def judge(self, _: object, item_ids: IdArray, vectors: Mapping[int, FloatVector]) -> Judgement:
         self.judged += item_ids.tolist()
-        scores = np.array([vectors[item] @ query[0] for item in item_ids.tolist()], np.float32)
+        scores = np.array([vectors[item] @ self.query[0] for item in item_ids.tolist()], np.float32)
         levels = [
             Level.LIKELY
             if s >= self.likely - ROUNDING
@@ -67,10 +69,10 @@ class ByScore:
         ]
         return Judgement(np.clip(scores, 0, 1), levels)
 
-    def setting(self) -> None:
+    def setting(self, _: object) -> None:
         return None
 
-    def images(self, item_ids: Sequence[int], vectors: FloatMatrix) -> FloatMatrix:
+    def images(self, _: object, item_ids: Sequence[int], vectors: FloatMatrix) -> FloatMatrix:
         return vectors
 
     def explains(

@@ -26,7 +26,7 @@ from pictor.library.encoders.models.install import copy_checked, new_folder, put
 from pictor.library.encoders.models.lockfile import (
     FORMAT,
     MAX_LOCK_BYTES,
-    FileFacts,
+    LockedFile,
     ModelLock,
     check_same,
     digest,
@@ -215,7 +215,7 @@ def _read_model(archive: BinaryIO, i: int, lock: ModelLock, new: Path, count: By
         if info.size != facts.size_bytes:
             raise _NoBundle(f"{name!r} has {info.size} bytes there, not {facts.size_bytes}")
         try:
-            copy_checked(archive, new / name, FileFacts(info.size, facts.sha256), count)
+            copy_checked(archive, new / name, LockedFile(info.size, facts.sha256), count)
         except ModelError as error:
             raise _NoBundle(str(error)) from error
         _skip_padding(archive, info.size)

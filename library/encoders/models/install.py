@@ -19,7 +19,7 @@ from pictor.library import config
 from pictor.library.encoders.checkpoint import open_folder
 from pictor.library.encoders.models.lockfile import (
     LOCK,
-    FileFacts,
+    LockedFile,
     ModelLock,
     check_same,
     is_revision,
@@ -89,7 +89,7 @@ def install_folder(
     return Stored(repo, revision, lock_folder(repo, revision), lock)
 
 
-def copy_checked(file: BinaryIO, target: Path, facts: FileFacts, count: ByteCount) -> None:
+def copy_checked(file: BinaryIO, target: Path, facts: LockedFile, count: ByteCount) -> None:
     """Write a file's bytes to a new file, and raise unless they are the promised ones.
 
     Args:

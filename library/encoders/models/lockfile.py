@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pictor.library.atomic import replaced
+from pictor.library.encoders.cards import is_hub_id
 from pictor.library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
 from pictor.library.errors import ModelError
 from pictor.library.observer import ByteCount
@@ -27,16 +28,10 @@ from pictor.library.records import JsonObject
 LOCK = "pictor-model.json"
 FORMAT = 1
 MAX_LOCK_BYTES = 1_000_000
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _SHARD = re.compile(r"model-\d+-of-\d+\.safetensors", re.ASCII)
 _REVISION = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BLOCK_BYTES = 1 << 20
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name has the form owner/model."""
-    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def is_revision(text: str) -> bool:
@@ -63,7 +58,7 @@ def needed(sizes: Mapping[str, int]) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class FileFacts:
+class LockedFile:
     """What a file must be."""
 
     size_bytes: int
@@ -76,7 +71,7 @@ class ModelLock:
 
     id: str
     revision: str
-    files: Mapping[str, FileFacts]
+    files: Mapping[str, LockedFile]
     asked: str = ""
     licence: str = ""
     source: str = "hub"
@@ -122,7 +117,7 @@ def _checked(data: Any) -> ModelLock:  # Any: whatever a file held
     return ModelLock(files=files, **texts)
 
 
-def _facts(name: str, facts: Any) -> FileFacts:  # Any: whatever a file held
+def _facts(name: str, facts: Any) -> LockedFile:  # Any: whatever a file held
     if not is_needed(name):
         raise ValueError(f"it names the file {name[:80]!r}, which pictor does not read")
     size, digest = facts["size_bytes"], facts["sha256"]
@@ -130,7 +125,7 @@ def _facts(name: str, facts: Any) -> FileFacts:  # Any: whatever a file held
         raise ValueError(f"the size of {name!r} is {str(size)[:40]!r}")
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
         raise ValueError(f"the sha256 of {name!r} is not 64 hexadecimal digits")
-    return FileFacts(size, digest)
+    return LockedFile(size, digest)
 
 
 def read_lock(path: Path) -> ModelLock:
@@ -152,18 +147,11 @@ def read_lock(path: Path) -> ModelLock:
 def write_lock(folder: Path, lock: ModelLock) -> None:
     """Put a lock into a folder, which is made; a kill leaves the old one or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f".{LOCK}.{os.getpid()}"
-    try:
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(lock.to_json(), file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(folder / LOCK)
-    finally:
-        new.unlink(missing_ok=True)
+    with replaced(folder / LOCK, is_synced=True) as file:
+        file.write(json.dumps(lock.to_json(), indent=1, ensure_ascii=False).encode())
 
 
-def check_same(known: ModelLock, found: Mapping[str, FileFacts], where: str) -> None:
+def check_same(known: ModelLock, found: Mapping[str, LockedFile], where: str) -> None:
     """Raise unless each file that is both known and found is the same.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A model from ModelScope, by its own client: the extra `pictor[modelscope]`."""
+"""A model from ModelScope, by its own client: the extra `pictor-search[modelscope]`."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def _client() -> Callable[..., Any]:  # Any: it is untyped
         from modelscope import snapshot_download
     except ImportError as error:
         raise ModelNotAvailable(
-            "ModelScope's client is not installed; run: pip install 'pictor[modelscope]', or "
-            "download the model in a browser and run: pictor models pull NAME --from FOLDER"
+            "ModelScope's client is not installed; run: pip install 'pictor-search[modelscope]', "
+            "or download the model in a browser and run: pictor models pull NAME --from FOLDER"
         ) from error
     fetch: Callable[..., Any] = snapshot_download
     return fetch

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pictor.library import config
+from pictor.library.encoders.cards import is_hub_id
 from pictor.library.encoders.checkpoint import CONFIG
 from pictor.library.encoders.models.lockfile import (
     LOCK,
     ModelLock,
-    is_hub_id,
     is_needed,
     is_revision,
     read_lock,

@@ -17,7 +17,7 @@ from pathlib import Path
 from pictor.library import config
 from pictor.library.encoders.models.hub_listing import Listing, list_model, refusal, unreachable
 from pictor.library.encoders.models.lockfile import (
-    FileFacts,
+    LockedFile,
     ModelLock,
     check_same,
     digest,
@@ -107,7 +107,7 @@ def _expected(file: RemoteFile, lock: ModelLock | None, listing: Listing) -> Rem
     if lock is None or facts is None:
         return file
     size = facts.size_bytes if file.size_bytes == -1 else file.size_bytes
-    listed = FileFacts(size, file.sha256 or facts.sha256)
+    listed = LockedFile(size, file.sha256 or facts.sha256)
     check_same(lock, {file.name: listed}, f"revision {listing.revision[:12]} of the hub")
     return replace(file, size_bytes=facts.size_bytes, sha256=facts.sha256)
 
@@ -145,7 +145,7 @@ def _seal(listing: Listing, folder: Path, lock: ModelLock | None) -> Stored:
         ref.write_text(listing.revision, encoding="ascii")
     if lock is None:
         facts = {
-            name: FileFacts(_size(folder / name), file.sha256 or digest(folder / name))
+            name: LockedFile(_size(folder / name), file.sha256 or digest(folder / name))
             for name, file in listing.files.items()
         }
         asked = "" if listing.ref == "main" else listing.ref

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pictor.library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER, read_builtin_card
 from pictor.library.encoders.checkpoint import CONFIG, check_weights, read_json
-from pictor.library.encoders.models.lockfile import FileFacts, digest, needed
+from pictor.library.encoders.models.lockfile import LockedFile, digest, needed
 from pictor.library.encoders.models.places import Stored, cached, locked, unfinished
 from pictor.library.errors import ModelError, ModelNotAvailable
 from pictor.library.observer import ByteCount
@@ -127,10 +127,10 @@ def check_readable(folder: Path, name: str) -> None:
     check_weights(folder, name)
 
 
-def facts_of(folder: Path) -> dict[str, FileFacts]:
+def facts_of(folder: Path) -> dict[str, LockedFile]:
     """Size and SHA-256 of every file in a folder that pictor reads."""
     sizes = file_sizes(folder)
-    return {name: FileFacts(size, digest(folder / name)) for name, size in sizes.items()}
+    return {name: LockedFile(size, digest(folder / name)) for name, size in sizes.items()}
 
 
 def file_sizes(folder: Path) -> dict[str, int]:

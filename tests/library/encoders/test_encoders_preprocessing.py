@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_checkpoints import pil_processor
 
 from pictor.library.encoders.image_specs import read_image_spec
 from pictor.library.encoders.naflex import patchify
@@ -57,12 +58,10 @@ def _spec(folder: Path, settings: dict[str, Any], family: str = "clip") -> Image
 def test_pixels_equal_those_of_the_processor_class(
     name: str, family: str, settings: dict[str, Any], tmp_path: Path, pictures: list[Image.Image]
 ) -> None:
-    import transformers
-
     plain = (
         name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
     )
-    processor = getattr(transformers, f"{plain}Pil")(**settings)
+    processor = pil_processor(plain)(**settings)
     spec = _spec(tmp_path, {"image_processor_type": name, **settings}, family)
     for picture in pictures:
         expected = processor(picture, return_tensors="np")

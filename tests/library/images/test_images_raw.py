@@ -198,6 +198,6 @@ def test_a_raw_over_the_limits_is_refused():
 
 def test_without_rawpy_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "rawpy", None)
-    with pytest.raises(ImageError, match=r"pictor\[raw\]") as caught:
+    with pytest.raises(ImageError, match=r"pictor-search\[raw\]") as caught:
         decode(dng(), [])
     assert caught.value.reason == Reason.EXTRA_MISSING

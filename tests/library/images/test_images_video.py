@@ -173,6 +173,6 @@ def test_sound_alone_is_no_media():
 def test_without_pyav_the_extra_is_named(monkeypatch):
     data = video()
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(ImageError, match=r"pictor\[video\]") as caught:
+    with pytest.raises(ImageError, match=r"pictor-search\[video\]") as caught:
         decode(data, [SPEC])
     assert caught.value.reason == Reason.EXTRA_MISSING

@@ -12,12 +12,12 @@ from small_world import World
 from pictor.library.caption_bank import open_bank
 from pictor.library.catalog import caption_bank as catalog
 from pictor.library.catalog import spaces
-from pictor.library.library import Library
-from pictor.library.records import FloatVector, IdArray, Level, Scoring
+from pictor.library.records import FloatMatrix, IdArray, Level, Scoring
 from pictor.library.space_encoders import open_text
+from pictor.library.store import Store
 from pictor.search.ranking.calibration import MOST_SCENE, calibration_for, from_section
 from pictor.search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
-from pictor.search.ranking.judge import Judge, levels_of
+from pictor.search.ranking.judge import Judge, Judgement, levels_of
 
 FAMILIES = ["builtin", "clip", "chinese_clip", "siglip", "siglip2", "something new"]
 
@@ -106,11 +106,11 @@ def indexed(world: World) -> World:
     return world
 
 
-def stored(library: Library, ids: IdArray) -> dict[int, FloatVector]:
-    """The vectors of those items that have one."""
+def judged(library: Store, judge: Judge, query: FloatMatrix, ids: IdArray) -> Judgement:
     space = library.space()
     with library.reading() as connection:
-        return spaces.rows_of(connection, space.id, space.dimension, ids.tolist())
+        vectors = spaces.rows_of(connection, space.id, space.dimension, ids.tolist())
+        return judge.of(connection, query).judge(connection, ids, vectors)
 
 
 def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
@@ -120,7 +120,7 @@ def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
         assert judge is not None
         query = open_text(library, space).encode(["colourful squares"])
         ids = np.arange(1, 7)
-        found = judge.judge(query, ids, stored(library, ids))
+        found = judged(library, judge, query, ids)
         with library.reading() as connection:
             held = spaces.vectors_of(connection, space.id, space.dimension, ids.tolist())
             values = catalog.values_of(connection, space.id, ids.tolist())
@@ -144,12 +144,12 @@ def test_what_is_not_stored_is_worked_out(indexed: World) -> None:
         query = open_text(library, library.space()).encode(["a wall"])
         judge = Judge.open(library, library.space())
         assert judge is not None
-        before = judge.judge(query, ids, stored(library, ids))
+        before = judged(library, judge, query, ids)
     indexed.sql("DELETE FROM background WHERE item_id > 2")
     with indexed.open() as library:
         judge = Judge.open(library, library.space())
         assert judge is not None
-        after = judge.judge(query, ids, stored(library, ids))
+        after = judged(library, judge, query, ids)
     assert after.probability == pytest.approx(before.probability, abs=1e-5)
 
 
@@ -159,13 +159,13 @@ def test_items_that_have_no_vector_are_weak_and_new_ones_are_seen(indexed: World
         judge = Judge.open(library, library.space())
         assert judge is not None
         ids = np.array([3, 999])
-        found = judge.judge(query, ids, stored(library, ids))
+        found = judged(library, judge, query, ids)
         assert (found.probability[1], found.level[1]) == (0.0, Level.WEAK)
         indexed.draw("new.png", 99)
         indexed.index()
-        found = judge.judge(query, np.array([7]), stored(library, np.array([7])))
+        found = judged(library, judge, query, np.array([7]))
         assert found.probability[0] > 0
-        none = judge.judge(query, np.empty(0, np.int64), {})
+        none = judged(library, judge, query, np.empty(0, np.int64))
         assert (len(none.probability), list(none.level)) == (0, [])
 
 

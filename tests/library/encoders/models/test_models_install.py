@@ -122,7 +122,9 @@ def test_without_the_client_of_modelscope_the_ways_out_are_named(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "modelscope", None)
-    with pytest.raises(ModelNotAvailable, match=r"pip install 'pictor\[modelscope\]'.*--from"):
+    with pytest.raises(
+        ModelNotAvailable, match=r"pip install 'pictor-search\[modelscope\]'.*--from"
+    ):
         pull_from_modelscope("x/clip")
 
 

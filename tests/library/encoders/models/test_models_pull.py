@@ -73,7 +73,7 @@ def test_only_what_is_needed_is_fetched_checked_and_locked(local_hub: LocalHub) 
 
 
 def test_what_was_pulled_is_in_the_layout_of_huggingface_hub(local_hub: LocalHub) -> None:
-    from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download
+    from huggingface_hub import constants, hf_hub_download, scan_cache_dir, snapshot_download
 
     stored = pull("x/clip")
     before = len(local_hub.log)
@@ -84,7 +84,7 @@ def test_what_was_pulled_is_in_the_layout_of_huggingface_hub(local_hub: LocalHub
     assert len(local_hub.log) == before
     snapshot_download("x/clip", allow_patterns=NEEDED)  # and it fetches nothing again
     assert all(len(asked) == 1 for asked in local_hub.fetched().values())
-    (repo,) = scan_cache_dir().repos
+    (repo,) = scan_cache_dir(constants.HF_HUB_CACHE).repos
     assert (repo.repo_id, [one.commit_hash for one in repo.revisions]) == ("x/clip", [COMMIT])
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -38,6 +38,7 @@ from pictor.library.errors import (
     shortened,
 )
 from pictor.library.lock import write_lock
+from pictor.library.names import shown_url
 
 CATALOG_FILE = "catalog.sqlite"
 _LOCK_FILE = "write.lock"
@@ -47,7 +48,7 @@ _OWN_NAMES = frozenset({SETTINGS_FILE, "cache", "lost+found"})
 OLDER_REVISIONS = ("0001", "0002", "0003", "0004")
 
 
-class Library:
+class Store:
     """An open library. Close it, or use it in a `with` block.
 
     Attributes:
@@ -57,7 +58,7 @@ class Library:
     """
 
     def __init__(self, path: Path, settings: Settings, *, is_frozen: bool = False) -> None:
-        """Use `Library.open` or `Library.create`."""
+        """Use `Store.open` or `Store.create`."""
         self.path = path
         self.settings = settings
         where = settings.library.catalog_url or path / CATALOG_FILE
@@ -65,12 +66,13 @@ class Library:
         self._engine = open_engine(where, wait_s, is_frozen=is_frozen)
         self._is_frozen = is_frozen
         self._writing_engine = self._engine.execution_options(**{WRITES: True})
-        self._catalog_name = settings.library.catalog_url or repr(str(path / CATALOG_FILE))
+        url = settings.library.catalog_url
+        self._catalog_name = shown_url(url) or repr(str(path / CATALOG_FILE))
         self.library_id = ""
         self._is_closed = False
 
     @classmethod
-    def open(cls, path: Path, settings: Settings | None = None) -> Library:
+    def open(cls, path: Path, settings: Settings | None = None) -> Store:
         """The library in folder `path`.
 
         Raises:
@@ -92,7 +94,7 @@ class Library:
         return cls._checked(path, settings, is_frozen=True)
 
     @classmethod
-    def _checked(cls, path: Path, settings: Settings, *, is_frozen: bool) -> Library:
+    def _checked(cls, path: Path, settings: Settings, *, is_frozen: bool) -> Store:
         library = cls(path, settings, is_frozen=is_frozen)
         try:
             library._check_schema()
@@ -102,7 +104,7 @@ class Library:
         return library
 
     @classmethod
-    def create(cls, path: Path, settings: Settings | None = None) -> Library:
+    def create(cls, path: Path, settings: Settings | None = None) -> Store:
         """The library in folder `path`, made if it is not there; a kill leaves all or nothing.
 
         Raises:
@@ -133,7 +135,7 @@ class Library:
         self._is_closed = True
         self._engine.dispose()
 
-    def __enter__(self) -> Library:
+    def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -200,21 +202,7 @@ class Library:
             raise QueryError(
                 f"the library {str(self.path)!r} holds nothing yet: pictor index FOLDER"
             )
-        if encoder is None:
-            return rows[0]
-        wanted = {encoder, os.path.abspath(encoder)}
-        named = [row for row in rows if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
-        if not named:
-            from pictor.library.encoders.cards import id_of
-
-            named = [row for row in rows if row.encoder == id_of(encoder)]
-        if not named:
-            have = ", ".join(row.encoder for row in rows)
-            raise QueryError(
-                f"the library {str(self.path)!r} has no space of encoder {quoted(encoder)}, "
-                f"only of {have}; fill one with: pictor index --encoder {shortened(encoder)}"
-            )
-        return max(named, key=lambda row: row.id)
+        return rows[0] if encoder is None else space_named(rows, encoder)
 
     def cache_dir(self, space: SpaceRow, kind: str) -> Path:
         """Where a cache of a space lives: `kind` is "index", "text", "image", "background"…"""
@@ -304,3 +292,24 @@ def settings_of(path: Path) -> Settings:
     """The settings of the library at `path`: defaults, its own settings.toml, the environment."""
     file = path / SETTINGS_FILE
     return load_settings(file if file.is_file() else None)
+
+
+def space_named(spaces: Sequence[SpaceRow], encoder: str) -> SpaceRow:
+    """The newest space of an encoder: its id, the last part of it, a folder, or a short name.
+
+    Raises:
+        QueryError: there is none; the message lists those there are.
+    """
+    wanted = {encoder, os.path.abspath(encoder)}
+    named = [row for row in spaces if {row.encoder, row.encoder.rpartition("/")[2]} & wanted]
+    if not named:
+        from pictor.library.encoders.cards import id_of
+
+        named = [row for row in spaces if row.encoder == id_of(encoder)]
+    if not named:
+        have = ", ".join(row.encoder for row in spaces)
+        raise QueryError(
+            f"the library has no space of encoder {quoted(encoder)}, only of {have}; "
+            f"fill one with: pictor index --encoder {shortened(encoder)}"
+        )
+    return max(named, key=lambda row: row.id)
