@@ -10,7 +10,7 @@ REPO = Path(__file__).resolve().parent.parent
 #: The rooms at the top of the repository, ground floor first: a room imports those of floors below
 #: its own, and no other room of its own floor.
 HOUSE = (
-    ("store",),
+    ("library",),
     ("search", "indexer"),
     ("tagging", "evaluation"),
     ("duplicates",),
