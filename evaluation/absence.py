@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pictor.evaluation.captions import CaptionSet
-from pictor.evaluation.concepts import BoolMatrix, Concept, mentions, named_in
-from pictor.library.records import BoolVector
+from pictor.evaluation.concepts import Concept, mentions, named_in
+from pictor.library.records import BoolMatrix, BoolVector
 
 WORD, CAPTION = "word", "caption"
 LANGUAGES = ("en", "zh")

@@ -10,7 +10,6 @@ A caption may belong to several photos (MUGE), a photo has as many as the file g
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,11 @@ from pictor.evaluation.problems import Problems
 from pictor.evaluation.record_files import Record, shown, texts_of
 from pictor.library.errors import EvaluationError
 from pictor.library.records import JsonObject
+from pictor.library.scripts import has_han
 
 DEFAULT_LANGUAGES = ("en", "zh")
 _UNNAMED = ""  # the language of captions that do not say theirs
 _UNNAMED_KEYS = ("captions", "caption")
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def captions_in(
 
 def is_chinese(texts: Iterable[str]) -> bool:
     """Whether most of some texts hold Chinese characters."""
-    found = [bool(_HAN.search(text)) for text in texts]
+    found = [has_han(text) for text in texts]
     return 2 * sum(found) > len(found)
 
 

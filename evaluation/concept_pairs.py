@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pictor.evaluation.concepts import BoolMatrix
 from pictor.evaluation.ranks import IntVector
-from pictor.library.records import BoolVector, FloatMatrix, FloatVector
+from pictor.library.records import BoolMatrix, BoolVector, FloatMatrix, FloatVector
 
 TOP = 10
 LEAST_WANTED = 30  # photos that show the first concept

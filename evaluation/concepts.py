@@ -12,14 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pictor.evaluation.captions import CaptionSet
 from pictor.library.config import presets_dir
-from pictor.library.records import JsonObject
+from pictor.library.records import BoolMatrix, JsonObject
 
 CONCEPTS_FILE = "concepts.toml"
-BoolMatrix = NDArray[np.bool_]
 
 _WORD = re.compile(r"[^\W\d_]+")
 _EXCEPT = "!"

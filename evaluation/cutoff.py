@@ -13,11 +13,11 @@ import numpy as np
 
 from pictor.evaluation.absence import CAPTION, WORD, Question, questions
 from pictor.evaluation.bench import Bench
-from pictor.evaluation.concepts import BoolMatrix, load_concepts
+from pictor.evaluation.concepts import load_concepts
 from pictor.evaluation.ranks import IntVector
 from pictor.evaluation.task import CaptionTask, CutoffResult, Measured
 from pictor.library.errors import EvaluationError
-from pictor.library.records import BoolVector, FloatMatrix, Level
+from pictor.library.records import BoolMatrix, BoolVector, FloatMatrix, Level
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
 from pictor.search.ranking.evidence import Setting, evidence, see
 from pictor.search.ranking.judge import SAMPLE

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.evaluation.ranks import NOT_FOUND, IntVector
+from pictor.library.records import DoubleVector
 
 CUTS = (1, 5, 10)
 TOPS = (1, 5)
 DRAWS = 1000
 _BOUNDS = (2.5, 97.5)  # percentiles that hold 95 %
 
-FloatVector = NDArray[np.float64]
 CountVector = NDArray[np.uint16]
 Interval = tuple[float, float]
 
@@ -83,9 +83,9 @@ def accuracies(ranks: IntVector) -> Accuracies:
     )
 
 
-def hits(ranks: IntVector, cuts: Sequence[int]) -> FloatVector:
+def hits(ranks: IntVector, cuts: Sequence[int]) -> DoubleVector:
     """(q, cuts) 1 where a rank is within a cut, else 0."""
-    found: FloatVector = (ranks[:, None] <= np.array(cuts)).astype(np.float64)
+    found: DoubleVector = (ranks[:, None] <= np.array(cuts)).astype(np.float64)
     return found
 
 
@@ -98,7 +98,7 @@ def _drawn_counts(photo: IntVector) -> list[CountVector]:
     return [np.bincount(drawn, minlength=count)[place].astype(np.uint16) for drawn in draws]
 
 
-def _rates(values: FloatVector, photo: IntVector, drawn: list[CountVector]) -> FloatVector:
+def _rates(values: DoubleVector, photo: IntVector, drawn: list[CountVector]) -> DoubleVector:
     """(draws, columns) percentages."""
     return np.array([100 * (times @ values) / times.sum() for times in drawn])
 
@@ -111,7 +111,7 @@ def _median(ranks: IntVector, times: CountVector) -> float:
     return float(low + high) / 2
 
 
-def _intervals(rates: FloatVector) -> list[Interval]:
+def _intervals(rates: DoubleVector) -> list[Interval]:
     low, high = np.percentile(rates, _BOUNDS, axis=0)
     return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 

@@ -13,11 +13,11 @@ from pictor.evaluation import concept_pairs
 from pictor.evaluation.absence import LANGUAGES
 from pictor.evaluation.bench import Bench
 from pictor.evaluation.concept_pairs import LEAST_BOTH, Pair
-from pictor.evaluation.concepts import BoolMatrix, Concept, kin, load_concepts, mentions
+from pictor.evaluation.concepts import Concept, kin, load_concepts, mentions
 from pictor.evaluation.cutoff import first_only, setting_of
 from pictor.evaluation.task import CaptionTask, Measured, NegationResult
 from pictor.library.errors import EvaluationError
-from pictor.library.records import FloatMatrix
+from pictor.library.records import BoolMatrix, FloatMatrix
 from pictor.search.ranking.calibration import calibration_for
 from pictor.search.ranking.negation import away_from, explains
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pictor.evaluation.problems import Problems
 from pictor.evaluation.record_files import shown
+from pictor.library.atomic import replaced
 from pictor.library.errors import EvaluationError
 from pictor.library.hashing import content_hash
 
@@ -128,13 +127,6 @@ def _decoded(data: bytes) -> bytes | None:
 def _kept(folder: Path, photo: bytes) -> bytes:
     path = folder / content_hash(photo).hex()
     if not path.is_file():
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".")
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(photo)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        with replaced(path) as file:
+            file.write(photo)
     return os.fsencode(path)

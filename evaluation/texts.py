@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pictor.library import space_encoders
+from pictor.library.atomic import replaced
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import LibraryError
-from pictor.library.library import Library
 from pictor.library.observer import Observer, Progress, check
 from pictor.library.records import FloatMatrix
+from pictor.library.store import Store
 
 MOST_KEPT = 32  # sets of texts a space; the oldest go
 _STEP = 256  # texts between two reports of progress
@@ -26,7 +25,7 @@ _STEP = 256  # texts between two reports of progress
 class TextVectors:
     """Encodes texts for one space."""
 
-    def __init__(self, library: Library, space: SpaceRow, observer: Observer) -> None:
+    def __init__(self, library: Store, space: SpaceRow, observer: Observer) -> None:
         """No tower is opened before a text needs it."""
         self._library = library
         self._space = space
@@ -73,14 +72,8 @@ class TextVectors:
         """Write it whole or not at all; a library that cannot be written is read all the same."""
         with contextlib.suppress(OSError, LibraryError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".")
-            try:
-                with open(descriptor, "wb") as file:
-                    np.save(file, vectors)
-                os.replace(temporary, path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+            with replaced(path) as file:
+                np.save(file, vectors)
             files = sorted(self._folder.glob("texts-*.npy"), key=lambda file: file.stat().st_mtime)
             for old in files[:-MOST_KEPT]:
                 old.unlink()

@@ -20,7 +20,8 @@ from pictor.indexer.sources.selection import Selector
 from pictor.library.catalog import files
 from pictor.library.catalog.rows import RootRow
 from pictor.library.errors import SourceError
-from pictor.library.library import Library
+from pictor.library.names import display
+from pictor.library.store import Store
 
 #: Known paths looked up to tell a volume that came back under another number from another volume.
 VOLUME_SAMPLE = 100
@@ -36,12 +37,7 @@ class Scope:
     prefix: bytes = b""
 
 
-def display(path: bytes) -> str:
-    """A path as text that any terminal and any database can hold."""
-    return path.decode("utf-8", errors="backslashreplace")
-
-
-def resolve(library: Library, named: Sequence[str | bytes], options: ScanOptions) -> list[Scope]:
+def resolve(library: Store, named: Sequence[str | bytes], options: ScanOptions) -> list[Scope]:
     """The scopes that were named, registering new roots; every known root if none was named.
 
     Raises:
@@ -128,8 +124,8 @@ class _Resolver:
                 row, self.whole(row).source, path + (b"/" if os.path.isdir(location) else b"")
             )
         kind = source.kind.value
-        root_id = files.add_root(self._connection, kind, location, volume_id(location))
-        added = next(row for row in files.roots(self._connection) if row.id == root_id)
+        files.add_root(self._connection, kind, location, volume_id(location))
+        (added,) = files.roots(self._connection, location)
         self._by_location[location] = added
         return Scope(added, source)
 

@@ -22,10 +22,11 @@ from pictor.library.catalog import files
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.errors import LibraryError, ModelError
-from pictor.library.library import Library
+from pictor.library.names import display
 from pictor.library.observer import SILENT, Observer, Remembering
 from pictor.library.records import Outcome
 from pictor.library.space_encoders import encoder_options
+from pictor.library.store import Store
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Summary:
 
 
 def index(
-    library: Library,
+    library: Store,
     named: Sequence[str | bytes],
     encoders: Sequence[str] = (),
     *,
@@ -104,7 +105,7 @@ def index(
 
 
 def index_scopes(
-    library: Library,
+    library: Store,
     spaces: OpenSpaces,
     scopes: Sequence[Scope],
     observer: Observer,
@@ -119,7 +120,7 @@ def index_scopes(
     return _Run(library, spaces, observer).run(scopes, retry=retry)
 
 
-def fill_background(library: Library, spaces: OpenSpaces, observer: Observer) -> None:
+def fill_background(library: Store, spaces: OpenSpaces, observer: Observer) -> None:
     """Store what each space lacks of the background bank's scores, unless the observer stops it.
 
     A search works out what is not stored, so a failure is only a notice. Hold `writer()`.
@@ -134,7 +135,7 @@ def fill_background(library: Library, spaces: OpenSpaces, observer: Observer) ->
 class _Run:
     """What comes before and after the pipeline."""
 
-    def __init__(self, library: Library, spaces: OpenSpaces, observer: Observer) -> None:
+    def __init__(self, library: Store, spaces: OpenSpaces, observer: Observer) -> None:
         self._library = library
         self._spaces = spaces
         self._observer = observer
@@ -187,7 +188,7 @@ class _Run:
                     reachable.append(scope)
                 else:
                     reasons.append(reason)
-                    names.append(roots.display(scope.root.location))
+                    names.append(display(scope.root.location))
         roots.require_any_reachable(scopes, reasons)
         for name, reason in zip(names, reasons, strict=True):
             self._tell_unreachable(name, reason)
@@ -198,7 +199,7 @@ class _Run:
         names: dict[int, str] = {}
         with self._library.writing() as connection:
             for scope, reason in scan.lost:
-                names[scope.root.id] = name = roots.display(scope.root.location)
+                names[scope.root.id] = name = display(scope.root.location)
                 files.set_root_state(connection, scope.root.id, "unreachable", reason)
                 self._tell_unreachable(name, reason)
         return names
@@ -233,5 +234,5 @@ class _Run:
     def _tell_unlisted(self, scan: Scan, lost: dict[int, str]) -> None:
         for scope, problem in scan.problems:
             if scope.root.id not in lost:
-                where = roots.display(scope.root.location + b"/" + problem.prefix)
+                where = display(scope.root.location + b"/" + problem.prefix)
                 self._observer.notice(f"{where!r} could not be listed: {problem.detail}")

@@ -8,6 +8,9 @@ import numpy as np
 
 from pictor.library.records import BoolVector, DoubleVector, FloatVector, IdArray
 
+#: How much red, green and blue make grey. Source: ITU-R BT.601.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
 
 def distinct(ids: IdArray) -> IdArray:
     """(m,) the ids without repeats, ascending."""

@@ -11,8 +11,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,12 +20,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from pictor.library import space_encoders
+from pictor.library.atomic import replaced
 from pictor.library.catalog import caption_bank, spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.config import presets_dir
-from pictor.library.library import Library
 from pictor.library.observer import Observer
 from pictor.library.records import DoubleVector, FloatMatrix, Scoring
+from pictor.library.store import Store
 
 BANK_FILE = "background.toml"
 #: Captions that are so close to a query say the same in other words: these shares of all pairs of
@@ -77,7 +76,7 @@ def digest_of(texts: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
-def open_bank(library: Library, space: SpaceRow) -> Bank:
+def open_bank(library: Store, space: SpaceRow) -> Bank:
     """The bank of a space, from the cache where it is there and sound, else encoded now.
 
     Raises:
@@ -116,7 +115,7 @@ def log_sum_exp(vectors: FloatMatrix, bank: FloatMatrix, scoring: Scoring) -> Do
     return found
 
 
-def fill(library: Library, space: SpaceRow, observer: Observer) -> int:
+def fill(library: Store, space: SpaceRow, observer: Observer) -> int:
     """Store the background of every item of a space that lacks it; how many. Hold `writer()`.
 
     One transaction a block. A pass that is stopped is gone on with by the next one; after a change
@@ -146,7 +145,7 @@ def fill(library: Library, space: SpaceRow, observer: Observer) -> int:
 
 
 def _fill_blocks(
-    library: Library, space: SpaceRow, bank: Bank, change: int, observer: Observer
+    library: Store, space: SpaceRow, bank: Bank, change: int, observer: Observer
 ) -> int:
     done = last = 0
     while not observer.should_stop():
@@ -183,14 +182,8 @@ def _keep(path: Path, bank: Bank) -> None:
     """Write it whole or not at all; a library that cannot be written is read all the same."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with open(descriptor, "wb") as file:
-                np.savez(file, vectors=bank.vectors, bounds=np.array([bank.near, bank.same]))
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replaced(path) as file:
+            np.savez(file, vectors=bank.vectors, bounds=np.array([bank.near, bank.same]))
         for old in path.parent.glob("*.npz"):
             if old != path:
                 old.unlink()

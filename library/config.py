@@ -21,6 +21,7 @@ from typing import Any, get_origin, get_type_hints
 import platformdirs
 
 from pictor.library.errors import ConfigError
+from pictor.library.names import shown_url
 
 PREFIX = "PICTOR_"
 SETTINGS_FILE = "settings.toml"
@@ -30,7 +31,7 @@ SETTINGS_FILE = "settings.toml"
 class LibrarySettings:
     """Where the catalog is and how long to wait for it."""
 
-    catalog_url: str = ""
+    catalog_url: str = field(default="", repr=False)  # it may hold a password
     busy_timeout_s: float = 30.0
 
 
@@ -117,14 +118,16 @@ class Settings:
         return Settings(**sections, origins=origins)
 
     def rows(self) -> list[tuple[str, Any, str]]:
-        """(name, value, origin) of every setting, in order."""
+        """(name, value, origin) of every setting, in order; URLs as they may be shown."""
         return [
-            (name, getattr(getattr(self, name.split(".")[0]), name.split(".")[1]), origin)
+            (name, shown_url(value) if name == _URL else value, self.origins.get(name, "default"))
             for name in names()
-            for origin in [self.origins.get(name, "default")]
+            for section, key in [name.split(".")]
+            for value in [getattr(getattr(self, section), key)]
         ]
 
 
+_URL = "library.catalog_url"
 SECTIONS = tuple(f.name for f in dataclasses.fields(Settings) if f.name != "origins")
 
 #: Ranges that a type cannot say. Inclusive lower bounds; a 0 means "choose for me" where it is
@@ -231,7 +234,8 @@ def _checked(name: str, value: Any, kind: Any, origin: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:
-        raise ConfigError(f"{origin}: {name} must be of type {kind.__name__}, not {value!r}")
+        found = type(value).__name__ if name == _URL else repr(value)
+        raise ConfigError(f"{origin}: {name} must be of type {kind.__name__}, not {found}")
     if name in _MINIMA and not value >= _MINIMA[name]:
         raise ConfigError(f"{origin}: {name} must be at least {_MINIMA[name]}, not {value!r}")
     if name in _CHOICES and value not in _CHOICES[name]:

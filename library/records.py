@@ -25,6 +25,8 @@ FloatVector = NDArray[np.float32]  # (n,)
 DoubleVector = NDArray[np.float64]  # (n,)
 DoubleMatrix = NDArray[np.float64]  # (n, m)
 BoolVector = NDArray[np.bool_]  # (n,)
+BoolMatrix = NDArray[np.bool_]  # (n, m)
+Mask = NDArray[np.bool_]  # (h, w)
 
 Resize = Literal["exact", "shortest_edge", "naflex"]
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]

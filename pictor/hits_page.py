@@ -7,25 +7,23 @@ The page forbids itself to load anything else. Every text on it that comes from 
 from __future__ import annotations
 
 import base64
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from pictor.indexer.originals import Originals, link_of
+from pictor.library.atomic import replaced
 from pictor.library.errors import ImageError
 from pictor.library.html_files import asset, check_target, style
 from pictor.library.names import safe_text, shown
 from pictor.library.records import Hit, Reason
+from pictor.library.scripts import is_chinese
 
 #: Long side of an embedded picture in pixels: sharp on a card also at 1.5 pixels a dot.
 EDGE_PX = 320
 
 _NO_HITS = "no hits: nothing in the library fits well enough to be shown"
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,8 @@ def write_page(path: Path, sections: Sequence[Section], *, title: str = "pictor"
     page = asset("pictor", "hits_page.html")
     parts = {"style": style("pictor", "hits_page.css"), "title": _text(title)}
     page = page.format(**parts, links=_links(sections), body=body)
-    unfinished = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(page.encode("utf-8", "backslashreplace"))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced(path) as file:
+        file.write(page.encode("utf-8", "backslashreplace"))
 
 
 def clock(time_s: float | None) -> str:
@@ -112,8 +106,7 @@ def _text(text: str) -> str:
 
 def _language(text: str) -> str:
     """The attribute of text that needs Chinese glyphs; else none."""
-    is_chinese = _HAN.search(text) and not _KANA_OR_HANGUL.search(text)
-    return ' lang="zh-Hans"' if is_chinese else ""
+    return ' lang="zh-Hans"' if is_chinese(text) else ""
 
 
 def _links(sections: Sequence[Section]) -> str:

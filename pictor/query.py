@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pictor.library.catalog.filters import (
     After,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     Before,
     Camera,
     Filter,
@@ -53,8 +53,8 @@ from pictor.search.query.parser import negated
 
 __all__ = [
     "After",
-    "All",
-    "Any",
+    "AllOf",
+    "AnyOf",
     "Before",
     "BytesPart",
     "Camera",

@@ -117,7 +117,7 @@ def _preferred(wanted: Filter | None) -> Callable[[FilePlace], bool]:
 
 def _leaves(wanted: Filter | None) -> Iterator[Filter]:
     """The filters that every hit must pass."""
-    if isinstance(wanted, filters.All):
+    if isinstance(wanted, filters.AllOf):
         for one in wanted.filters:
             yield from _leaves(one)
     elif wanted is not None:

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import QueryError
-from pictor.library.library import space_named
+from pictor.library.scripts import HAN, has_han
+from pictor.library.store import space_named
 
 CHINESE, ENGLISH = "zh", "en"
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 #: One letter makes no English word: 一件T恤 is Chinese.
-_LETTERS = re.compile(r"[^\W\d_\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]{2,}")
+_LETTERS = re.compile(rf"[^\W\d_{HAN}]{{2,}}")
 
 
 def languages(words: str) -> tuple[str, ...]:
@@ -25,7 +25,7 @@ def languages(words: str) -> tuple[str, ...]:
     Returns:
         ("zh",), ("en",) or, for a mixed text, ("en", "zh"). What has no letters is English.
     """
-    if not _HAN.search(words):
+    if not has_han(words):
         return (ENGLISH,)
     return (ENGLISH, CHINESE) if _LETTERS.search(words) else (CHINESE,)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from pictor.library.config import presets_dir
 from pictor.library.errors import LabelError, quoted
 from pictor.library.records import JsonObject
+from pictor.library.scripts import has_han
 
 PLACEHOLDER = "{label}"
 #: Between the parts of a path of labels, as Lightroom writes them.
@@ -26,7 +27,6 @@ MAX_LABELS = 20_000  # a block of scores of so many labels takes 300 MB
 MAX_NAME_CHARS = 200
 _KEYS = frozenset({"name", "labels", "templates", "multi_label", "min"})
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def person_label(text: str) -> str:
 
 def language_of(text: str) -> str:
     """ "zh" for a text with a Chinese character, else "en"."""
-    return "zh" if _HAN.search(text) else "en"
+    return "zh" if has_han(text) else "en"
 
 
 def check_templates(templates: Iterable[str]) -> None:

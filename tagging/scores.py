@@ -12,12 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pictor.library.records import DoubleVector, FloatMatrix, IdArray, Scoring
+from pictor.library.records import (
+    BoolMatrix,
+    DoubleVector,
+    FloatMatrix,
+    FloatVector,
+    IdArray,
+    Scoring,
+)
 
-FloatVector = NDArray[np.float32]
-BoolMatrix = NDArray[np.bool_]
 #: The background of some rows without the captions that name a label, by its place.
 Without = Callable[[int, IdArray], DoubleVector]
 #: The least scores. Softmax, one label an item: below, the second best is about as good. Softmax,

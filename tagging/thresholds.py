@@ -21,9 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.library.caption_bank import Bank
-from pictor.library.records import DoubleVector, FloatMatrix, IdArray, Scoring
+from pictor.library.records import (
+    BoolMatrix,
+    DoubleVector,
+    FloatMatrix,
+    FloatVector,
+    IdArray,
+    Scoring,
+)
 from pictor.tagging.labels import Label, language_of
-from pictor.tagging.scores import BoolMatrix, FloatVector, Without, logits_of
+from pictor.tagging.scores import Without, logits_of
 
 #: Part of the captions that do not name a label which may exceed its threshold: 2 or 3 of the bank,
 #: which leaves room for words of the same meaning. Measured: docs/tagging.md.

@@ -10,7 +10,7 @@ REPO = Path(__file__).resolve().parent.parent
 #: The rooms at the top of the repository, ground floor first: a room imports those of floors below
 #: its own, and no other room of its own floor.
 HOUSE = (
-    ("library",),
+    ("store",),
     ("search", "indexer"),
     ("tagging", "evaluation"),
     ("duplicates",),
@@ -20,12 +20,12 @@ ROOMS = {room: floor for floor, rooms in enumerate(HOUSE) for room in rooms}
 #: Inside `library`, from the top down: a module imports those of its own floor or below.
 FLOORS = (
     ("status", "item_facts", "verify", "purge", "indexes", "caption_bank", "space_encoders"),
-    ("library",),
+    ("store",),
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "downloads", "html_files"),
     ("config",),
     ("arrays", "errors", "exports", "pairs", "names", "observer"),
-    ("records", "hashing"),
+    ("records", "hashing", "atomic", "scripts", "orientations", "edited_names", "raw_names"),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")
 

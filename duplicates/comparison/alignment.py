@@ -9,24 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.duplicates.comparison.still import FloatImage, Still
+from pictor.library.orientations import TURNS, Turn
 from pictor.library.records import DoubleMatrix, PixelArray
 
 #: Longest side on which pixels are compared. Finer detail is what compression and noise change.
 FRAME_EDGE = 224
 _LEAST_FRAME_EDGE = 16
 _RIM = 0.008  # of the longest side
-_ORIENTATIONS = range(1, 9)
-# What each EXIF orientation does to the unit square: x' = m00 x + m01 y + m02, and y' alike.
-_TURNS = {
-    1: ((1, 0, 0), (0, 1, 0)),
-    2: ((-1, 0, 1), (0, 1, 0)),
-    3: ((-1, 0, 1), (0, -1, 1)),
-    4: ((1, 0, 0), (0, -1, 1)),
-    5: ((0, 1, 0), (1, 0, 0)),
-    6: ((0, -1, 1), (1, 0, 0)),
-    7: ((0, -1, 1), (-1, 0, 1)),
-    8: ((0, 1, 0), (-1, 0, 1)),
-}
+
+
+def _rows(turn: Turn) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """What a turn does to the unit square: x' = m00 x + m01 y + m02, and y' alike."""
+    across, down = ((0, 1, 0), (1, 0, 0)) if turn.is_transposed else ((1, 0, 0), (0, 1, 0))
+    if turn.is_mirrored_across:
+        across = (-across[0], -across[1], 1)
+    if turn.is_mirrored_down:
+        down = (-down[0], -down[1], 1)
+    return across, down
+
+
+_MAPS = {orientation: _rows(turn) for orientation, turn in TURNS.items()}
 
 
 class AlignedPair(NamedTuple):
@@ -52,10 +54,11 @@ class AlignedPair(NamedTuple):
 
 def turned(thumb: FloatImage, orientation: int) -> FloatImage:
     """A picture turned as an EXIF orientation (1 to 8) says."""
-    image = thumb.T if orientation >= 5 else thumb
-    if orientation in (2, 3, 6, 7):
+    turn = TURNS[orientation]
+    image = thumb.T if turn.is_transposed else thumb
+    if turn.is_mirrored_across:
         image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
+    if turn.is_mirrored_down:
         image = image[::-1]
     return image
 
@@ -63,7 +66,7 @@ def turned(thumb: FloatImage, orientation: int) -> FloatImage:
 def orientations(a: Still, b: Still) -> list[tuple[float, int]]:
     """(correlation of the squeezed pictures, orientation of a), best first; -1 to 1."""
     there = _standard(b.thumb)
-    scores = [(float((_standard(turned(a.thumb, o)) * there).mean()), o) for o in _ORIENTATIONS]
+    scores = [(float((_standard(turned(a.thumb, o)) * there).mean()), o) for o in TURNS]
     return sorted(scores, key=lambda one: (-one[0], one[1]))
 
 
@@ -71,7 +74,7 @@ def whole(a: Still, b: Still, orientation: int) -> DoubleMatrix:
     """(2, 3) float64: pixels of a to pixels of b where a, turned, covers b exactly."""
     height_a, width_a = a.grey.shape
     height_b, width_b = b.grey.shape
-    turn = np.array([*_TURNS[orientation], (0, 0, 1)], np.float64)
+    turn = np.array([*_MAPS[orientation], (0, 0, 1)], np.float64)
     unit = np.array([[1 / width_a, 0, 0.5 / width_a], [0, 1 / height_a, 0.5 / height_a], [0, 0, 1]])
     pixels = np.array([[width_b, 0, -0.5], [0, height_b, -0.5], [0, 0, 1]])
     return np.asarray((pixels @ turn @ unit)[:2])
@@ -87,7 +90,7 @@ def farthest(one: DoubleMatrix, other: DoubleMatrix, a: Still) -> float:
 def turn_of(matrix: DoubleMatrix) -> int:
     """The EXIF orientation (1 to 8) that a map of pixels, (2, 3), is nearest to."""
     linear = matrix[:, :2] / np.linalg.norm(matrix[:, :2])
-    fits = {o: float((np.array(_TURNS[o])[:, :2] * linear).sum()) for o in _ORIENTATIONS}
+    fits = {o: float((np.array(_MAPS[o])[:, :2] * linear).sum()) for o in TURNS}
     return max(fits, key=lambda o: fits[o])
 
 

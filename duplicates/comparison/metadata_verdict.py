@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
+from pictor.library.edited_names import unedited
 from pictor.library.pairs import BURST_S, Evidence, Kind
+from pictor.library.raw_names import RAW_ENDINGS
 
 #: Cosine from which two contents that nothing else joins are called similar. Encoders differ; with
 #: the built-in one 1 of 28 photos of Flickr8k (validation) has another that is so near.
 SIMILAR_SCORE = 0.9
 _BURST_SCORE = 0.75
 _BURST_BITS = 18
-# fmt: off
-_RAW = frozenset([
-    "3fr", "arw", "bay", "cap", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc",
-    "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2",
-    "srf", "srw", "x3f",
-])
-# fmt: on
 _FINISHED = frozenset(["jpg", "jpeg", "jpe", "heic", "heif", "hif", "avif"])
 _MOVING = frozenset(["mov", "mp4", "m4v", "qt", "quicktime"])
-# IMG_1234 and IMG_E1234 (iOS); IMG_1234-edited, "IMG_1234 (edited)", IMG_1234_bearbeitet.
-_EDITED_BEHIND = re.compile(
-    rb"[ _.-]*\(?(edited|edit|bearbeitet|modifi\xc3\xa9|editado|\xe7\xbc\x96\xe8\xbe\x91)\)?$", re.I
-)
-_EDITED_IOS = re.compile(rb"^(img_)e(\d+)$", re.I)
 
 
 class Side(NamedTuple):
@@ -79,7 +68,7 @@ def related(facts: PairFacts) -> PairFinding | None:
             if stem != other_stem:
                 continue
             endings = {ending, other_ending}
-            if endings & _FINISHED and endings & _RAW:
+            if endings & _FINISHED and endings & RAW_ENDINGS:
                 return _related(facts, "raw")
             if endings & _FINISHED and endings & _MOVING:
                 return _related(facts, "live photo")
@@ -91,7 +80,7 @@ def is_edited_version(facts: PairFacts) -> bool:
     for ours in facts.a.names:
         for theirs in facts.b.names:
             (folder, stem), (other_folder, other) = _parts(ours)[0], _parts(theirs)[0]
-            if folder == other_folder and stem != other and _plain(stem) == _plain(other):
+            if folder == other_folder and stem != other and unedited(stem) == unedited(other):
                 return True
     return False
 
@@ -158,8 +147,3 @@ def _parts(path: bytes) -> tuple[tuple[bytes, bytes], str]:
     if not dot:
         stem, ending = name, b""
     return (folder, stem.lower()), ending.decode("ascii", "replace").lower()
-
-
-def _plain(stem: bytes) -> bytes:
-    """The stem without what says that it was edited."""
-    return _EDITED_IOS.sub(rb"\1\2", _EDITED_BEHIND.sub(b"", stem))

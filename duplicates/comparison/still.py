@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pictor.library.arrays import LUMA
 from pictor.library.hashing import Hasher
 from pictor.library.images import Limits, load_rgb
 from pictor.library.records import FloatMatrix, PixelArray
@@ -30,7 +31,6 @@ _FEW = 60
 _LIMITS = Limits()
 
 FloatImage = NDArray[np.float32]  # (h, w), grey levels 0 to 255
-Mask = NDArray[np.bool_]  # (h, w)
 Points = NDArray[np.float32]  # (n, 2): x, y in pixels
 
 
@@ -65,8 +65,7 @@ class Still:
     @cached_property
     def grey(self) -> PixelArray:
         """(h, w) uint8."""
-        weights = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
-        return np.asarray(np.rint(self.pixels.astype(np.float32) @ weights), np.uint8)
+        return np.asarray(np.rint(self.pixels.astype(np.float32) @ LUMA), np.uint8)
 
     @cached_property
     def thumb(self) -> FloatImage:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.duplicates.comparison.alignment import AlignedPair
-from pictor.duplicates.comparison.still import FloatImage, Mask
-from pictor.library.records import FloatVector, PixelArray
+from pictor.duplicates.comparison.still import FloatImage
+from pictor.library.arrays import LUMA
+from pictor.library.records import FloatVector, Mask, PixelArray
 
 _WINDOW_SHARE = 1 / 14  # of the frame's longest side; smaller windows see noise
 _LEAST_WINDOW = 5
@@ -120,8 +121,7 @@ def _mean(local: FloatImage, where: Mask) -> float:
 
 def grey_of(pixels: PixelArray) -> FloatImage:
     """(h, w) float32 luma of (h, w, 3) RGB."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    return np.asarray(pixels.astype(np.float32) @ weights)
+    return np.asarray(pixels.astype(np.float32) @ LUMA)
 
 
 def _local(a: FloatImage, b: FloatImage, window: int) -> tuple[FloatImage, FloatImage]:

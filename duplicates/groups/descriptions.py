@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.library.names import safe_text, shown
+from pictor.library.orientations import TURNS
 from pictor.library.pairs import Evidence, Kind
 
 KINDS = {
@@ -19,18 +20,6 @@ KINDS = {
     Kind.RELATED: "related",
     Kind.DIFFERENT: "different",
 }
-#: EXIF orientation → what it does to a picture.
-_TURNS = {
-    2: "mirrored",
-    3: "turned by 180°",
-    4: "mirrored upside down",
-    5: "mirrored and turned",
-    6: "turned by 90°",
-    7: "mirrored and turned",
-    8: "turned by 270°",
-}
-
-
 #: What "no duplicates" does not say, as it is about contents.
 COPIES_STAY = (
     "files with the same bytes stay duplicates, and a plan removes all but one of them: "
@@ -125,7 +114,7 @@ def _changes(found: Evidence) -> str:
 
 
 def _turn(found: Evidence) -> str:
-    return _TURNS.get(found.orientation or 1, "")
+    return TURNS.get(found.orientation or 1, TURNS[1]).words
 
 
 def _pixels(found: Evidence) -> list[str]:

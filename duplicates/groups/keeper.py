@@ -7,35 +7,15 @@ the rules leave equal is settled by the path, so that two runs never keep differ
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pictor.duplicates.groups.keep_rules import KeepRules, Term
 from pictor.duplicates.groups.records import Member
-
-#: As `library.images.rawkind` names them, in lower case.
-RAW_FORMATS = frozenset(
-    (
-        *("3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "kdc", "mef"),
-        *("mos", "mrw", "nef", "nrw", "orf", "pef", "raf", "raw", "rw2", "rwl", "sr2", "srf"),
-        *("srw", "x3f"),
-    )
-)
-#: How programs name what they made of a photo: "IMG_E1234", "beach-edited", "strand-bearbeitet".
-_EDITED = re.compile(
-    rb"^IMG_E\d|[-_ (.](edit(ed)?|retouch(ed)?|bearbeitet|modifi(\xc3\xa9|e)e?|editado|modificato)"
-    rb"([-_ ).]|\d*$)|\xe5\xb7\xb2\xe7\xbc\x96\xe8\xbe\x91",
-    re.IGNORECASE,
-)
-#: How programs name a copy: "photo (1)", "photo copy 2", "photo - Copy", "Kopie von photo".
-_COPIED = re.compile(
-    rb"\(\d+\)$|[-_ ]cop(y|ie)( ?\d+)?$|^cop(y|ie) (of|de) |[-_ ]kopie( ?\d+)?$|^kopie von "
-    rb"|\xe5\x89\xaf\xe6\x9c\xac",
-    re.IGNORECASE,
-)
-
+from pictor.library.edited_names import is_copy, is_edited
+from pictor.library.names import is_under, under_any
+from pictor.library.raw_names import RAW_ENDINGS
 
 #: Digits of a fraction of a second that file systems store.
 _MOST_DIGITS = 9
@@ -88,16 +68,6 @@ def is_protected(member: Member, rules: KeepRules) -> bool:
     return under_any(member.path, rules.never)
 
 
-def is_under(path: bytes, place: bytes) -> bool:
-    """Whether a path is a place or lies below it; both absolute."""
-    return path == place or path.startswith(place.rstrip(b"/") + b"/")
-
-
-def under_any(path: bytes, places: Collection[bytes]) -> bool:
-    """Whether a path lies at or below any of some places."""
-    return any(is_under(path, place) for place in places)
-
-
 def _reason(said: Sequence[str]) -> str:
     """ "kept: highest resolution (…); tie broken by oldest file (…)"."""
     return "kept: " + ("; tie broken by ".join(said) or "the only one that can be kept")
@@ -133,7 +103,7 @@ def _pixels(one: Member) -> str:
 
 def _is_edited(one: Member) -> bool:
     """Whether its pixels or its name say so."""
-    return one.is_edited or _EDITED.search(_stem(one)) is not None
+    return one.is_edited or is_edited(_stem(one))
 
 
 def _facts_known(one: Member) -> int:
@@ -164,12 +134,12 @@ def _size(one: Member) -> str:
 
 def _name_key(one: Member) -> tuple[bool, int, bytes]:
     name = os.path.basename(one.path)
-    return _COPIED.search(_stem(one)) is not None, len(name), name
+    return is_copy(_stem(one)), len(name), name
 
 
 _RANKINGS = {
     "resolution": _Ranking("highest resolution", lambda one: -one.width * one.height, _pixels),
-    "raw": _Ranking("raw file", lambda one: one.format not in RAW_FORMATS, lambda one: one.format),
+    "raw": _Ranking("raw file", lambda one: one.format not in RAW_ENDINGS, lambda one: one.format),
     "no-edit": _Ranking(
         "not edited",
         _is_edited,

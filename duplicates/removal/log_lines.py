@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-from pictor.duplicates.removal.steps import Step, path_of
-from pictor.library.names import path_fields
+from pictor.duplicates.removal.steps import Step
+from pictor.library.names import path_fields, path_of
 from pictor.library.records import JsonObject
 
 FORMAT = 1

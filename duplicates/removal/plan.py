@@ -9,20 +9,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pictor.duplicates.groups.records import Group, Member
-from pictor.duplicates.removal.steps import Step, path_of
+from pictor.duplicates.removal.steps import Step
+from pictor.library.atomic import replaced
 from pictor.library.catalog.files import now
 from pictor.library.errors import PlanError, quoted
-from pictor.library.library import Library
-from pictor.library.names import path_fields
+from pictor.library.names import path_fields, path_of
 from pictor.library.pairs import DUPLICATES
 from pictor.library.records import JsonObject
+from pictor.library.store import Store
 
 FORMAT = 1
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -109,7 +109,7 @@ def freed_bytes(group: Group) -> int:
     return plan_of([group]).size_bytes if group.kind in DUPLICATES else 0
 
 
-def write_plan(path: Path, library: Library, plan: RemovalPlan, *, force: bool = False) -> None:
+def write_plan(path: Path, library: Store, plan: RemovalPlan, *, force: bool = False) -> None:
     """Write a plan, whole or not at all.
 
     Args:
@@ -121,25 +121,17 @@ def write_plan(path: Path, library: Library, plan: RemovalPlan, *, force: bool =
     if os.path.lexists(path) and not (force and _is_plan(path)):
         way_out = "it is no plan; name another one" if force else "add --force to replace a plan"
         raise PlanError(f"{str(path)!r} is there already: {way_out}")
-    temporary: str | None = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".pictor-plan-")
-        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        with replaced(path, is_synced=True, is_new=not force) as file:
+            os.fchmod(file.fileno(), 0o600)  # it names what a person has
             for line in lines(library, plan):
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if not force:  # a rename would replace what came meanwhile
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        os.replace(temporary, path)
+                text = json.dumps(line, ensure_ascii=False) + "\n"
+                file.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise PlanError(f"the plan {str(path)!r} cannot be written: {error.strerror}") from error
-    finally:
-        if temporary is not None and os.path.lexists(temporary):
-            os.unlink(temporary)
 
 
-def lines(library: Library, plan: RemovalPlan) -> Iterator[JsonObject]:
+def lines(library: Store, plan: RemovalPlan) -> Iterator[JsonObject]:
     """The header and the steps as JSON objects."""
     header: JsonObject = {"pictor_plan": FORMAT, "library_id": library.library_id}
     counts = {"files": len(plan.steps), "bytes": plan.size_bytes, "groups": plan.groups}
@@ -162,7 +154,7 @@ def step_as_json(step: Step) -> JsonObject:
     }
 
 
-def read_plan(path: Path, library: Library) -> list[Step]:
+def read_plan(path: Path, library: Store) -> list[Step]:
     """The steps of a plan.
 
     Raises:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pictor.library.observer import Observer, Progress
-from pictor.library.records import JsonObject
 
 
 class Step(NamedTuple):
@@ -118,24 +115,3 @@ class StepCounter:
     @property
     def _seen(self) -> int:
         return self._counts["done"] + self._counts["skipped"]
-
-
-def path_of(data: JsonObject, name: str) -> bytes:
-    """The path that `pictor.library.names.path_fields` wrote.
-
-    Raises:
-        ValueError: there is none, or it is no path.
-    """
-    coded, text = data.get(f"{name}_bytes"), data.get(name)
-    if isinstance(coded, str):
-        try:
-            path = base64.b64decode(coded, validate=True)
-        except binascii.Error:
-            raise ValueError(f"{name}_bytes is no base64") from None
-    elif isinstance(text, str):
-        path = text.encode("utf-8", "surrogateescape")
-    else:
-        raise ValueError(f"{name} is missing")
-    if not path or b"\0" in path:
-        raise ValueError(f"{name} is no path")
-    return path

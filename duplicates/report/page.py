@@ -19,11 +19,12 @@ from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.duplicates.removal.plan import freed_bytes
 from pictor.duplicates.report.album import Album, Shot, contents_of
 from pictor.indexer.originals import link_of
+from pictor.library.atomic import replaced
 from pictor.library.html_files import asset, check_target, style
-from pictor.library.library import Library
 from pictor.library.names import safe_text, shown
 from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import JsonObject
+from pictor.library.store import Store
 
 _PACKAGE = "pictor.duplicates.report"
 #: Bytes of all pictures in the file together, as base64. A browser opens such a file in seconds.
@@ -35,7 +36,7 @@ MOST_PAIRS = 60
 
 
 def write_report(
-    library: Library,
+    library: Store,
     groups: Sequence[Group],
     path: bytes | str,
     *,
@@ -56,13 +57,8 @@ def write_report(
     """
     target = Path(os.fsdecode(os.path.expanduser(path)))
     check_target(target)
-    unfinished = target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            _write(file, library.library_id, groups, picture_bytes, observer)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replaced(target) as file:
+        _write(file, library.library_id, groups, picture_bytes, observer)
 
 
 def _write(

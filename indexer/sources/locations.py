@@ -21,6 +21,7 @@ from pictor.indexer.sources.single import FileSource
 from pictor.indexer.sources.tar_compression import UNPACKING_ERRORS, open_stream
 from pictor.indexer.sources.tar_format import Readable, is_tar
 from pictor.library.errors import SourceError
+from pictor.library.names import PathLike
 
 _LIST_ENDINGS = (b".txt", b".lst", b".list")
 _HEAD = 1024  # bytes: two blocks of a tar
@@ -38,7 +39,7 @@ _MAKERS: dict[RootKind, Callable[[bytes, ScanOptions], Source]] = {
 }
 
 
-def open_source(location: bytes | str | os.PathLike[str], options: ScanOptions) -> list[Source]:
+def open_source(location: PathLike, options: ScanOptions) -> list[Source]:
     """The roots a location names: one, or one a file for "shard-{0000..0003}.tar" and "{a,b}.zip".
 
     Paths become absolute and normalised; symbolic links in them stay. A file that is no list, zip

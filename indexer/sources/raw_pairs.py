@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: Endings of RAW files, all four bytes long. Source: the formats LibRaw and exiftool list as RAW.
-RAW_ENDINGS = frozenset(
-    b".3fr .arw .bay .cap .cr2 .cr3 .crw .dcr .dcs .dng .drf .eip .erf .fff .gpr .iiq .k25"
-    b" .kdc .mdc .mef .mos .mrw .nef .nrw .orf .pef .ptx .pxn .raf .raw .rw2 .rwl .sr2 .srf"
-    b" .srw .x3f".split()
-)
+from pictor.library.names import display
+from pictor.library.raw_names import RAW_ENDINGS
+
+_RAW_ENDINGS = frozenset(f".{ending}".encode() for ending in RAW_ENDINGS)
 #: Endings of what a camera writes beside a RAW, the preferred one first.
 PICTURE_ENDINGS = (b".jpg", b".jpeg", b".jpe", b".heic", b".heif", b".hif")
 
@@ -24,7 +22,7 @@ def pair_raws(paths: Iterable[bytes]) -> dict[bytes, bytes]:
     Costs one look at each ending unless a RAW is there.
     """
     paths = list(paths)
-    raws = [path for path in paths if path[-4:].lower() in RAW_ENDINGS]
+    raws = [path for path in paths if path[-4:].lower() in _RAW_ENDINGS]
     if not raws:
         return {}
     pictures: dict[tuple[bytes, bytes], tuple[int, bytes]] = {}
@@ -39,7 +37,7 @@ def pair_raws(paths: Iterable[bytes]) -> dict[bytes, bytes]:
 
 def sidecar_detail(picture: bytes) -> str:
     """The sentence stored with a RAW that is skipped for `picture`."""
-    name = picture.rpartition(b"/")[2].decode("utf-8", "backslashreplace")
+    name = display(picture.rpartition(b"/")[2])
     return f"the RAW of {name!r}, which lies beside it and is indexed"
 
 

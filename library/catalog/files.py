@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Table,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -46,11 +48,13 @@ def chunked(values: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]
 # --- roots
 
 
-def roots(connection: Connection) -> list[RootRow]:
-    """Every root, in the order they were first indexed."""
+def roots(connection: Connection, location: bytes | None = None) -> list[RootRow]:
+    """Every root, or the one at a location, in the order they were first indexed."""
     columns = (ROOT.c.id, ROOT.c.kind, ROOT.c.location, ROOT.c.volume, ROOT.c.state, ROOT.c.detail)
-    rows = connection.execute(select(*columns, ROOT.c.scanned_at).order_by(ROOT.c.id))
-    return [RootRow(*row) for row in rows]
+    query = select(*columns, ROOT.c.scanned_at).order_by(ROOT.c.id)
+    if location is not None:
+        query = query.where(ROOT.c.location == location)
+    return [RootRow._make(row) for row in connection.execute(query).fetchall()]
 
 
 def add_root(connection: Connection, kind: str, location: bytes, volume: str) -> int:
@@ -97,6 +101,28 @@ def remove_root(connection: Connection, root_id: int) -> int:
     return int(gone)
 
 
+class Places:
+    """Where rows of absolute paths may be. Members of archives have no path of their own."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Reads the roots, once for all paths."""
+        known = roots(connection)
+        self._known = {(row.kind, row.location): row for row in known}
+        self._lists = [row for row in known if row.kind == "list"]
+
+    def of(self, path: bytes) -> Iterator[tuple[list[RootRow], bytes]]:
+        """(roots, path as their rows have it): of folders first, the longest of them first."""
+        at = len(path)
+        while (at := path.rfind(b"/", 0, at)) >= 0:
+            root = self._known.get(("folder", path[:at] or b"/"))
+            if root is not None:
+                yield [root], path[at + 1 :]
+        if ("file", path) in self._known:
+            yield [self._known["file", path]], b""
+        if self._lists:
+            yield self._lists, path
+
+
 # --- runs
 
 
@@ -121,10 +147,28 @@ def in_scope(root_id: int, prefix: bytes = b"") -> ColumnElement[bool]:
     """The condition "under this root, and at or below `prefix`" (a folder ends in b"/")."""
     if not prefix:
         return FILE.c.root_id == root_id
+    return and_(FILE.c.root_id == root_id, below(prefix))
+
+
+def below(prefix: bytes) -> ColumnElement[bool]:
+    """The condition "at this path, or below it if it ends in b"/""."""
     if not prefix.endswith(b"/"):
-        return and_(FILE.c.root_id == root_id, FILE.c.path == prefix)
-    after = prefix[:-1] + b"0"  # b"0" follows b"/" in byte order
-    return and_(FILE.c.root_id == root_id, FILE.c.path >= prefix, FILE.c.path < after)
+        return FILE.c.path == prefix
+    return and_(FILE.c.path >= prefix, FILE.c.path < prefix[:-1] + b"0")  # which follows b"/"
+
+
+def of_roots(root_ids: Sequence[int]) -> ColumnElement[bool]:
+    """The condition "under one of these roots", of any number.
+
+    The ids are written into the statement: SQLite takes no more than 32,766 values apart from it,
+    and expressions of 1,000 levels.
+    """
+    if len(root_ids) == 1:
+        return FILE.c.root_id == root_ids[0]
+    ids = bindparam(
+        "root_ids", list(root_ids), Integer, unique=True, expanding=True, literal_execute=True
+    )
+    return FILE.c.root_id.in_(ids)
 
 
 def scan_page(

@@ -32,11 +32,12 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from pictor.library.arrays import distinct, is_among
 from pictor.library.catalog import filters, tags
-from pictor.library.catalog.files import chunked, in_scope, roots
+from pictor.library.catalog.files import below, chunked, of_roots, roots
 from pictor.library.catalog.filters import Filter
 from pictor.library.catalog.rows import RootRow
 from pictor.library.catalog.schema import CAPTION, CONTENT, FILE, ITEM, ROOT, TAG
 from pictor.library.errors import QueryError
+from pictor.library.names import display
 from pictor.library.records import IdArray
 
 Condition = ColumnElement[bool]
@@ -116,9 +117,9 @@ def condition(connection: Connection, wanted: Filter) -> Condition:
         # NULL, for what is not known, is as good as false, but not once it is negated. (Only there:
         # an index is not used for what stands inside coalesce.)
         return not_(func.coalesce(condition(connection, wanted.filter), false()))
-    if isinstance(wanted, filters.All):
+    if isinstance(wanted, filters.AllOf):
         return and_(*(condition(connection, one) for one in wanted.filters))
-    if isinstance(wanted, filters.Any):
+    if isinstance(wanted, filters.AnyOf):
         return or_(*(condition(connection, one) for one in wanted.filters))
     return _LEAVES[type(wanted)](connection, wanted)
 
@@ -259,22 +260,25 @@ def _has_file(where: Condition) -> Condition:
 def _in_folder(connection: Connection, leaf: filters.InFolder) -> Condition:
     is_absolute = leaf.path.startswith(b"/")
     below = _below_path if is_absolute else _below_name
-    places = [below(root, leaf.path.rstrip(b"/")) for root in roots(connection)]
-    return _has_file(or_(false(), *(place for place in places if place is not None)))
+    return _has_file(below(roots(connection), leaf.path.rstrip(b"/")))
 
 
-def _below_path(root: RootRow, folder: bytes) -> Condition | None:
-    """The files of a root below the absolute path of a folder."""
+def _below_path(known: Sequence[RootRow], folder: bytes) -> Condition:
+    """The files of some roots below the absolute path of a folder."""
     prefix = folder + b"/"
-    if root.kind == "list":  # its paths are absolute themselves
-        return in_scope(root.id, prefix)
-    # A root below the folder: the root's own name counts as a folder for a folder only.
-    own = root.location.rstrip(b"/") + (b"/" if root.kind == "folder" else b"")
-    if own.startswith(prefix):
-        return FILE.c.root_id == root.id
-    if root.kind == "folder" and prefix.startswith(own):
-        return in_scope(root.id, prefix[len(own) :])
-    return None
+    whole = [root.id for root in known if root.kind != "list" and _own(root).startswith(prefix)]
+    lists = [root.id for root in known if root.kind == "list"]  # their paths are absolute
+    above = [
+        and_(FILE.c.root_id == root.id, below(prefix[len(_own(root)) :]))
+        for root in known
+        if root.kind == "folder" and prefix.startswith(_own(root)) and _own(root) != prefix
+    ]
+    return or_(of_roots(whole), and_(of_roots(lists), below(prefix)), *above)
+
+
+def _own(root: RootRow) -> bytes:
+    """A root's path; its own name counts as a folder for a folder only."""
+    return root.location.rstrip(b"/") + (b"/" if root.kind == "folder" else b"")
 
 
 class _Holds(GenericFunction[bool]):
@@ -296,14 +300,13 @@ def _holds_postgresql(element: Any, compiler: Any, **options: Any) -> str:
     return f"(position({part} IN {whole}) > 0)"
 
 
-def _below_name(root: RootRow, name: bytes) -> Condition:
-    """The files of a root below any folder of a name, above or below the root itself."""
-    own = root.location.rstrip(b"/") + (b"/" if root.kind == "folder" else b"")
-    if root.kind != "list" and b"/" + name + b"/" in own:
-        return FILE.c.root_id == root.id
-    at_start = in_scope(root.id, name + b"/")
-    within = and_(FILE.c.root_id == root.id, _Holds(FILE.c.path, literal(b"/" + name + b"/")))
-    return within if root.kind == "list" else or_(at_start, within)
+def _below_name(known: Sequence[RootRow], name: bytes) -> Condition:
+    """The files of some roots below any folder of a name, above or below the root itself."""
+    part = b"/" + name + b"/"
+    whole = [root.id for root in known if root.kind != "list" and part in _own(root)]
+    lists = [root.id for root in known if root.kind == "list"]  # their paths begin with "/"
+    at_start = and_(not_(of_roots(lists)), below(name + b"/"))
+    return or_(of_roots(whole), at_start, _Holds(FILE.c.path, literal(part)))
 
 
 def _in_root(connection: Connection, leaf: filters.InRoot) -> Condition:
@@ -314,10 +317,9 @@ def _in_root(connection: Connection, leaf: filters.InRoot) -> Condition:
         if leaf.name in (root.location, root.location.rstrip(b"/").rpartition(b"/")[2])
     ]
     if not named:
-        have = ", ".join(repr(root.location.decode("utf-8", "backslashreplace")) for root in known)
-        shown = leaf.name.decode("utf-8", "backslashreplace")
-        raise QueryError(f"the library has no root {shown!r}; it has {have or 'none'}")
-    return _has_file(FILE.c.root_id.in_(named))
+        have = ", ".join(repr(display(root.location)) for root in known)
+        raise QueryError(f"the library has no root {display(leaf.name)!r}; it has {have or 'none'}")
+    return _has_file(of_roots(named))
 
 
 _LEAVES: dict[type, Callable[[Connection, Any], Condition]] = {  # Any: the leaf of that type

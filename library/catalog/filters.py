@@ -212,7 +212,7 @@ class Not:
 
 
 @dataclass(frozen=True)
-class All:
+class AllOf:
     """Every one of at least two filters holds."""
 
     filters: tuple[Filter, ...]
@@ -222,7 +222,7 @@ class All:
 
 
 @dataclass(frozen=True)
-class Any:
+class AnyOf:
     """At least one of at least two filters holds."""
 
     filters: tuple[Filter, ...]
@@ -250,13 +250,13 @@ Leaf = (
     | Rated
     | Inside
 )
-Filter = Leaf | Not | All | Any
+Filter = Leaf | Not | AllOf | AnyOf
 
 
 def both(*filters: Filter | None) -> Filter | None:
     """The filter that holds where all of these do; None where none is given."""
     given = tuple(one for one in filters if one is not None)
-    return None if not given else given[0] if len(given) == 1 else All(given)
+    return None if not given else given[0] if len(given) == 1 else AllOf(given)
 
 
 def quoted(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select
+from sqlalchemy import Connection, and_, delete, insert, or_, select
 
 from pictor.library.catalog.files import chunked
 from pictor.library.catalog.schema import PAIR
@@ -84,12 +84,6 @@ def known(connection: Connection, content_ids: Iterable[int], version: int) -> s
             rows = connection.execute(query.where(PAIR.c.version == version))
             found.update((low, high) for low, high in rows)
     return found
-
-
-def count(connection: Connection) -> dict[Kind, int]:
-    """Pairs a kind."""
-    query = select(PAIR.c.kind, func.count()).group_by(PAIR.c.kind)
-    return {Kind(kind): number for kind, number in connection.execute(query)}
 
 
 def forget(connection: Connection, content_ids: Sequence[int]) -> None:

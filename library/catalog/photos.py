@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
-from pictor.library.catalog.files import chunked, roots
-from pictor.library.catalog.rows import PhotoRow, RootRow
+from pictor.library.catalog.files import Places, chunked, of_roots
+from pictor.library.catalog.rows import PhotoRow
 from pictor.library.catalog.schema import FILE, ITEM
 
 
@@ -19,26 +19,19 @@ def photos_at(connection: Connection, paths: Sequence[bytes]) -> dict[bytes, Pho
     archives have no path of their own.
     """
     found: dict[bytes, PhotoRow] = {}
-    for root in roots(connection):
-        places = dict(_places(root, paths))
-        for chunk in chunked(list(places)):
-            query = _rows().where(FILE.c.root_id == root.id, FILE.c.path.in_(chunk))
+    places = Places(connection)
+    named: dict[tuple[int, ...], dict[bytes, bytes]] = {}
+    for path in paths:
+        for of, inside in places.of(path):
+            named.setdefault(tuple(root.id for root in of), {})[inside] = path
+    for root_ids, by_inside in named.items():
+        for chunk in chunked(list(by_inside)):
+            query = _rows().where(of_roots(root_ids), FILE.c.path.in_(chunk))
             for row in connection.execute(query):
-                path = places[row[0]]
+                path = by_inside[row[0]]
                 if path not in found or found[path].item_id is None:
                     found[path] = PhotoRow(*row[1:])
     return found
-
-
-def _places(root: RootRow, paths: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """(path as the root's rows have it, absolute path) of those that may be under a root."""
-    if root.kind == "folder":
-        start = root.location.rstrip(b"/") + b"/"
-        yield from ((path[len(start) :], path) for path in paths if path.startswith(start))
-    elif root.kind == "list":
-        yield from ((path, path) for path in paths)
-    elif root.kind == "file" and root.location in paths:
-        yield b"", root.location
 
 
 def _rows() -> Any:  # a select of six columns, whose types nobody reads

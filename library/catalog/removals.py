@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from pictor.library.catalog import decisions
-from pictor.library.catalog.files import now, roots
-from pictor.library.catalog.rows import RootRow, full_path
+from pictor.library.catalog.files import Places, below, has_rows, now, of_roots, roots
+from pictor.library.catalog.rows import full_path
 from pictor.library.catalog.schema import CONTENT, FILE, PAIR
 from pictor.library.pairs import LADDER, Verdict
 from pictor.library.records import JsonObject
@@ -34,7 +33,7 @@ class KnownFile(NamedTuple):
     is_missing: bool
 
 
-class ContentFacts(NamedTuple):
+class GivenFacts(NamedTuple):
     """What people and files say of a content beside its pixels."""
 
     content_id: int
@@ -45,17 +44,15 @@ class ContentFacts(NamedTuple):
 def known_files(connection: Connection, path: bytes) -> list[KnownFile]:
     """The rows of a path under roots on disk; those of folders first, the longest of them first."""
     found = []
-    for root, inside in _places(roots(connection), path):
-        query = select(FILE.c.id, FILE.c.missing_since, CONTENT.c.hash)
-        query = query.join(CONTENT, CONTENT.c.id == FILE.c.content_id)
-        where = (FILE.c.root_id == root.id, FILE.c.path == inside)
+    parent, _, name = path.rpartition(b"/")
+    query = select(FILE.c.id, FILE.c.missing_since, CONTENT.c.hash)
+    query = query.join(CONTENT, CONTENT.c.id == FILE.c.content_id)
+    for of, inside in Places(connection).of(path):
+        where = (of_roots([root.id for root in of]), FILE.c.path == inside)
+        kind = of[0].kind
+        place = (of[0].location, inside) if kind == "folder" else (parent or b"/", name)
         for file_id, missing, digest in connection.execute(query.where(*where)):
-            folder, below = root.location, inside
-            if root.kind != "folder":
-                parent, _, below = path.rpartition(b"/")
-                folder = parent or b"/"
-            facts = (folder, below, bytes(digest).hex(), missing is not None)
-            found.append(KnownFile(file_id, root.kind, *facts))
+            found.append(KnownFile(file_id, kind, *place, bytes(digest).hex(), missing is not None))
     return found
 
 
@@ -73,19 +70,19 @@ def contents_at(connection: Connection, name: bytes) -> list[str]:
 
 def has_files_under(connection: Connection, place: bytes) -> bool:
     """Whether there is a row of a file at or below an absolute path, missing ones too."""
-    below = place.rstrip(b"/") + b"/"
+    folder = place.rstrip(b"/") + b"/"
+    whole: list[int] = []
+    parts: dict[bytes, list[int]] = {}
     for root in roots(connection):
         start = full_path(root.kind, root.location, b"x")[:-1]
-        where = [FILE.c.root_id == root.id]
-        if place != root.location and not start.startswith(below):
-            if root.kind == "file" or not below.startswith(start):
-                continue
-            inside = place[len(start) :]
-            is_below = FILE.c.path.between(inside + b"/", inside + b"0")  # "0" comes after "/"
-            where.append(or_(FILE.c.path == inside, is_below))
-        if connection.scalar(select(FILE.c.id).where(*where).limit(1)) is not None:
-            return True
-    return False
+        if place == root.location or start.startswith(folder):
+            whole.append(root.id)
+        elif root.kind != "file" and folder.startswith(start):
+            parts.setdefault(place[len(start) :], []).append(root.id)
+    cases = [of_roots(whole)]
+    for inside, ids in parts.items():
+        cases.append(and_(of_roots(ids), or_(FILE.c.path == inside, below(inside + b"/"))))
+    return any(has_rows(connection, case) for case in cases)
 
 
 def contents_beginning(connection: Connection, digits: str) -> list[str]:
@@ -93,18 +90,6 @@ def contents_beginning(connection: Connection, digits: str) -> list[str]:
     low, high = bytes.fromhex(digits.ljust(64, "0")), bytes.fromhex(digits.ljust(64, "f"))
     query = select(CONTENT.c.hash).where(CONTENT.c.hash.between(low, high))
     return [bytes(one).hex() for one in connection.scalars(query.order_by(CONTENT.c.hash).limit(2))]
-
-
-def _places(known: Sequence[RootRow], path: bytes) -> Iterator[tuple[RootRow, bytes]]:
-    """The roots a path may be under, with the path as their rows have it."""
-    for root in sorted(known, key=lambda root: (root.kind != "folder", -len(root.location))):
-        start = root.location.rstrip(b"/") + b"/"
-        if root.kind == "folder" and path.startswith(start):
-            yield root, path[len(start) :]
-        elif root.kind == "file" and path == root.location:
-            yield root, b""
-        elif root.kind == "list":
-            yield root, path
 
 
 def why_not_alike(connection: Connection, content: str, kept: str) -> str:
@@ -143,12 +128,12 @@ def set_there(connection: Connection, path: bytes, content: str, mtime_ns: int) 
     return bool(rows)
 
 
-def content_facts(connection: Connection, content: str) -> ContentFacts | None:
+def content_facts(connection: Connection, content: str) -> GivenFacts | None:
     """The rating and keywords of a content, by its hash."""
     columns = (CONTENT.c.id, CONTENT.c.rating, CONTENT.c.keywords)
     query = select(*columns).where(CONTENT.c.hash == bytes.fromhex(content))
     row = connection.execute(query).first()
-    return None if row is None else ContentFacts(row[0], row[1], tuple(row[2] or ()))
+    return None if row is None else GivenFacts(row[0], row[1], tuple(row[2] or ()))
 
 
 def set_rating(connection: Connection, content_id: int, rating: int | None) -> None:

@@ -142,8 +142,11 @@ def vectors_of(
 ) -> dict[int, HalfMatrix]:
     """The stored vectors of some items, each (d,) float16."""
     query = select(VECTOR.c.item_id, VECTOR.c.data).where(VECTOR.c.space_id == space_id)
-    rows = connection.execute(query.where(VECTOR.c.item_id.in_(item_ids))).all()
-    return {item_id: np.frombuffer(data, dtype=LITTLE_FLOAT16) for item_id, data in rows}
+    found: dict[int, HalfMatrix] = {}
+    for chunk in chunked(item_ids, 10_000):
+        for item_id, data in connection.execute(query.where(VECTOR.c.item_id.in_(chunk))).all():
+            found[item_id] = np.frombuffer(data, dtype=LITTLE_FLOAT16)
+    return found
 
 
 def rows_of(

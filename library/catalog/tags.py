@@ -119,13 +119,6 @@ def write_set(connection: Connection, name: str, **values: Any) -> int:
     return set_id
 
 
-def remove_set(connection: Connection, set_id: int) -> int:
-    """Forget a set and its tags; how many."""
-    gone = connection.execute(delete(TAG).where(TAG.c.set_id == set_id)).rowcount
-    connection.execute(delete(TAG_SET).where(TAG_SET.c.id == set_id))
-    return int(gone)
-
-
 # --- what a pass reads
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from pictor.library.catalog.han import SIMPLIFIED
+from pictor.library.scripts import HAN, SIMPLIFIED
 
 #: Stands between two texts of one field, so that no phrase reaches from one into the next.
 BOUNDARY = "_"
@@ -24,12 +24,11 @@ MAX_TOKEN_CHARS = 64
 #: A longer text has no whole: nobody types it, and PostgreSQL takes no lexeme of 2 KiB.
 MAX_WHOLE_CHARS = 256
 
-_HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _SYMBOLS = "\u2190-\u2bff\U0001f000-\U0001faff"
-_RUN = re.compile(rf"[{_HAN}{_SYMBOLS}]|[^\W_{_HAN}]+")
+_RUN = re.compile(rf"[{HAN}{_SYMBOLS}]|[^\W_{HAN}]+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\WA-Z\d_]+|\d+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
-_HAN_RUN = re.compile(rf"[{_HAN}]+")
+_HAN_RUN = re.compile(rf"[{HAN}]+")
 
 _STOPS = """
     a an and any are as at be by for from has have i in is it its me my of on or our photo picture

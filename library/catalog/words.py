@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, text
 
 from pictor.library.catalog.documents import documents
 from pictor.library.catalog.files import CHUNK, chunked
-from pictor.library.catalog.fulltext import matching
 from pictor.library.catalog.rows import WordHit
 from pictor.library.catalog.schema import STALE_WORD, TAG, TAG_SET, WORD
 from pictor.library.catalog.tokens import albums, holds, phrases, terms, wholes
@@ -43,6 +42,13 @@ FIELDS = {
 #: Hits hold at least this share of the query's words, and score at least this share of the best
 #: hit: `img 2041` is not to bring up every other `img`.
 LEAST_SHARE = 0.5
+#: The one query that SQLite and PostgreSQL word apart. Tokens hold letters, digits, symbols beyond
+#: ASCII and "_" only, so that whatever a person typed reaches the query language of neither.
+_SQLITE = text("SELECT rowid FROM word_index WHERE word_index MATCH :wanted LIMIT :most")
+_POSTGRESQL = text(
+    "SELECT content_id FROM word WHERE lexemes @@ CAST(:wanted AS tsquery) "
+    "ORDER BY content_id LIMIT :most"
+)
 
 #: Above what any words weigh together: contents of a folder that the query is the name of are read.
 _IN_ALBUM = 1e9
@@ -51,7 +57,7 @@ _label_wholes = lru_cache(maxsize=8192)(wholes)
 
 
 def catch_up(connection: Connection) -> int:
-    """Write the words of contents that changed; how many. `Library.writing` does it at each commit.
+    """Write the words of contents that changed; how many. `Store.writing` does it at each commit.
 
     Costs one look at an empty table where nothing changed, and constant memory.
     """
@@ -285,3 +291,29 @@ def _fields(word: _Word, row: Mapping[str, Any], borne: Collection[tuple[int, st
     if any((label.set_id, label.label) in borne for label in word.labels):
         found.add("tag")
     return found
+
+
+# --- the full-text index
+
+
+def matching(connection: Connection, words: Sequence[Sequence[str]], limit: int) -> list[int]:
+    """The first contents, ascending by id, whose words hold one phrase of each of `words`.
+
+    Args:
+        words: of each the phrases that will do, tokens joined by spaces.
+    """
+    on_sqlite = connection.dialect.name == "sqlite"
+    phrase = _sqlite_phrase if on_sqlite else _postgresql_phrase
+    either, both = (" OR ", " AND ") if on_sqlite else (" | ", " & ")
+    wanted = both.join(f"({either.join(map(phrase, phrases))})" for phrases in words)
+    query = _SQLITE if on_sqlite else _POSTGRESQL
+    return list(connection.scalars(query, {"wanted": wanted, "most": limit}).all())
+
+
+def _sqlite_phrase(phrase: str) -> str:
+    return f'"{phrase}"'
+
+
+def _postgresql_phrase(phrase: str) -> str:
+    lexemes = " <-> ".join(f"'{token}'" for token in phrase.split())
+    return f"({lexemes})"

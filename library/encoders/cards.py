@@ -24,6 +24,11 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _LOCAL_STARTS = ("/", "./", "../", "~")
 
 
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form owner/model."""
+    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
+
+
 def card_folder() -> Path:
     """Where the shipped cards are."""
     return presets_dir() / "encoders"
@@ -66,11 +71,6 @@ def find_card(name: str) -> EncoderCard:
         f"no encoder is called {quoted(name)}; give a hub id such as "
         f"'google/siglip2-base-patch16-224', a folder, or 'builtin'{hint}"
     )
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name has the form owner/model."""
-    return _HUB_ID.fullmatch(name) is not None and ".." not in name and "--" not in name
 
 
 def id_of(name: str) -> str:

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+from pictor.library.orientations import TURNS
 
 
 @dataclass(frozen=True)
@@ -34,8 +26,8 @@ class Picture:
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
     """The picture turned as its EXIF orientation (1 to 8) says."""
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+    act = TURNS[orientation].pillow if orientation in TURNS else ""
+    return image.transpose(Image.Transpose[act]) if act else image
 
 
 def displayed_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:

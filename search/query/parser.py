@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pictor.library.catalog.filters import All, Any, Filter, Not, both
+from pictor.library.catalog.filters import AllOf, AnyOf, Filter, Not, both
 from pictor.library.errors import QueryError, QuerySyntaxError
 from pictor.search import filters
 from pictor.search.query import negation
@@ -235,8 +235,8 @@ class _Reader(Scanner):
                 either.append([])
             either[-1].append(self._member(start))
         self.depth -= 1
-        joined = [all_of[0] if len(all_of) == 1 else All(tuple(all_of)) for all_of in either]
-        return joined[0] if len(joined) == 1 else Any(tuple(joined))
+        joined = [all_of[0] if len(all_of) == 1 else AllOf(tuple(all_of)) for all_of in either]
+        return joined[0] if len(joined) == 1 else AnyOf(tuple(joined))
 
     def _closes(self, start: int) -> bool:
         if not self.skip_spaces():

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pictor.library.catalog.filters import Filter
 from pictor.library.errors import QueryError, quoted
+from pictor.library.names import display
 
 #: Longer texts are refused: every text tower reads at most a few hundred tokens.
 MAX_TEXT_CHARS = 10_000
@@ -197,7 +198,7 @@ def image(
     if part.is_link:
         return part
     if b"\0" in part.location or not os.path.isfile(part.location):
-        shown = part.location.decode("utf-8", errors="backslashreplace")
+        shown = display(part.location)
         raise QueryError(f"there is no image file at {quoted(shown)}")
     return replace(part, location=os.path.abspath(part.location))
 

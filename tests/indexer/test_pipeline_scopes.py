@@ -16,6 +16,7 @@ from small_world import World
 import pictor.indexer.roots
 from pictor.library.catalog.contents import captions_of
 from pictor.library.errors import SourceError
+from pictor.library.names import display
 
 
 def roots(world: World) -> list[tuple[str, str]]:
@@ -313,7 +314,7 @@ def test_any_name_is_indexed_found_and_printable(world: World, name: bytes) -> N
     (hit,) = world.search(Path(os.fsdecode(path)))
     assert hit.path == path
     assert hit.score > 0.999
-    pictor.indexer.roots.display(hit.path).encode("utf-8")
+    display(hit.path).encode("utf-8")
     assert world.index(path).unchanged == 1
     assert world.index().unchanged == 1
 

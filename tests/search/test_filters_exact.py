@@ -19,7 +19,7 @@ from sqlalchemy import delete, insert
 
 from pictor.library.catalog import filter_conditions as conditions
 from pictor.library.catalog import filters
-from pictor.library.catalog.filters import All, Filter, Not
+from pictor.library.catalog.filters import AllOf, Filter, Not
 from pictor.library.catalog.schema import (
     CAPTION,
     CONTENT,
@@ -33,8 +33,8 @@ from pictor.library.catalog.schema import (
 )
 from pictor.library.config import Settings
 from pictor.library.errors import QueryError
-from pictor.library.library import Library
 from pictor.library.records import FloatMatrix
+from pictor.library.store import Store
 from pictor.library.vectors.exact import ExactIndex
 from pictor.search.neighbours import FIRST, LOOK_FIRST_ABOVE, RARE, Selector, neighbours
 from pictor.search.plan import Trace
@@ -54,7 +54,7 @@ FOLDERS = (b"2023/vienna", b"vienna", b"2023/wien/old", b"x\xff\xfe", b"a_b%c")
 class Drawn:
     """A library and the facts of its items, one dict an item, by ascending id."""
 
-    def __init__(self, library: Library, facts: list[dict[str, Any]], index: ExactIndex) -> None:
+    def __init__(self, library: Store, facts: list[dict[str, Any]], index: ExactIndex) -> None:
         self.library = library
         self.facts = facts
         self.index = index
@@ -104,7 +104,7 @@ def _date(rng: np.random.Generator) -> str:
     return f"{year}-{month:02}-{day:02}T{hour:02}:00:00{offset}"
 
 
-def store(library: Library, facts: list[dict[str, Any]]) -> None:
+def store(library: Store, facts: list[dict[str, Any]]) -> None:
     n = len(facts)
     columns = ("taken_at", "camera", "lens", "latitude", "longitude", "rating", "format")
     columns += ("width", "height", "keywords", "title")
@@ -165,7 +165,7 @@ def drawn(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Drawn]:
     n = request.param
-    with Library.create(tmp_path_factory.mktemp("drawn") / "library", Settings()) as library:
+    with Store.create(tmp_path_factory.mktemp("drawn") / "library", Settings()) as library:
         facts = draw_facts(n)
         store(library, facts)
         index = ExactIndex(D)
@@ -179,9 +179,9 @@ def drawn(
 def passes(wanted: Filter, fact: dict[str, Any]) -> bool:
     if isinstance(wanted, Not):
         return not passes(wanted.filter, fact)
-    if isinstance(wanted, All):
+    if isinstance(wanted, AllOf):
         return all(passes(one, fact) for one in wanted.filters)
-    if isinstance(wanted, filters.Any):
+    if isinstance(wanted, filters.AnyOf):
         return any(passes(one, fact) for one in wanted.filters)
     return _holds(wanted, fact)
 
@@ -323,8 +323,8 @@ TREES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
         st.builds(Not, inner),
-        st.builds(All, st.tuples(inner, inner)),
-        st.builds(filters.Any, st.tuples(inner, inner)),
+        st.builds(AllOf, st.tuples(inner, inner)),
+        st.builds(filters.AnyOf, st.tuples(inner, inner)),
     ),
     max_leaves=5,
 )
@@ -337,7 +337,7 @@ SETTINGS = settings(
 
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
-    with Library.create(tmp_path_factory.mktemp("thousand") / "library", Settings()) as library:
+    with Store.create(tmp_path_factory.mktemp("thousand") / "library", Settings()) as library:
         facts = draw_facts(1000)
         store(library, facts)
         yield Drawn(library, facts, ExactIndex(D))
@@ -360,9 +360,9 @@ def test_the_catalog_names_just_the_items_that_pass(thousand: Drawn, wanted: Fil
 SELECTIVITIES: list[tuple[float, Filter]] = [
     (0.0001, filters.Tagged("dog")),
     (0.001, filters.Has("title")),
-    (0.01, All((filters.Lens("35 mm"), filters.MinMegapixels(0.1)))),
-    (0.08, All((filters.Taken("2023", "2023"), Not(filters.Camera("none"))))),
-    (0.3, All((filters.After("2019"), filters.Camera("n")))),
+    (0.01, AllOf((filters.Lens("35 mm"), filters.MinMegapixels(0.1)))),
+    (0.08, AllOf((filters.Taken("2023", "2023"), Not(filters.Camera("none"))))),
+    (0.3, AllOf((filters.After("2019"), filters.Camera("n")))),
     (0.9, Not(filters.Inside("archive"))),
     (1.0, filters.MinMegapixels(0.001)),
     (0.0, filters.Camera("none")),
@@ -450,7 +450,7 @@ def test_an_unknown_root_is_refused_with_those_there_are(thousand: Drawn) -> Non
 def test_a_period_ends_with_its_last_second(
     tmp_path: Path, first: str, last: str, inside: str, outside: str
 ) -> None:
-    with Library.create(tmp_path / "library", Settings()) as library:
+    with Store.create(tmp_path / "library", Settings()) as library:
         facts = draw_facts(8)
         for fact, taken_at in zip(facts, [inside, outside, None, inside], strict=False):
             fact["taken_at"] = taken_at
@@ -463,7 +463,7 @@ def test_a_period_ends_with_its_last_second(
 @pytest.mark.slow
 def test_postgresql_names_the_same_items(postgresql_url: str, tmp_path: Path) -> None:
     settings = Settings().with_values({"library.catalog_url": postgresql_url}, "test")
-    with Library.create(tmp_path / "library", settings) as library:
+    with Store.create(tmp_path / "library", settings) as library:
         facts = draw_facts(400)
         store(library, facts)
         drawn = Drawn(library, facts, ExactIndex(D))
@@ -478,7 +478,7 @@ def test_postgresql_names_the_same_items(postgresql_url: str, tmp_path: Path) ->
             filters.Inside("archive"),
             filters.OfKind("animation"),
             filters.Taken("2023-02", "2024-12-28"),
-            Not(filters.Any((filters.Rated(0, 2), filters.OfShape("portrait")))),
+            Not(filters.AnyOf((filters.Rated(0, 2), filters.OfShape("portrait")))),
         ]
         with library.reading() as connection:
             for one in wanted:

@@ -13,8 +13,9 @@ import numpy as np
 from pictor.duplicates.comparison.alignment import AlignedPair
 from pictor.duplicates.comparison.overlay_detector.network import laid_over
 from pictor.duplicates.comparison.overlay_detector.traits import PartContext, Traits, traits_of
-from pictor.duplicates.comparison.still import FloatImage, Mask
+from pictor.duplicates.comparison.still import FloatImage
 from pictor.duplicates.comparison.window_agreement import Agreement, grey_of
+from pictor.library.records import Mask
 
 #: Difference of grey levels, after tones were matched, that counts as another pixel.
 _DIFFERS = 26.0

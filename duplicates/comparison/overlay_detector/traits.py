@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.duplicates.comparison.alignment import AlignedPair
-from pictor.duplicates.comparison.still import FloatImage, Mask
+from pictor.duplicates.comparison.still import FloatImage
 from pictor.duplicates.comparison.window_agreement import Agreement, grey_of
-from pictor.library.records import PixelArray
+from pictor.library.records import Mask, PixelArray
 
 #: Distance in RGB from a mixture of what was there and the colour laid over it.
 _ONE_COLOUR = 22.0

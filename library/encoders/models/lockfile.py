@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pictor.library.atomic import replaced
 from pictor.library.encoders.cards import is_hub_id
 from pictor.library.encoders.checkpoint import CONFIG, INDEX, SMALL_FILES, WEIGHTS
 from pictor.library.errors import ModelError
@@ -147,15 +147,8 @@ def read_lock(path: Path) -> ModelLock:
 def write_lock(folder: Path, lock: ModelLock) -> None:
     """Put a lock into a folder, which is made; a kill leaves the old one or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f".{LOCK}.{os.getpid()}"
-    try:
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(lock.to_json(), file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(folder / LOCK)
-    finally:
-        new.unlink(missing_ok=True)
+    with replaced(folder / LOCK, is_synced=True) as file:
+        file.write(json.dumps(lock.to_json(), indent=1, ensure_ascii=False).encode())
 
 
 def check_same(known: ModelLock, found: Mapping[str, LockedFile], where: str) -> None:

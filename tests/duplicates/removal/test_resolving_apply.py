@@ -14,7 +14,7 @@ import pytest
 from duplicate_world import content_ids, link, names, state_of
 from small_world import World
 
-from pictor import OpenLibrary
+from pictor import Library
 from pictor.duplicates.groups.records import Group
 from pictor.duplicates.removal import apply, file_moves
 from pictor.duplicates.removal.apply import ApplyOptions
@@ -23,7 +23,6 @@ from pictor.duplicates.removal.steps import StepResult
 from pictor.library.catalog import removals
 from pictor.library.errors import LibraryLocked, PlanError
 from pictor.library.lock import write_lock
-from pictor.library.names import path_fields
 from pictor.library.pairs import Kind
 
 
@@ -47,8 +46,8 @@ def home(world: World) -> World:
 RULES = "prefer: name"
 
 
-def opened(world: World) -> OpenLibrary:
-    return OpenLibrary(world.path, world.settings)
+def opened(world: World) -> Library:
+    return Library(world.path, world.settings)
 
 
 def planned(world: World, name: str = "plan.jsonl", **options: Any) -> Path:
@@ -606,13 +605,6 @@ def test_a_log_of_its_own_place_can_be_undone(home: World) -> None:
     (log,) = [path for path in logs(home.open()) if read_log(path)]
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert not problems(undone(home, log)) and state_of(home.root) == before
-
-
-def test_json_paths_are_those_of_the_command(home: World) -> None:
-    from pictor.duplicates.removal.steps import path_of
-
-    for path in (b"/a/b.png", b"/bad\xff.png", b"/new\nline"):
-        assert path_of(path_fields(path, "x"), "x") == path
 
 
 def test_apply_stops_where_it_is_told_to(home: World) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pictor.library.catalog.filters import (
     After,
-    All,
-    Any,
+    AllOf,
+    AnyOf,
     Before,
     Camera,
     Filter,
@@ -247,14 +247,14 @@ EXAMPLES: list[tuple[str, Filter]] = [
     ("in:archive", Inside("archive")),
     ("-has:gps", Not(Has("gps"))),
     ("not has:gps", Not(Has("gps"))),
-    ("has:gps has:date", All((Has("gps"), Has("date")))),
-    ("(has:gps or has:date)", Any((Has("gps"), Has("date")))),
+    ("has:gps has:date", AllOf((Has("gps"), Has("date")))),
+    ("(has:gps or has:date)", AnyOf((Has("gps"), Has("date")))),
     (
         "(has:gps has:date or has:tag)",
-        Any((All((Has("gps"), Has("date"))), Has("tag"))),
+        AnyOf((AllOf((Has("gps"), Has("date"))), Has("tag"))),
     ),
-    ("-(has:gps and -has:date)", Not(All((Has("gps"), Not(Has("date")))))),
-    ("(not (has:gps or has:date))", Not(Any((Has("gps"), Has("date"))))),
+    ("-(has:gps and -has:date)", Not(AllOf((Has("gps"), Not(Has("date")))))),
+    ("(not (has:gps or has:date))", Not(AnyOf((Has("gps"), Has("date"))))),
 ]
 
 
@@ -277,7 +277,7 @@ def test_a_folder_may_be_named_from_home_or_from_here(here: Path) -> None:
 
 def test_filters_of_several_texts_must_all_hold() -> None:
     asked = combined([parse("a dog has:gps"), Query((), Camera("sony"))])
-    assert asked == Query((text("a dog"),), All((Has("gps"), Camera("sony"))))
+    assert asked == Query((text("a dog"),), AllOf((Has("gps"), Camera("sony"))))
     assert parse(["a dog has:gps", "camera:sony"]) == asked
 
 

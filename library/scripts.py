@@ -1,10 +1,14 @@
-"""Common traditional Chinese characters and the simplified ones they are compared as.
-
-A thousand characters of everyday words, each with one simplified form; not a converter: what is
-written one way is found when it is asked for the other way.
-"""
+"""Scripts of writing: which characters are Chinese, and which of them are compared as one."""
 
 from __future__ import annotations
+
+import re
+
+#: Han characters, for a class of a regular expression: the unified ideographs with all extensions
+#: up to H (Unicode 15), compatibility ones, and 々 and 〇, which stand among them.
+HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+_HAN = re.compile(f"[{HAN}]")
+_KANA_OR_HANGUL = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 
 _TRADITIONAL = (
     "亂亞來侖侶俠倉個們倫偉側偵偽傘備傭傳債傷傾僅僉僑僥價儀億儉優儲兌兒內兩冊凍凱別刪則剎剛創"
@@ -67,5 +71,16 @@ _SIMPLIFIED = (
     "庞龟"
 )
 
-#: For `str.translate`.
+#: For `str.translate`. A thousand traditional characters of everyday words, each with its one
+#: simplified form; not a converter: what is written one way is found when asked for the other way.
 SIMPLIFIED = str.maketrans(_TRADITIONAL, _SIMPLIFIED)
+
+
+def has_han(text: str) -> bool:
+    """Whether a Chinese character is in the text."""
+    return _HAN.search(text) is not None
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a text with Chinese characters is neither Japanese nor Korean by its other ones."""
+    return has_han(text) and _KANA_OR_HANGUL.search(text) is None
