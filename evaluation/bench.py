@@ -18,7 +18,6 @@ from pictor.evaluation.texts import TextVectors
 from pictor.library import indexes
 from pictor.library.caption_bank import Bank, log_sum_exp, open_bank
 from pictor.library.catalog import spaces
-from pictor.library.catalog.files import chunked
 from pictor.library.catalog.photos import photos_at
 from pictor.library.catalog.rows import PhotoRow, SpaceRow
 from pictor.library.observer import Observer
@@ -99,14 +98,9 @@ class Bench:
 
     def _vectors(self, items: list[int]) -> dict[int, HalfMatrix]:
         """Item id → stored vector, ascending by id."""
-        found: dict[int, HalfMatrix] = {}
         with self._library.reading() as connection:
-            for chunk in chunked(items):
-                part = spaces.vectors_of(
-                    connection, self._space.id, self._space.dimension, list(chunk)
-                )
-                found |= {item: part[item] for item in chunk if item in part}
-        return found
+            found = spaces.vectors_of(connection, self._space.id, items)
+        return {item: found[item] for item in items if item in found}
 
     @contextlib.contextmanager
     def photo_index(self, photos: Photos) -> Iterator[VectorIndex]:

@@ -25,7 +25,7 @@ from pictor.library.errors import LibraryError, ModelError
 from pictor.library.names import display
 from pictor.library.observer import SILENT, Observer, Remembering
 from pictor.library.records import Outcome
-from pictor.library.space_encoders import encoder_options
+from pictor.library.space_encoders import options_of
 from pictor.library.store import Store
 
 
@@ -90,7 +90,7 @@ def index(
         if retry:
             with library.writing() as connection:
                 files.forget_stat(connection, [Outcome.FAILED, Outcome.SKIPPED])
-        run_options = encoder_options(library)
+        run_options = options_of(library.settings)
         is_first = not library.spaces()
         with opened(
             library, encoders, run_options, remembering, keep_default=keep_default

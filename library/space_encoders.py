@@ -86,11 +86,6 @@ class _Opened(Generic[Tower]):
         return closed
 
 
-def encoder_options(library: Store) -> EncoderOptions:
-    """How the library's settings say encoders are to be run."""
-    return options_of(library.settings)
-
-
 def options_of(settings: Settings) -> EncoderOptions:
     """How some settings say encoders are to be run."""
     wanted = settings.encoder
@@ -126,11 +121,11 @@ def open_text(library: Store, space: SpaceRow) -> TextEncoder:
     try:
         return towers.open_text_encoder(space.card, folder)
     except ModelError:
-        ensure_text_tower(library, space, encoder_options(library))
+        ensure_text_tower(library, space, options_of(library.settings))
         return towers.open_text_encoder(space.card, folder)
 
 
 def open_image(library: Store, space: SpaceRow) -> ImageEncoder:
     """The image tower of a space, for a query by an image that is not in the library."""
     folder = library.cache_dir(space, "image")
-    return towers.open_image_encoder(space.card, encoder_options(library), folder)
+    return towers.open_image_encoder(space.card, options_of(library.settings), folder)

@@ -87,7 +87,7 @@ class SearchRun:
         lacking = [item for item in items if item not in known]
         held = {item: known[item] for item in items if item in known}
         if lacking:
-            held |= catalog_spaces.rows_of(self.connection, space.id, space.dimension, lacking)
+            held |= catalog_spaces.rows_of(self.connection, space.id, lacking)
         return held
 
     def report(self) -> QueryReport:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select
 
-from pictor.library.catalog.files import chunked
+from pictor.library.catalog.files import chunked, rows_in
 from pictor.library.catalog.schema import PAIR
 from pictor.library.pairs import Evidence, Kind, PairRow
 
@@ -61,28 +61,25 @@ def of_contents(
     version: int | None = None,
 ) -> list[PairRow]:
     """The pairs that some contents are part of, by content ids: of some kinds, of one version."""
+    query = select(*COLUMNS)
+    if wanted := [kind.value for kind in kinds]:
+        query = query.where(PAIR.c.kind.in_(wanted))
+    if version is not None:
+        query = query.where(PAIR.c.version == version)
+    ids = sorted(set(content_ids))
     found: dict[tuple[int, int], PairRow] = {}
-    wanted = [kind.value for kind in kinds]
-    for chunk in chunked(sorted(set(content_ids))):
-        for side in (PAIR.c.low_id, PAIR.c.high_id):
-            query = select(*COLUMNS).where(side.in_(chunk))
-            if wanted:
-                query = query.where(PAIR.c.kind.in_(wanted))
-            if version is not None:
-                query = query.where(PAIR.c.version == version)
-            for row in connection.execute(query):
-                found[row[0], row[1]] = row_of(row)
+    for side in (PAIR.c.low_id, PAIR.c.high_id):
+        found |= {(row[0], row[1]): row_of(row) for row in rows_in(connection, query, side, ids)}
     return [found[key] for key in sorted(found)]
 
 
 def known(connection: Connection, content_ids: Iterable[int], version: int) -> set[tuple[int, int]]:
     """(low, high) of the pairs that some contents are part of and a comparison looked at."""
+    query = select(PAIR.c.low_id, PAIR.c.high_id).where(PAIR.c.version == version)
+    ids = sorted(set(content_ids))
     found: set[tuple[int, int]] = set()
-    for chunk in chunked(sorted(set(content_ids))):
-        for side in (PAIR.c.low_id, PAIR.c.high_id):
-            query = select(PAIR.c.low_id, PAIR.c.high_id).where(side.in_(chunk))
-            rows = connection.execute(query.where(PAIR.c.version == version))
-            found.update((low, high) for low, high in rows)
+    for side in (PAIR.c.low_id, PAIR.c.high_id):
+        found.update((low, high) for low, high in rows_in(connection, query, side, ids))
     return found
 
 

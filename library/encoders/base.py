@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -69,18 +66,6 @@ class ImageEncoder(Protocol):
             (n, d) float32, in the given order, rows unit-norm. A row that is not finite, also after
             one more pass in float32, is all NaN: the caller records it, the others are good.
         """
-        ...
-
-    def close(self) -> None:
-        """Give back memory and device."""
-        ...
-
-
-class UnpooledEncoder(Protocol):
-    """An image tower that gives its hidden states: features for other tasks, not for search."""
-
-    def encode_unpooled(self, pixels: Sequence[PixelArray]) -> NDArray[np.float32]:
-        """(n, tokens, width) float32, the last layer as the model gives it, not normalised."""
         ...
 
     def close(self) -> None:

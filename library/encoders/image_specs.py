@@ -159,9 +159,7 @@ def _flag(settings: JsonObject, key: str, default: bool) -> bool:
     return default if value is None else bool(value)
 
 
-def _size(
-    value: Any, square: bool
-) -> dict[str, int]:  # Any: an integer, a list or an object of JSON
+def _size(value: Any, square: bool) -> dict[str, int]:  # Any: an integer, list or object of JSON
     if isinstance(value, int):
         return {"height": value, "width": value} if square else {"shortest_edge": value}
     if isinstance(value, list):

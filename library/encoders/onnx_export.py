@@ -12,6 +12,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,7 @@ from pictor.library.records import EncoderCard
 TOLERANCE = 1e-4  # largest difference of a unit vector's component between torch and ONNX Runtime
 _INT8_COSINE = 0.99  # least agreement of a quantised tower; 0.9997 was measured on ViT-B/32
 _OPSET = 17  # the newest the TorchScript exporter documents
-_ONE_FILE_BYTES = (
-    1_900_000_000  # a protobuf holds less than 2 GiB; beyond this weights go beside it
-)
+_ONE_FILE_BYTES = 1_900_000_000  # a protobuf holds less than 2 GiB; beyond, weights go beside it
 _SAMPLES = (
     "a photo of a dog",
     "",
@@ -59,7 +58,7 @@ def export_text(checkpoint: Checkpoint, card: EncoderCard, folder: Path) -> None
 
     model = load_model(checkpoint, card, tower="text", dtype=torch.float32, attention="eager")
     rules = save_tokenizer(checkpoint, card, folder)
-    (folder / onnx_text.RULES).write_text(json.dumps(rules.to_json(), indent=1), encoding="utf-8")
+    (folder / onnx_text.RULES).write_text(json.dumps(asdict(rules), indent=1), encoding="utf-8")
     wrapped = _text_module(model, rules.attention_mask)
     tokenizer = open_tokenizer(folder, rules)
     tokens, mask = pad(tokenizer(_SAMPLES[:3]), rules)

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -183,7 +182,7 @@ def _commit_of(folder: Path) -> str:
     note = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
     with contextlib.suppress(OSError, UnicodeDecodeError):
         first = note.read_text(encoding="ascii").split("\n", 1)[0].strip()
-        if re.fullmatch(r"[0-9a-f]{40}", first):
+        if is_revision(first):
             return first
     return ""
 

@@ -85,9 +85,7 @@ def verify(row: Stored, count: ByteCount | None = None) -> ModelState:
         count: counts each block that is read.
     """
     quick = state_of(row)
-    if quick.state == "absent":
-        return quick
-    if row.fault:
+    if quick.state == "absent" or row.fault:
         return quick
     wrong, missing = _by_size(row)
     if not wrong and not missing and quick.problems:
@@ -233,10 +231,5 @@ def _is_its_blob(path: Path, count: ByteCount | None) -> bool:
 
 def git_digest(path: Path, count: ByteCount | None = None) -> str:
     """The id git gives a file: SHA-1 over "blob", its size, NUL and its bytes."""
-    total = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            total.update(block)
-            if count is not None:
-                count.add(len(block))
-    return total.hexdigest()
+    head = b"blob %d\0" % path.stat().st_size
+    return digest(path, count, hashlib.sha1(head, usedforsecurity=False))
