@@ -23,8 +23,8 @@ from pictor.library.catalog.rows import PhotoRow, SpaceRow
 from pictor.library.observer import Observer
 from pictor.library.records import EncoderCard, FloatMatrix, HalfMatrix, IdArray
 from pictor.library.store import Store
-from pictor.library.vectors.base import VectorIndex
 from pictor.library.vectors.cache import IndexKind
+from pictor.library.vectors.layers import VectorIndex
 from pictor.search.ranking.evidence import Images
 
 
@@ -106,11 +106,8 @@ class Bench:
     def photo_index(self, photos: Photos) -> Iterator[VectorIndex]:
         """The library's own index of the space, or one of the type asked for over these photos."""
         if self.kind == "auto":
-            index: VectorIndex = indexes.open_index(self._library, self._space).index
-            try:
+            with contextlib.closing(indexes.open_index(self._library, self._space).index) as index:
                 yield index
-            finally:
-                index.close()
             return
         queries = indexes.tuning_queries(self._library, self._space)
         with self.built_index(photos.items, photos.vectors, queries) as built:
@@ -129,10 +126,8 @@ class Bench:
             index = indexes.build_apart(
                 self._library, self._space, Path(folder), ids, vectors, self.kind, queries
             )
-            try:
+            with contextlib.closing(index):
                 yield index
-            finally:
-                index.close()
 
 
 def _item_of(path: bytes, row: PhotoRow | None, problems: Problems) -> int | None:

@@ -1,7 +1,7 @@
 """The image tower of a checkpoint on torch: CPU, CUDA or MPS.
 
-Pixels travel as uint8 and are scaled and normalised on the device, in float32 and in the order of the
-processors of transformers: x * rescale, then (x - mean) / std.
+Pixels travel as uint8 and are scaled and normalised on the device, in float32 and in the order of
+the processors of transformers: x * rescale, then (x - mean) / std.
 """
 
 from __future__ import annotations
