@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select
@@ -11,8 +11,6 @@ from pictor.library.catalog.files import chunked, rows_in
 from pictor.library.catalog.schema import PAIR
 from pictor.library.pairs import Evidence, Kind, PairRow
 
-#: Rows read at once.
-BLOCK = 10_000
 #: What `row_of` takes.
 COLUMNS = (PAIR.c.low_id, PAIR.c.high_id, PAIR.c.kind, PAIR.c.confidence, PAIR.c.evidence)
 
@@ -35,23 +33,6 @@ def write(connection: Connection, rows: Sequence[PairRow], version: int) -> None
     ]
     if values:
         connection.execute(insert(PAIR), values)
-
-
-def read(connection: Connection, kinds: Iterable[Kind] = ()) -> Iterator[PairRow]:
-    """Every pair of some kinds, of all if none is named, by content ids."""
-    query = select(*COLUMNS).order_by(PAIR.c.low_id, PAIR.c.high_id)
-    wanted = [kind.value for kind in kinds]
-    if wanted:
-        query = query.where(PAIR.c.kind.in_(wanted))
-    last = (0, 0)
-    while True:
-        low, high = last
-        after = or_(PAIR.c.low_id > low, and_(PAIR.c.low_id == low, PAIR.c.high_id > high))
-        rows = connection.execute(query.where(after).limit(BLOCK)).fetchall()
-        if not rows:
-            return
-        last = (rows[-1][0], rows[-1][1])
-        yield from (row_of(row) for row in rows)
 
 
 def of_contents(
