@@ -78,13 +78,7 @@ def index(
     """
     observer = observer or SILENT
     remembering = Remembering(observer)
-    settings = library.settings.index
-    options = ScanOptions(
-        include=settings.include,
-        exclude=settings.exclude,
-        hidden=settings.hidden,
-        follow_symlinks=settings.follow_symlinks,
-    )
+    options = ScanOptions.of(library.settings.index)
     with library.writer():
         scopes = roots.resolve(library, named, options)
         if retry:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from pictor.library.config import IndexSettings
 from pictor.library.records import Caption, Reason
 
 
@@ -111,6 +112,11 @@ class ScanOptions:
     hidden: bool = False
     follow_symlinks: bool = False
     pair_raw: bool = True
+
+    @classmethod
+    def of(cls, settings: IndexSettings) -> ScanOptions:
+        """As the settings say."""
+        return cls(settings.include, settings.exclude, settings.hidden, settings.follow_symlinks)
 
 
 class Source(ABC):

@@ -22,6 +22,7 @@ from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import FilePlace
 from pictor.library.catalog.tags import PATH_MARK, PERSON, TagRow, TagSetRow
 from pictor.library.errors import LabelError, SidecarError
+from pictor.library.names import is_link
 from pictor.library.store import Store
 from pictor.tagging.sidecars.packet import MAX_BYTES, Entry, Merged, merge
 
@@ -29,7 +30,6 @@ Naming = Literal["full", "stem"]
 ENDING = b".xmp"
 _PAGE = 500  # contents read at once
 _ON_DISK = frozenset({"folder", "file", "list"})
-_LINKS = (b"http://", b"https://")
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def _has_sidecar(place: FilePlace) -> bool:
     if place.state != "present" or place.root_kind not in _ON_DISK:
         return False
     path = place.full_path
-    return not path.startswith(_LINKS) and os.path.isfile(path)
+    return not is_link(path) and os.path.isfile(path)
 
 
 def _read(path: bytes) -> bytes | None:
