@@ -47,8 +47,7 @@ class Journal:
             assert isinstance(result.pictures, Refusal)  # what file_failed means
             self._path_failed(pending, result.pictures)
             return
-        if result.digest is None:  # pragma: no cover - results without a digest are refusals
-            raise AssertionError("a decoded file has a digest")
+        assert result.digest is not None  # a decoded file has one
         self._by_content.append((pending, result.digest))
         if isinstance(result.pictures, Refusal):
             refusal = result.pictures

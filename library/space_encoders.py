@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Generic, TypeVar
 
 from pictor.library.catalog.rows import SpaceRow
@@ -88,16 +89,9 @@ class _Opened(Generic[Tower]):
 
 def options_of(settings: Settings) -> EncoderOptions:
     """How some settings say encoders are to be run."""
-    wanted = settings.encoder
-    return EncoderOptions(
-        device=wanted.device,
-        dtype=wanted.dtype,  # type: ignore[arg-type]  # checked against the choices by the settings
-        batch_size=wanted.batch_size,
-        attention=wanted.attention,  # type: ignore[arg-type]  # likewise
-        runtime=wanted.runtime,  # type: ignore[arg-type]  # likewise
-        offline=settings.network.offline,
-        threads=wanted.threads,
-    )
+    wanted = asdict(settings.encoder)
+    del wanted["names"]
+    return EncoderOptions(**wanted, offline=settings.network.offline)
 
 
 def ensure_text_tower(library: Store, space: SpaceRow, options: EncoderOptions) -> None:

@@ -141,9 +141,8 @@ def _list_tar(location: bytes, descriptor: int) -> Contents:
     with open(descriptor, "rb", closefd=False) as file:
         try:
             for member in read_members(file):
-                locator = Locator(
-                    "tar", location, member.name, member.offset, member.size, 0, stamp_ns
-                )
+                place = (member.offset, member.size, 0, stamp_ns)
+                locator = Locator("tar", location, member.name, *place)
                 _put(contents, member.name, _tar_file(member, locator))
         except TarDamaged as error:
             contents.problem = str(error)

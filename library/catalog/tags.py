@@ -274,14 +274,14 @@ def _labels_called(connection: Connection, row: TagSetRow, wanted: str) -> Itera
     if row.kind == PERSON:
         given = connection.scalars(select(TAG.c.label).where(TAG.c.set_id == row.id).distinct())
         return [label for label in given if _is_part(label, wanted)]
-    return [one["label"] for one in row.labels if wanted in _spellings(one)]
+    found = []
+    for one in row.labels:
+        names = [name for group in one.get("names", {}).values() for name in group]
+        if wanted in {name.casefold() for name in (one["label"], *names)}:
+            found.append(one["label"])
+    return found
 
 
 def _is_part(label: str, wanted: str) -> bool:
     folded = label.casefold()
     return wanted == folded or wanted in folded.split(PATH_MARK)
-
-
-def _spellings(label: JsonObject) -> set[str]:
-    names = [name for group in label.get("names", {}).values() for name in group]
-    return {name.casefold() for name in (label["label"], *names)}

@@ -82,7 +82,10 @@ class TextEncoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
-        """(n, d) float32 vectors, rows unit-norm. Over-long texts are cut as the family does."""
+        """(n, d) float32 vectors, rows unit-norm. Over-long texts are cut as the family does.
+
+        Any number of texts: they are encoded some at a time.
+        """
         ...
 
     def knows(self, text: str) -> bool:

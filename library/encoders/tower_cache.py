@@ -28,7 +28,7 @@ _BLOCK_BYTES = 65_536
 _BLOCKS = 64
 
 
-def publish(folder: Path, card: EncoderCard, build: Callable[[Path], None]) -> None:
+def publish(folder: Path, card: EncoderCard, build: Callable[[Path], object]) -> None:
     """Make `folder` hold what `build` writes into the folder it is given, all or nothing.
 
     Raises:
