@@ -126,13 +126,13 @@ def fill_background(library: Store, spaces: OpenSpaces, observer: Observer) -> N
             observer.notice(f"the background of {space.row.encoder} was not renewed: {error}")
 
 
+@dataclass(frozen=True)
 class _Run:
     """What comes before and after the pipeline."""
 
-    def __init__(self, library: Store, spaces: OpenSpaces, observer: Observer) -> None:
-        self._library = library
-        self._spaces = spaces
-        self._observer = observer
+    _library: Store
+    _spaces: OpenSpaces
+    _observer: Observer
 
     def run(self, scopes: Sequence[Scope], *, retry: bool) -> Summary:
         started = time.monotonic()

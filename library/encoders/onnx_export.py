@@ -7,11 +7,9 @@ is imported in the functions.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -155,7 +153,8 @@ def _export(module: Any, inputs: dict[str, Any], axes: dict[str, Any], path: Pat
 
     size_bytes = sum(p.numel() * p.element_size() for p in module.parameters())
     try:
-        with torch.inference_mode(), _quiet_exporter():
+        with torch.inference_mode(), quiet_transformers(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tracing: the results are compared
             torch.onnx.export(
                 module,
                 tuple(inputs.values()),
@@ -201,11 +200,3 @@ def _compare(actual: Any, expected: Any, card: EncoderCard, *, quantised: bool =
             f"the exported tower of {card.id!r} differs from torch by {difference:.2g} "
             f"(cosine {cosine:.5f}), more than is safe; use the runtime 'torch'"
         )
-
-
-@contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """No warnings of tracing: what they warn of is checked by comparing the results."""
-    with quiet_transformers(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -99,9 +99,11 @@ class IndexCache:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
+            # The vectors, their 8-bit codes and the ids, rounded up.
+            room_mb = (total * (3 * dimension + 16)) // 1_000_000 + 1
             raise LibraryFull(
                 f"the disk that holds {str(self.folder)!r} is full, and the vector index of space"
-                f" {stamp.space_id} needs some {_estimate_mb(total, dimension)} MB there; free some"
+                f" {stamp.space_id} needs some {room_mb} MB there; free some"
                 " space and run the command again"
             ) from error
 
@@ -261,8 +263,3 @@ def _seal(folder: Path) -> dict[str, JsonObject]:
         sums[path.name] = checksum(path)
     files.sync_folder(folder)
     return sums
-
-
-def _estimate_mb(total: int, dimension: int) -> int:
-    """Room for the vectors, their 8-bit codes and the ids, rounded up."""
-    return (total * (3 * dimension + 16)) // 1_000_000 + 1

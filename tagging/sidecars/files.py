@@ -89,7 +89,7 @@ def preview(
     Raises:
         LabelError: there is no such set.
     """
-    return _Run(library, _names(library, set_names, options), options, write=False).changes()
+    return _Run(library, _names(library, set_names, options), options, False).changes()
 
 
 def write(
@@ -111,7 +111,7 @@ def write(
     """
     written = unchanged = 0
     refused = []
-    run = _Run(library, _names(library, set_names, options), options, write=True)
+    run = _Run(library, _names(library, set_names, options), options, True)
     for change in run.changes():
         if change.problem:
             refused.append(change)
@@ -154,16 +154,14 @@ class _Names:
         return Entry(self.set_name, tuple(path))
 
 
+@dataclass(frozen=True)
 class _Run:
     """One pass over the contents, page by page."""
 
-    def __init__(
-        self, library: Store, names: dict[int, _Names], options: SidecarOptions, *, write: bool
-    ) -> None:
-        self._library = library
-        self._names = names
-        self._options = options
-        self._write = write
+    _library: Store
+    _names: dict[int, _Names]
+    _options: SidecarOptions
+    _write: bool
 
     def changes(self) -> Iterator[SidecarChange]:
         """What became of each sidecar, or would become of it."""
