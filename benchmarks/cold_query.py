@@ -19,8 +19,8 @@ from ranking import drawn_vectors
 from synthetic import make_library
 
 from pictor.library import caption_bank
-from pictor.library.library import Library
 from pictor.library.observer import SILENT
+from pictor.library.store import Store
 
 BARE = "import numpy, onnxruntime, tokenizers, faiss, sqlalchemy"
 
@@ -34,7 +34,7 @@ def main() -> None:
         paths = [b"%08d.jpg" % i for i in range(options.vectors)]
         vectors = drawn_vectors(options.vectors)  # some are of dogs, so that there are hits
         make_library(library, Path(folder) / "p", paths, on_disk=False, vectors=vectors)
-        with Library.open(library) as opened:
+        with Store.open(library) as opened:
             caption_bank.fill(opened, opened.space(), SILENT)
         os.environ["PYTHONPATH"] = str(_installed(Path(folder)))
         pictor = Path(sys.executable).with_name("pictor")

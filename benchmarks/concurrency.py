@@ -26,8 +26,8 @@ from ranking import drawn_facts, drawn_vectors
 from synthetic import make_library
 
 from pictor.library import caption_bank
-from pictor.library.library import Library
 from pictor.library.observer import SILENT
+from pictor.library.store import Store
 from pictor.search.engine import Engine
 from pictor.search.query import Query, parse
 
@@ -53,9 +53,9 @@ def main() -> None:
         paths = [b"%03d/%08d.jpg" % (i // 1000, i) for i in range(options.vectors)]
         facts, vectors = drawn_facts(options.vectors), drawn_vectors(options.vectors)
         make_library(home, Path(folder) / "p", paths, on_disk=False, facts=facts, vectors=vectors)
-        with Library.open(home) as library, library.writer():
+        with Store.open(home) as library, library.writer():
             caption_bank.fill(library, library.space(), SILENT)
-        with Library.open(home) as library, Engine(library) as engine:
+        with Store.open(home) as library, Engine(library) as engine:
             for query in queries:
                 engine.search(query)
             row: dict[str, Any] = {"vectors": options.vectors, "threads": options.threads}

@@ -24,9 +24,9 @@ from pictor.evaluation.record_files import read
 from pictor.indexer.run import index
 from pictor.library.caption_bank import Bank, open_bank
 from pictor.library.config import Settings
-from pictor.library.library import Library
 from pictor.library.observer import SILENT
 from pictor.library.records import FloatMatrix, Scoring
+from pictor.library.store import Store
 from pictor.search.ranking.evidence import Usual
 
 BoolMatrix = NDArray[np.bool_]
@@ -83,7 +83,7 @@ def encoder_world(name: str, photos: Path, captions: CaptionSet) -> World:
     """An encoder that is at hand, through a library of the photos."""
     with tempfile.TemporaryDirectory() as folder:
         home = _unpacked(photos, Path(folder) / "photos")
-        with Library.create(Path(folder) / "library", Settings()) as library:
+        with Store.create(Path(folder) / "library", Settings()) as library:
             index(library, [str(home)], [name])
             space = library.space(name)
             bench = Bench(library, space, "exact", SILENT)

@@ -52,8 +52,8 @@ from pictor.library.catalog.schema import CONTENT
 from pictor.library.config import Settings
 from pictor.library.hashing import content_hash
 from pictor.library.images import load_rgb
-from pictor.library.library import Library
 from pictor.library.pairs import DUPLICATES
+from pictor.library.store import Store
 
 REPO = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("PICTOR_TEST_DATA", REPO.parent / "shared" / "data"))
@@ -220,7 +220,7 @@ def _by_library(home: Path, files: Sequence[Made]) -> Pairs:
     for i, one in enumerate(files):
         places.setdefault(content_hash(one.path.read_bytes()), []).append(i)
     found = {pair for same in places.values() for pair in combinations(same, 2)}
-    with Library.create(home / "library", Settings()) as library:
+    with Store.create(home / "library", Settings()) as library:
         index(library, [bytes(files[0].path.parent)], ["builtin"])
         compared = compare_all(library)
         note(f"  {compared}")

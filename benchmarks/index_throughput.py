@@ -169,11 +169,11 @@ def index_whole(folder: Path, size: str, checkpoint: Path, options: Any) -> Cost
     from pictor.indexer.run import index_scopes
     from pictor.indexer.sources.base import ScanOptions
     from pictor.indexer.spaces import opened
-    from pictor.library.library import Library
     from pictor.library.observer import SILENT
+    from pictor.library.store import Store
 
     home = folder / f"library {checkpoint.name} {size} {options.runtime} {options.device}"
-    with Library.create(home) as library, library.writer():
+    with Store.create(home) as library, library.writer():
         scopes = resolve(library, [bytes(folder / size)], ScanOptions())
         with opened(library, [str(checkpoint)], options, SILENT) as spaces:
             warm = np.zeros((spaces.specs[0].height, spaces.specs[0].width, 3), dtype=np.uint8)

@@ -23,9 +23,9 @@ from synthetic import make_library
 
 from pictor.library import caption_bank
 from pictor.library.encoders import towers
-from pictor.library.library import Library
 from pictor.library.observer import SILENT
 from pictor.library.records import FloatMatrix, Metadata
+from pictor.library.store import Store
 from pictor.search.engine import Engine
 from pictor.search.query import parse
 
@@ -52,10 +52,10 @@ def main() -> None:
         paths = [b"%03d/%08d.jpg" % (i // 1000, i) for i in range(options.vectors)]
         facts, vectors = drawn_facts(options.vectors), drawn_vectors(options.vectors)
         make_library(home, Path(folder) / "p", paths, on_disk=False, facts=facts, vectors=vectors)
-        with Library.open(home) as library, library.writer():
+        with Store.open(home) as library, library.writer():
             note("filling the background…")
             caption_bank.fill(library, library.space(), SILENT)
-        with Library.open(home) as library, Engine(library) as engine:
+        with Store.open(home) as library, Engine(library) as engine:
             rows = [measure(engine, name, text, options.rounds) for name, text in QUERIES]
     report("ranking", rows, as_json=options.json)
 

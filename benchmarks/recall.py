@@ -21,7 +21,7 @@ from typing import Any
 
 from measure import note, report
 
-from pictor import OpenLibrary, open_library
+from pictor import Library, open_library
 from pictor.query import Query, SearchOptions, words
 
 PICTOR = Path(sys.executable).with_name("pictor")
@@ -53,7 +53,7 @@ def main() -> None:
     report("recall", rows, as_json=options.json)
 
 
-def measure(library: OpenLibrary, photos: list[Any], language: str) -> dict[str, Any]:
+def measure(library: Library, photos: list[Any], language: str) -> dict[str, Any]:
     """Recall at 1, 5 and 10 of all captions in one language, in percent."""
     ranks = [
         rank_of(library, caption, photo["image"])
@@ -68,7 +68,7 @@ def measure(library: OpenLibrary, photos: list[Any], language: str) -> dict[str,
     return row
 
 
-def rank_of(library: OpenLibrary, caption: str, image: str) -> int | None:
+def rank_of(library: Library, caption: str, image: str) -> int | None:
     """The rank of a photo among the first hits, None beyond them."""
     for hit in library.search(as_it_is(caption), options=EVERYTHING):
         if os.path.basename(hit.path) == os.fsencode(image):
@@ -82,7 +82,7 @@ def as_it_is(caption: str) -> Query:
 
 
 def check_command(
-    library: OpenLibrary, home: Path, photos: list[Any], language: str, count: int
+    library: Library, home: Path, photos: list[Any], language: str, count: int
 ) -> None:
     """Stop unless the command gives the same hits in the same order."""
     step = max(1, len(photos) // max(1, count))

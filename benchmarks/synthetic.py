@@ -13,8 +13,8 @@ from pictor.library.catalog.rows import ContentChange, FileChange
 from pictor.library.config import Settings
 from pictor.library.encoders import towers
 from pictor.library.hashing import content_hash
-from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, HalfMatrix, Metadata, Outcome
+from pictor.library.store import Store
 
 BATCH = 2000
 _SAME = Metadata(format="JPEG", width=640, height=480)
@@ -39,7 +39,7 @@ def make_library(
         vectors: (n, d) float32 unit rows instead of random ones.
     """
     rng = np.random.default_rng(20261121)
-    with Library.create(folder, Settings()) as library, library.writer():
+    with Store.create(folder, Settings()) as library, library.writer():
         card = towers.resolve_card("builtin")
         with library.writing() as connection:
             space = spaces.add_space(connection, card, default=True)

@@ -33,8 +33,8 @@ from pictor.library import caption_bank
 from pictor.library.catalog import files, tags
 from pictor.library.catalog.schema import TAG, TAG_SET
 from pictor.library.config import Settings
-from pictor.library.library import Library
 from pictor.library.observer import SILENT
+from pictor.library.store import Store
 from pictor.tagging.labels import Label, LabelSet, language_of
 from pictor.tagging.run import TagOptions, tag
 
@@ -78,7 +78,7 @@ def precision(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as home:
         roots = [os.fsencode(one.absolute()) for one in (options.photos, options.nothing) if one]
-        with Library.create(Path(home) / "library", Settings()) as library:
+        with Store.create(Path(home) / "library", Settings()) as library:
             index(library, roots, [options.encoder])
             wanted = TagOptions(minimum=options.min, language=options.language)
             summary = tag(library, labels, wanted)
@@ -123,7 +123,7 @@ def _classes(options: argparse.Namespace, photos: dict[str, set[str]]) -> dict[s
     return {path: path.split("/")[0] for path in photos if "/" in path}
 
 
-def _tagged(library: Library, location: bytes) -> Iterator[tuple[str, set[str]]]:
+def _tagged(library: Store, location: bytes) -> Iterator[tuple[str, set[str]]]:
     """(path under a root, labels) of every indexed photo of it."""
     with library.reading() as connection:
         root = next(one for one in files.roots(connection) if one.location == location)
@@ -173,7 +173,7 @@ def _make(folder: Path, count: int) -> None:
     note(f"making a library of {count:,} items")
     paths = [b"%08d.jpg" % at for at in range(count)]
     make_library(folder, folder.parent / "photos", paths, on_disk=False, with_index=False)
-    with Library.open(folder, Settings()) as library, library.writer():
+    with Store.open(folder, Settings()) as library, library.writer():
         caption_bank.fill(library, library.space(), SILENT)
 
 
@@ -182,7 +182,7 @@ def passes(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     words = [f"{first} {second}" for first in _WORDS for second in _WORDS][: options.names]
     labels = LabelSet("many", tuple(Label(word, {"en": (word,)}) for word in words))
     given = TagOptions(minimum=0.004 if options.min is None else options.min)
-    with Library.open(folder, Settings()) as library:
+    with Store.open(folder, Settings()) as library:
         with library.writer(), library.writing() as connection:
             held = tags.tag_set(connection, labels.name)
             if held is not None:

@@ -25,8 +25,8 @@ from pictor.library.catalog import contents, files, words
 from pictor.library.catalog.rows import ContentChange, FileChange
 from pictor.library.config import Settings
 from pictor.library.hashing import content_hash
-from pictor.library.library import Library
 from pictor.library.records import Caption, Metadata, Outcome
+from pictor.library.store import Store
 
 BATCH = 2000
 REPEATS = 9
@@ -51,7 +51,7 @@ def searched(home: Path, count: int) -> list[dict[str, object]]:
     """Fill a catalog with names and ask it."""
     rng = random.Random(20261121)
     vocabulary = [made_word(rng) for _ in range(5000)]
-    with Library.create(home, Settings()) as library:
+    with Store.create(home, Settings()) as library:
         note(f"making {count:,} contents…")
         with library.writer(), cost() as filling:
             fill(library, count, vocabulary, rng)
@@ -82,7 +82,7 @@ def searched(home: Path, count: int) -> list[dict[str, object]]:
     ]
 
 
-def fill(library: Library, count: int, vocabulary: list[str], rng: random.Random) -> None:
+def fill(library: Store, count: int, vocabulary: list[str], rng: random.Random) -> None:
     """Contents with a name in a folder of two words, as rows; nothing is decoded."""
     with library.writing() as connection:
         root = files.add_root(connection, "folder", b"/photos", "")
@@ -122,7 +122,7 @@ def indexed(folder: Path, count: int, rounds: int) -> list[dict[str, object]]:
         spent = []
         for has_words in (True, False):
             home = folder / f"library-{i}-{has_words}"
-            Library.create(home, Settings()).close()
+            Store.create(home, Settings()).close()
             if not has_words:
                 drop_triggers(home)
             with open_library(home) as library, cost() as run:
@@ -148,7 +148,7 @@ def draw(photos: Path, count: int) -> None:
 
 def drop_triggers(home: Path) -> None:
     """A catalog in which nothing notes what changed."""
-    with Library.open(home) as library, library.writer(), library.writing() as connection:
+    with Store.open(home) as library, library.writer(), library.writing() as connection:
         assert inspect(connection).has_table("stale_word")
         names = connection.scalars(
             text("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'stale%'")

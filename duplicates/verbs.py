@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pictor.duplicates.removal.plan import RemovalPlan
     from pictor.duplicates.removal.steps import OnStep, RemovalResult, Step
     from pictor.library.catalog.decisions import DecisionRow
-    from pictor.library.library import Library
+    from pictor.library.store import Store
 
 Decision = Literal["not-duplicate", "related", "keep"]
 _HEX = frozenset("0123456789abcdef")
@@ -36,7 +36,7 @@ class Duplicates:
     The verbs that write raise `LibraryLocked` while another process writes the library.
     """
 
-    def __init__(self, opened: Callable[[], Library]) -> None:
+    def __init__(self, opened: Callable[[], Store]) -> None:
         """The duplicates of the library that `opened` gives."""
         self._opened = opened
 
@@ -284,13 +284,13 @@ def _path(path: PathLike) -> Path:
     return Path(os.fsdecode(path)).expanduser()
 
 
-def _steps(library: Library, plan: PathLike) -> list[Step]:
+def _steps(library: Store, plan: PathLike) -> list[Step]:
     from pictor.duplicates.removal.plan import read_plan
 
     return read_plan(_path(plan), library)
 
 
-def _refuse_unknown(library: Library, places: Sequence[bytes]) -> None:
+def _refuse_unknown(library: Store, places: Sequence[bytes]) -> None:
     from pictor.library.catalog import removals
 
     for place in places:
@@ -304,7 +304,7 @@ def _refuse_unknown(library: Library, places: Sequence[bytes]) -> None:
                 )
 
 
-def _rules(library: Library, rules: str | KeepRules | None) -> KeepRules:
+def _rules(library: Store, rules: str | KeepRules | None) -> KeepRules:
     from pictor.duplicates.groups.keep_rules import KeepRules, parse_rules, rules_of
 
     if isinstance(rules, KeepRules):
@@ -314,7 +314,7 @@ def _rules(library: Library, rules: str | KeepRules | None) -> KeepRules:
     return base if rules is None else parse_rules(rules, base)
 
 
-def _apply_options(library: Library, mode: Mode, folder: PathLike | None) -> ApplyOptions:
+def _apply_options(library: Store, mode: Mode, folder: PathLike | None) -> ApplyOptions:
     from pictor.duplicates.removal.apply import ApplyOptions
 
     where = None if folder is None else _path(folder)

@@ -21,9 +21,9 @@ from pictor.library.catalog import spaces
 from pictor.library.catalog.files import chunked
 from pictor.library.catalog.photos import photos_at
 from pictor.library.catalog.rows import PhotoRow, SpaceRow
-from pictor.library.library import Library
 from pictor.library.observer import Observer
 from pictor.library.records import EncoderCard, FloatMatrix, HalfMatrix, IdArray
+from pictor.library.store import Store
 from pictor.library.vectors.base import VectorIndex
 from pictor.library.vectors.cache import IndexKind
 from pictor.search.ranking.evidence import Images
@@ -52,7 +52,7 @@ class Bench:
     """
 
     def __init__(
-        self, library: Library, space: SpaceRow, kind: IndexKind, observer: Observer
+        self, library: Store, space: SpaceRow, kind: IndexKind, observer: Observer
     ) -> None:
         """Nothing is opened yet."""
         self.card: EncoderCard = space.card

@@ -29,7 +29,7 @@ from pictor.library.records import EncoderCard
 if TYPE_CHECKING:
     from pictor.indexer.run import Summary
     from pictor.library.catalog.rows import SpaceRow
-    from pictor.library.library import Library
+    from pictor.library.store import Store
     from pictor.library.vectors.cache import IndexKind
 
 PathLike = str | os.PathLike[str]
@@ -162,13 +162,13 @@ class _Run:
     def measure(self, name: str, card: EncoderCard, kind: IndexKind) -> Evaluation:
         """Fill the encoder's space with the photos and measure the task in it."""
         from pictor.evaluation.bench import Bench
-        from pictor.library.library import Library
+        from pictor.library.store import Store
 
         started = time.monotonic()
         home = self._folder or self._scratch / card.fingerprint
         measured, encoded, speed = Measured(0, 0, (), ()), 0, None
         stopped = False
-        with Library.create(home, self._settings) as library:
+        with Store.create(home, self._settings) as library:
             try:
                 summary = self._fill(library, name, card)
                 encoded, space = summary.encoded, _space(library, card)
@@ -193,17 +193,17 @@ class _Run:
 
     def _held(self) -> list[tuple[str, EncoderCard]] | None:
         """The encoder of the default space of the library that was named, if it has one."""
-        from pictor.library.library import Library
+        from pictor.library.store import Store
 
         if self._folder is None:
             return None
         try:
-            with Library.open(self._folder, self._settings) as library:
+            with Store.open(self._folder, self._settings) as library:
                 return [(row.encoder, row.card) for row in library.spaces()[:1]] or None
         except LibraryNotFound:
             return None
 
-    def _fill(self, library: Library, name: str, card: EncoderCard) -> Summary:
+    def _fill(self, library: Store, name: str, card: EncoderCard) -> Summary:
         from pictor.indexer.run import index
 
         has_space = card.fingerprint in [row.fingerprint for row in library.spaces()]
@@ -261,11 +261,11 @@ def _path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path).expanduser()
 
 
-def _space(library: Library, card: EncoderCard) -> SpaceRow:
+def _space(library: Store, card: EncoderCard) -> SpaceRow:
     return next(row for row in library.spaces() if row.fingerprint == card.fingerprint)
 
 
-def _speed(library: Library, space: SpaceRow, summary: Summary) -> float | None:
+def _speed(library: Store, space: SpaceRow, summary: Summary) -> float | None:
     """Images a second of this run, or of the last one that encoded any."""
     file = library.cache_dir(space, "eval") / _SPEED
     if summary.encoded and summary.seconds:

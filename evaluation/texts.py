@@ -14,9 +14,9 @@ from pictor.library import space_encoders
 from pictor.library.atomic import replaced
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import LibraryError
-from pictor.library.library import Library
 from pictor.library.observer import Observer, Progress, check
 from pictor.library.records import FloatMatrix
+from pictor.library.store import Store
 
 MOST_KEPT = 32  # sets of texts a space; the oldest go
 _STEP = 256  # texts between two reports of progress
@@ -25,7 +25,7 @@ _STEP = 256  # texts between two reports of progress
 class TextVectors:
     """Encodes texts for one space."""
 
-    def __init__(self, library: Library, space: SpaceRow, observer: Observer) -> None:
+    def __init__(self, library: Store, space: SpaceRow, observer: Observer) -> None:
         """No tower is opened before a text needs it."""
         self._library = library
         self._space = space

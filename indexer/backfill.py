@@ -16,9 +16,9 @@ from pictor.indexer.worker import ReadResult, ReadTask, Refusal
 from pictor.library.catalog import contents, files
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import FilePlace, SpaceRow
-from pictor.library.library import Library
 from pictor.library.names import display
 from pictor.library.records import Decoded
+from pictor.library.store import Store
 
 PAGE = 500
 
@@ -26,7 +26,7 @@ PAGE = 500
 class Backfill:
     """Tasks for what spaces lack. `tasks()` runs in the feeder's thread, `accept` in the other."""
 
-    def __init__(self, library: Library, spaces: Sequence[SpaceRow]) -> None:
+    def __init__(self, library: Store, spaces: Sequence[SpaceRow]) -> None:
         """Nothing is looked up before `tasks()` is iterated."""
         self._library = library
         self._spaces = spaces
@@ -35,7 +35,7 @@ class Backfill:
         self._archives = ArchiveMembers()
 
     @classmethod
-    def of(cls, library: Library, spaces: OpenSpaces) -> Backfill | None:
+    def of(cls, library: Store, spaces: OpenSpaces) -> Backfill | None:
         """One for the spaces that lack something and whose encoders can be had; None if none does.
 
         Loads encoders only if there is something to encode.

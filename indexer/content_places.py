@@ -12,7 +12,7 @@ from pictor.indexer.sources.locations import kind_at
 from pictor.library.catalog import files
 from pictor.library.catalog.rows import FilePlace
 from pictor.library.errors import SourceError
-from pictor.library.library import Library
+from pictor.library.store import Store
 
 #: Roots whose files are found only by listing them again.
 LISTED = frozenset({RootKind.ARCHIVE.value, RootKind.SHARD.value})
@@ -78,7 +78,7 @@ class ContentPlaces:
         archives: to be kept while places are read.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Store) -> None:
         """Nothing is looked up yet."""
         self._library = library
         self.archives = ArchiveMembers()

@@ -10,7 +10,7 @@ from pictor.indexer.roots import Scope
 from pictor.indexer.sources.base import RootKind
 from pictor.library.catalog import files
 from pictor.library.errors import PictorError
-from pictor.library.library import Library
+from pictor.library.store import Store
 
 #: Archives are listed whole before their first file is given, and compressed ones are unpacked for
 #: it: counting them apart would do that twice.
@@ -27,7 +27,7 @@ class FileCounter:
         total: 0 until everything is counted.
     """
 
-    def __init__(self, library: Library, scopes: Sequence[Scope]) -> None:
+    def __init__(self, library: Store, scopes: Sequence[Scope]) -> None:
         """Nothing is counted before the block begins."""
         self.total = 0
         self._library = library

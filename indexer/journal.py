@@ -18,8 +18,8 @@ from pictor.indexer.scan import Pending, Scan, stored_ns
 from pictor.indexer.worker import ReadResult, Refusal
 from pictor.library.catalog import contents, files
 from pictor.library.catalog.rows import ContentChange, ContentState, FileChange, FilePlace
-from pictor.library.library import Library
 from pictor.library.records import Caption, Outcome, Reason, outcome_of
+from pictor.library.store import Store
 
 #: Reasons that say something of the path at this moment, not of the content.
 OF_THE_PATH = frozenset(
@@ -30,7 +30,7 @@ OF_THE_PATH = frozenset(
 class Journal:
     """The uncommitted part of a run. All methods are called from the pipeline's thread."""
 
-    def __init__(self, library: Library, run_id: int, scan: Scan) -> None:
+    def __init__(self, library: Store, run_id: int, scan: Scan) -> None:
         """Nothing is written before `commit`."""
         self._library = library
         self._run_id = run_id

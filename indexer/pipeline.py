@@ -25,9 +25,9 @@ from pictor.library import indexes
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.contents import content_state
 from pictor.library.errors import LibraryError
-from pictor.library.library import Library
 from pictor.library.observer import Observer, Progress
 from pictor.library.records import TRANSIENT, Decoded, Outcome, Reason
+from pictor.library.store import Store
 
 #: A video stops giving frames at this share of the time limit; at the limit its process is ended.
 SOFT_LIMIT_SHARE = 0.5
@@ -46,7 +46,7 @@ class Pipeline:
 
     def __init__(
         self,
-        library: Library,
+        library: Store,
         spaces: OpenSpaces,
         scan: Scan,
         counter: FileCounter,

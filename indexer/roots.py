@@ -20,8 +20,8 @@ from pictor.indexer.sources.selection import Selector
 from pictor.library.catalog import files
 from pictor.library.catalog.rows import RootRow
 from pictor.library.errors import SourceError
-from pictor.library.library import Library
 from pictor.library.names import display
+from pictor.library.store import Store
 
 #: Known paths looked up to tell a volume that came back under another number from another volume.
 VOLUME_SAMPLE = 100
@@ -37,7 +37,7 @@ class Scope:
     prefix: bytes = b""
 
 
-def resolve(library: Library, named: Sequence[str | bytes], options: ScanOptions) -> list[Scope]:
+def resolve(library: Store, named: Sequence[str | bytes], options: ScanOptions) -> list[Scope]:
     """The scopes that were named, registering new roots; every known root if none was named.
 
     Raises:

@@ -22,11 +22,11 @@ from pictor.library.catalog import files
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.errors import LibraryError, ModelError
-from pictor.library.library import Library
 from pictor.library.names import display
 from pictor.library.observer import SILENT, Observer, Remembering
 from pictor.library.records import Outcome
 from pictor.library.space_encoders import encoder_options
+from pictor.library.store import Store
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Summary:
 
 
 def index(
-    library: Library,
+    library: Store,
     named: Sequence[str | bytes],
     encoders: Sequence[str] = (),
     *,
@@ -105,7 +105,7 @@ def index(
 
 
 def index_scopes(
-    library: Library,
+    library: Store,
     spaces: OpenSpaces,
     scopes: Sequence[Scope],
     observer: Observer,
@@ -120,7 +120,7 @@ def index_scopes(
     return _Run(library, spaces, observer).run(scopes, retry=retry)
 
 
-def fill_background(library: Library, spaces: OpenSpaces, observer: Observer) -> None:
+def fill_background(library: Store, spaces: OpenSpaces, observer: Observer) -> None:
     """Store what each space lacks of the background bank's scores, unless the observer stops it.
 
     A search works out what is not stored, so a failure is only a notice. Hold `writer()`.
@@ -135,7 +135,7 @@ def fill_background(library: Library, spaces: OpenSpaces, observer: Observer) ->
 class _Run:
     """What comes before and after the pipeline."""
 
-    def __init__(self, library: Library, spaces: OpenSpaces, observer: Observer) -> None:
+    def __init__(self, library: Store, spaces: OpenSpaces, observer: Observer) -> None:
         self._library = library
         self._spaces = spaces
         self._observer = observer

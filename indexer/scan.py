@@ -21,9 +21,9 @@ from pictor.library.catalog import files
 from pictor.library.catalog.rows import FileChange, FileRow
 from pictor.library.catalog.schema import FILE
 from pictor.library.errors import SourceError
-from pictor.library.library import Library
 from pictor.library.names import display
 from pictor.library.records import TRANSIENT, Outcome, Reason, outcome_of
+from pictor.library.store import Store
 
 #: Rows of the catalog read at once.
 PAGE = 5000
@@ -59,7 +59,7 @@ class Scan:
         complete: whether every scope was walked to its end.
     """
 
-    def __init__(self, library: Library, scopes: Sequence[Scope], run_id: int) -> None:
+    def __init__(self, library: Store, scopes: Sequence[Scope], run_id: int) -> None:
         """Nothing is read before `tasks()` is iterated."""
         self._library = library
         self._scopes = scopes

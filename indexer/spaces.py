@@ -11,10 +11,10 @@ from pictor.library.encoders import towers
 from pictor.library.encoders.base import EncoderOptions, ImageEncoder
 from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.errors import ModelError, ModelNotAvailable
-from pictor.library.library import Library
 from pictor.library.observer import Observer
 from pictor.library.records import EncoderCard, ImageSpec
 from pictor.library.space_encoders import ensure_text_tower
+from pictor.library.store import Store
 
 
 class OpenSpace:
@@ -104,7 +104,7 @@ class OpenSpaces:
 
 @contextmanager
 def opened(
-    library: Library,
+    library: Store,
     names: Sequence[str],
     options: EncoderOptions,
     observer: Observer,
@@ -134,13 +134,13 @@ def opened(
         spaces.close()
 
 
-def _loader(library: Library, row: SpaceRow, options: EncoderOptions) -> Callable[[], ImageEncoder]:
+def _loader(library: Store, row: SpaceRow, options: EncoderOptions) -> Callable[[], ImageEncoder]:
     cache = library.cache_dir(row, "image")
     return lambda: towers.open_image_encoder(row.card, options, cache)
 
 
 def _add_named(
-    library: Library,
+    library: Store,
     names: Sequence[str],
     options: EncoderOptions,
     observer: Observer,
@@ -181,7 +181,7 @@ def _stand_in(name: str, error: ModelNotAvailable) -> str:
     )
 
 
-def _plan_default(library: Library, row: SpaceRow, observer: Observer) -> None:
+def _plan_default(library: Store, row: SpaceRow, observer: Observer) -> None:
     """Let a space become the default one when it is complete, unless words would lose theirs."""
     default = library.space()
     if default.card.has_text and not row.card.has_text:
@@ -194,7 +194,7 @@ def _plan_default(library: Library, row: SpaceRow, observer: Observer) -> None:
         catalog_spaces.plan_default(connection, row.id)
 
 
-def _add(library: Library, card: EncoderCard, options: EncoderOptions) -> None:
+def _add(library: Store, card: EncoderCard, options: EncoderOptions) -> None:
     """Add a space once its image tower loads and its text tower is exported, or leave no trace."""
     with library.writing() as connection:
         first = not catalog_spaces.spaces(connection)

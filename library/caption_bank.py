@@ -24,9 +24,9 @@ from pictor.library.atomic import replaced
 from pictor.library.catalog import caption_bank, spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.config import presets_dir
-from pictor.library.library import Library
 from pictor.library.observer import Observer
 from pictor.library.records import DoubleVector, FloatMatrix, Scoring
+from pictor.library.store import Store
 
 BANK_FILE = "background.toml"
 #: Captions that are so close to a query say the same in other words: these shares of all pairs of
@@ -76,7 +76,7 @@ def digest_of(texts: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
-def open_bank(library: Library, space: SpaceRow) -> Bank:
+def open_bank(library: Store, space: SpaceRow) -> Bank:
     """The bank of a space, from the cache where it is there and sound, else encoded now.
 
     Raises:
@@ -115,7 +115,7 @@ def log_sum_exp(vectors: FloatMatrix, bank: FloatMatrix, scoring: Scoring) -> Do
     return found
 
 
-def fill(library: Library, space: SpaceRow, observer: Observer) -> int:
+def fill(library: Store, space: SpaceRow, observer: Observer) -> int:
     """Store the background of every item of a space that lacks it; how many. Hold `writer()`.
 
     One transaction a block. A pass that is stopped is gone on with by the next one; after a change
@@ -145,7 +145,7 @@ def fill(library: Library, space: SpaceRow, observer: Observer) -> int:
 
 
 def _fill_blocks(
-    library: Library, space: SpaceRow, bank: Bank, change: int, observer: Observer
+    library: Store, space: SpaceRow, bank: Bank, change: int, observer: Observer
 ) -> int:
     done = last = 0
     while not observer.should_stop():

@@ -13,7 +13,7 @@ def exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
     """`__getattr__` and `__dir__` of a package whose names are loaded when they are first used.
 
     The package imports its names in a block for type checkers. That block is not run, so it is read
-    from the package's code: each name stands once, and `__all__` follows from it.
+    from the package's source: each name stands once, and `__all__` follows from it.
     """
 
     def load(name: str) -> Any:  # Any: `__all__`, or one of the names
@@ -37,15 +37,14 @@ def exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
 @cache
 def _homes(package: str) -> dict[str, str]:
     """The module of each name that a package imports from ours."""
-    import dis
+    import ast
 
-    loader = importlib.import_module(package).__loader__
-    homes: dict[str, str] = {}
-    module = ""
-    for step in dis.get_instructions(loader.get_code(package)):  # type: ignore[union-attr]
-        if step.opname == "IMPORT_NAME":
-            module = step.argval
-        elif step.opname == "IMPORT_FROM" and module.split(".")[0] == __name__.split(".")[0]:
-            homes[step.argval] = module
-    homes.pop(exports.__name__, None)
-    return homes
+    source = importlib.import_module(package).__loader__.get_source(package)  # type: ignore[union-attr]
+    ours = __name__.split(".")[0]
+    return {
+        alias.asname: node.module
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == ours
+        for alias in node.names
+        if alias.asname
+    }

@@ -20,8 +20,8 @@ from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.config import presets_dir
 from pictor.library.errors import LibraryCorrupt, LibraryError
-from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, IdArray
+from pictor.library.store import Store
 from pictor.library.vectors.base import FLAT_MAX, VectorIndex
 from pictor.library.vectors.cache import CacheInfo, IndexCache, IndexKind, Stamp, Unusable
 from pictor.library.vectors.exact import ExactIndex
@@ -48,7 +48,7 @@ class OpenIndex:
 class SharedIndexes:
     """The index of each space of a library, opened once for any number of threads."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Store) -> None:
         """Nothing is opened yet."""
         self._library = library
         self._lock = threading.Lock()
@@ -83,18 +83,18 @@ class SharedIndexes:
         return found or open_index(self._library, space)
 
 
-def cache_of(library: Library, space: SpaceRow) -> IndexCache:
+def cache_of(library: Store, space: SpaceRow) -> IndexCache:
     """The cache folder of a space's index."""
     return IndexCache(library.cache_dir(space, "index"))
 
 
-def info(library: Library, space: SpaceRow) -> CacheInfo | None:
+def info(library: Store, space: SpaceRow) -> CacheInfo | None:
     """What the cache of a space says of itself; None where there is none that fits."""
     found = cache_of(library, space).info(library.library_id, space.id, space.fingerprint)
     return None if isinstance(found, Unusable) else found
 
 
-def open_index(library: Library, space: SpaceRow) -> OpenIndex:
+def open_index(library: Store, space: SpaceRow) -> OpenIndex:
     """The index of every vector committed so far. Builds the cache if it is gone and nobody writes.
 
     Raises:
@@ -111,7 +111,7 @@ def open_index(library: Library, space: SpaceRow) -> OpenIndex:
     return _open_current(library, space) or _in_memory(library, space)
 
 
-def caught_up(library: Library, space: SpaceRow, opened: OpenIndex) -> OpenIndex | None:
+def caught_up(library: Store, space: SpaceRow, opened: OpenIndex) -> OpenIndex | None:
     """An index with what was committed since, beside the open one, which stays as it is.
 
     Returns:
@@ -130,7 +130,7 @@ def caught_up(library: Library, space: SpaceRow, opened: OpenIndex) -> OpenIndex
     return replace(opened, index=index, change=newest)
 
 
-def refresh(library: Library, space: SpaceRow) -> None:
+def refresh(library: Store, space: SpaceRow) -> None:
     """Write the cache anew, unless it includes the last change. Hold the write lock.
 
     Raises:
@@ -148,7 +148,7 @@ def refresh(library: Library, space: SpaceRow) -> None:
 
 
 def build_apart(
-    library: Library,
+    library: Store,
     space: SpaceRow,
     folder: Path,
     ids: IdArray,
@@ -173,7 +173,7 @@ def build_apart(
     return held.index
 
 
-def _build(library: Library, space: SpaceRow) -> None:
+def _build(library: Store, space: SpaceRow) -> None:
     with library.reading() as connection:
         newest = catalog_spaces.last_change(connection, space.id)
         count = catalog_spaces.count_vectors(connection, space.id)
@@ -187,7 +187,7 @@ def _build(library: Library, space: SpaceRow) -> None:
             raise _corrupt(space, error) from error
 
 
-def _open_current(library: Library, space: SpaceRow) -> OpenIndex | None:
+def _open_current(library: Store, space: SpaceRow) -> OpenIndex | None:
     """The cache with what came after it on top; None where there is no cache that fits."""
     held = cache_of(library, space).open(library.library_id, space.id, space.fingerprint)
     if isinstance(held, Unusable):
@@ -202,7 +202,7 @@ def _open_current(library: Library, space: SpaceRow) -> OpenIndex | None:
     return found
 
 
-def tuning_queries(library: Library, space: SpaceRow) -> FloatMatrix | None:
+def tuning_queries(library: Store, space: SpaceRow) -> FloatMatrix | None:
     """Vectors of everyday words, which an index that is not exact must be tuned for."""
     if not space.card.has_text:
         return None
@@ -210,7 +210,7 @@ def tuning_queries(library: Library, space: SpaceRow) -> FloatMatrix | None:
     return space_encoders.open_text(library, space).encode(tomllib.loads(text)["queries"])
 
 
-def _in_memory(library: Library, space: SpaceRow) -> OpenIndex:
+def _in_memory(library: Store, space: SpaceRow) -> OpenIndex:
     index = ExactIndex(space.dimension)
     with library.reading() as connection:
         newest = catalog_spaces.last_change(connection, space.id)

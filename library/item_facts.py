@@ -12,9 +12,9 @@ from pictor.library.catalog import contents, decisions, files, items, members, p
 from pictor.library.catalog.filter_conditions import ANIMATED, items_of
 from pictor.library.catalog.filters import Kind as MediaKind
 from pictor.library.catalog.rows import ItemRow
-from pictor.library.library import Library
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 from pictor.library.records import Caption, Metadata
+from pictor.library.store import Store
 
 #: Items before and after one in time.
 NEIGHBOURS = 3
@@ -111,9 +111,7 @@ class ItemFacts:
     later: tuple[int, ...]
 
 
-def item_facts(
-    library: Library, ids: Iterable[int], neighbours: int = NEIGHBOURS
-) -> list[ItemFacts]:
+def item_facts(library: Store, ids: Iterable[int], neighbours: int = NEIGHBOURS) -> list[ItemFacts]:
     """What is known of some items, in the order they are given; unknown ones are left out.
 
     Args:

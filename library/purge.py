@@ -9,8 +9,8 @@ from typing import NamedTuple
 from pictor.library import indexes
 from pictor.library.catalog import contents, files
 from pictor.library.errors import SourceError
-from pictor.library.library import Library
 from pictor.library.names import display
+from pictor.library.store import Store
 
 
 class PurgeSummary(NamedTuple):
@@ -20,7 +20,7 @@ class PurgeSummary(NamedTuple):
     contents: int
 
 
-def purge(library: Library, locations: Sequence[bytes] = ()) -> PurgeSummary:
+def purge(library: Store, locations: Sequence[bytes] = ()) -> PurgeSummary:
     """Forget missing files, or all files of the roots at `locations`; then contents without a file.
 
     Raises:

@@ -12,7 +12,7 @@ from pictor.library.config import Settings
 from pictor.library.encoders import towers
 from pictor.library.encoders.base import EncoderOptions, ImageEncoder, TextEncoder
 from pictor.library.errors import ModelError, QueryError
-from pictor.library.library import Library
+from pictor.library.store import Store
 
 Tower = TypeVar("Tower")
 
@@ -24,7 +24,7 @@ class WarmTowers:
     A tower encodes for one thread at a time, which bounds memory and cores, whatever it runs on.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Store) -> None:
         """Nothing is opened yet."""
         self._texts = _Opened(lambda space: open_text(library, space))
         self._images = _Opened(lambda space: open_image(library, space))
@@ -86,7 +86,7 @@ class _Opened(Generic[Tower]):
         return closed
 
 
-def encoder_options(library: Library) -> EncoderOptions:
+def encoder_options(library: Store) -> EncoderOptions:
     """How the library's settings say encoders are to be run."""
     return options_of(library.settings)
 
@@ -105,13 +105,13 @@ def options_of(settings: Settings) -> EncoderOptions:
     )
 
 
-def ensure_text_tower(library: Library, space: SpaceRow, options: EncoderOptions) -> None:
+def ensure_text_tower(library: Store, space: SpaceRow, options: EncoderOptions) -> None:
     """Export a space's text tower into the cache, unless it is there and sound or has none."""
     if space.card.has_text:
         towers.make_text_tower(space.card, options, library.cache_dir(space, "text"))
 
 
-def open_text(library: Library, space: SpaceRow) -> TextEncoder:
+def open_text(library: Store, space: SpaceRow) -> TextEncoder:
     """The text tower of a space; exported first where the cache was deleted.
 
     Raises:
@@ -130,7 +130,7 @@ def open_text(library: Library, space: SpaceRow) -> TextEncoder:
         return towers.open_text_encoder(space.card, folder)
 
 
-def open_image(library: Library, space: SpaceRow) -> ImageEncoder:
+def open_image(library: Store, space: SpaceRow) -> ImageEncoder:
     """The image tower of a space, for a query by an image that is not in the library."""
     folder = library.cache_dir(space, "image")
     return towers.open_image_encoder(space.card, encoder_options(library), folder)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pictor.library import indexes
 from pictor.library.catalog import files, spaces
 from pictor.library.catalog.rows import SpaceRow, full_path
-from pictor.library.library import Library
+from pictor.library.store import Store
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FileProblem:
     detail: str
 
 
-def status(library: Library) -> Status:
+def status(library: Store) -> Status:
     """What the library holds now."""
     with library.reading() as connection:
         outcomes = files.counts_by_outcome(connection)
@@ -86,7 +86,7 @@ def status(library: Library) -> Status:
         )
 
 
-def _space(library: Library, row: SpaceRow, vectors: int) -> SpaceStatus:
+def _space(library: Store, row: SpaceRow, vectors: int) -> SpaceStatus:
     held = indexes.info(library, row)
     return SpaceStatus(
         encoder=row.encoder,
@@ -100,7 +100,7 @@ def _space(library: Library, row: SpaceRow, vectors: int) -> SpaceStatus:
     )
 
 
-def problems(library: Library, page: int = 1000) -> list[FileProblem]:
+def problems(library: Store, page: int = 1000) -> list[FileProblem]:
     """Every file that was skipped or failed, in the order they were found."""
     found: list[FileProblem] = []
     last = 0

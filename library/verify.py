@@ -12,7 +12,7 @@ from pictor.library.catalog import files, spaces
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.encoders import towers
 from pictor.library.errors import LibraryError
-from pictor.library.library import Library
+from pictor.library.store import Store
 
 #: How far the norm of a stored vector may be from 1: float16 rounding moves it by less than 5e-4.
 NORM_TOLERANCE = 2e-3
@@ -26,7 +26,7 @@ class VerifyReport:
     problems: tuple[str, ...]
 
 
-def verify(library: Library) -> VerifyReport:
+def verify(library: Store) -> VerifyReport:
     """Check the database, every stored vector and every cache; reads all of them once."""
     problems: list[str] = []
     try:
@@ -84,7 +84,7 @@ def _vectors(connection: Connection, space: SpaceRow) -> list[str]:
     return problems
 
 
-def _index(library: Library, space: SpaceRow) -> list[str]:
+def _index(library: Store, space: SpaceRow) -> list[str]:
     problems: list[str] = []
     if indexes.info(library, space) is not None:  # one that is gone is no problem: it comes back
         problems += [
@@ -107,7 +107,7 @@ def _index(library: Library, space: SpaceRow) -> list[str]:
     return problems
 
 
-def _caches(library: Library, space: SpaceRow) -> list[str]:
+def _caches(library: Store, space: SpaceRow) -> list[str]:
     problems = _index(library, space)
     folder = library.cache_dir(space, "text")
     if space.card.has_text and not towers.text_tower_is_ready(space.card, folder):

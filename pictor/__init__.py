@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pictor import models as models
     from pictor import query as query
     from pictor import tagging as tagging
-    from pictor.api import OpenLibrary as OpenLibrary
+    from pictor.api import Library as Library
     from pictor.api import open_library as open_library
     from pictor.evaluation.problems import Problem as Problem
     from pictor.evaluation.run import Evaluation as Evaluation

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pictor.indexer.run import Summary
     from pictor.library.catalog.rows import FilePlace
     from pictor.library.item_facts import ItemFacts
-    from pictor.library.library import Library
     from pictor.library.observer import Observer
     from pictor.library.purge import PurgeSummary
     from pictor.library.status import FileProblem, Status
+    from pictor.library.store import Store
     from pictor.library.verify import VerifyReport
     from pictor.search.engine import Engine
     from pictor.search.options import SearchOptions
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pictor.tagging.verbs import Tags
 
 
-def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> OpenLibrary:
+def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> Library:
     """A library by its folder; `PICTOR_LIBRARY` or the user's data folder if none is named.
 
     The folder need not exist: the first `index` makes it. Use the result in a `with` block, or
@@ -48,10 +48,10 @@ def open_library(path: PathLike | None = None, *, settings: Settings | None = No
                 print(hit.score, hit.path)
     """
     folder = default_library_dir() if path is None else Path(os.fsdecode(path))
-    return OpenLibrary(folder.expanduser(), settings)
+    return Library(folder.expanduser(), settings)
 
 
-class OpenLibrary:
+class Library:
     """A library and its verbs, for any number of threads at once.
 
     All threads share what is opened: one catalog, one index a space, warm towers. A search finds
@@ -64,12 +64,12 @@ class OpenLibrary:
         """Nothing is opened before the first verb."""
         self.path = path
         self._settings = settings
-        self._library: Library | None = None
+        self._library: Store | None = None
         self._engine: Engine | None = None
         self._lock = threading.RLock()  # held while something is opened, not while it is used
         self._is_closed = False
 
-    def __enter__(self) -> OpenLibrary:
+    def __enter__(self) -> Library:
         return self
 
     def __exit__(
@@ -287,19 +287,19 @@ class OpenLibrary:
 
         return original(place, self._open().settings)
 
-    def _open(self, *, create: bool = False) -> Library:
-        from pictor.library.library import Library
+    def _open(self, *, create: bool = False) -> Store:
+        from pictor.library.store import Store
 
         with self._lock:
             if self._is_closed:
                 raise ValueError(f"the library {str(self.path)!r} was closed; open it again")
             if self._library is None:
                 try:
-                    self._library = Library.open(self.path, self._settings)
+                    self._library = Store.open(self.path, self._settings)
                 except LibraryNotFound:
                     if not create:
                         raise
-                    self._library = Library.create(self.path, self._settings)
+                    self._library = Store.create(self.path, self._settings)
             return self._library
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import ImageError, QueryError
-from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, FloatVector
 from pictor.library.space_encoders import WarmTowers
+from pictor.library.store import Store
 from pictor.search.pictures import Pictures
 from pictor.search.query import Part, Pictured, Query, WordsPart
 
@@ -44,7 +44,7 @@ class QueryVectors:
 class QueryEncoder:
     """Encodes queries for one library, in any number of threads; keeps the towers it opened."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Store) -> None:
         """Nothing is opened before the first query."""
         self._library = library
         self._towers = WarmTowers(library)

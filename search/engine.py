@@ -14,7 +14,7 @@ from types import TracebackType
 
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.indexes import SharedIndexes
-from pictor.library.library import Library
+from pictor.library.store import Store
 from pictor.search import pages
 from pictor.search.candidates import ranked
 from pictor.search.cutoff import filter_by_level
@@ -38,7 +38,7 @@ class Engine:
     It keeps the towers and indexes it opened. Close it after use.
     """
 
-    def __init__(self, library: Library, read_original: OriginalReader = plain_file) -> None:
+    def __init__(self, library: Store, read_original: OriginalReader = plain_file) -> None:
         """Nothing is opened before the first query.
 
         Args:

@@ -14,9 +14,9 @@ from pictor.library.catalog import contents, files, spaces
 from pictor.library.catalog.rows import FilePlace, ItemRow, SpaceRow
 from pictor.library.errors import ImageError, QueryError
 from pictor.library.hashing import content_hash
-from pictor.library.library import Library
 from pictor.library.names import shown
 from pictor.library.records import FloatMatrix, ImageSpec, PixelArray, Reason
+from pictor.library.store import Store
 from pictor.search.query import BytesPart, ItemPart, Pictured, PicturePart, Region
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Pictures:
         digests: hashes of the contents looked up so far, by path, link, hash or item.
     """
 
-    def __init__(self, library: Library, read_original: OriginalReader) -> None:
+    def __init__(self, library: Store, read_original: OriginalReader) -> None:
         """Nothing is read yet."""
         self._library = library
         self._read_original = read_original

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.errors import QueryError
-from pictor.library.library import space_named
 from pictor.library.scripts import HAN, has_han
+from pictor.library.store import space_named
 
 CHINESE, ENGLISH = "zh", "en"
 #: One letter makes no English word: 一件T恤 is Chinese.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from pictor.library.catalog import spaces as catalog_spaces
-from pictor.library.library import Library
 from pictor.library.records import FloatVector
+from pictor.library.store import Store
 from pictor.library.vectors.base import VectorIndex
 from pictor.search.encoding import QueryVectors
 from pictor.search.neighbours import Selector
@@ -51,7 +51,7 @@ class SearchRun:
         hidden: hashes of contents that are not shown.
     """
 
-    library: Library
+    library: Store
     connection: Connection
     query: Query
     options: SearchOptions

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.photos import photos_at
 from pictor.library.errors import LabelError
-from pictor.library.library import Library
 from pictor.library.names import display
+from pictor.library.store import Store
 from pictor.tagging.labels import person_label
 
 
-def add(library: Library, paths: Sequence[bytes], label: str) -> int:
+def add(library: Store, paths: Sequence[bytes], label: str) -> int:
     """Give the photos at some paths a tag; how many did not bear it before.
 
     Raises:
@@ -36,7 +36,7 @@ def add(library: Library, paths: Sequence[bytes], label: str) -> int:
     return len(fresh)
 
 
-def remove(library: Library, paths: Sequence[bytes], label: str) -> int:
+def remove(library: Store, paths: Sequence[bytes], label: str) -> int:
     """Take a tag that a person gave from the photos at some paths; how many bore it.
 
     Raises:

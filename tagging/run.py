@@ -24,9 +24,9 @@ from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.tags import ItemBlock, TagSetRow
 from pictor.library.errors import LabelError, quoted
-from pictor.library.library import Library
 from pictor.library.observer import SILENT, Observer, Progress, Stopped, check
 from pictor.library.records import BoolMatrix, FloatMatrix, IdArray
+from pictor.library.store import Store
 from pictor.tagging.labels import LabelSet, check_templates
 from pictor.tagging.prompts import label_vectors, prompts
 from pictor.tagging.scores import Rules, default_minimum, logits_of
@@ -80,7 +80,7 @@ class TagSummary:
 
 
 def tag(
-    library: Library,
+    library: Store,
     labels: LabelSet,
     options: TagOptions | None = None,
     observer: Observer = SILENT,
@@ -122,7 +122,7 @@ def tag(
     )
 
 
-def space_for(library: Library, encoder: str | None) -> SpaceRow:
+def space_for(library: Store, encoder: str | None) -> SpaceRow:
     """The space a set is applied to: the one named, else the default or the first with words."""
     row = library.space(encoder)
     if encoder is None and not row.card.has_text:
@@ -251,7 +251,7 @@ def _check_language(labels: LabelSet, language: str | None) -> None:
         )
 
 
-def _prepared(library: Library, labels: LabelSet, options: TagOptions) -> _Pass:
+def _prepared(library: Store, labels: LabelSet, options: TagOptions) -> _Pass:
     space = space_for(library, options.encoder)
     tower = space_encoders.open_text(library, space)
     texts = prompts(labels.labels, labels.templates, space.card, options.language)
@@ -275,7 +275,7 @@ def _by_content(ids: IdArray, scores: FloatMatrix) -> tuple[IdArray, FloatMatrix
     return ids[starts], np.maximum.reduceat(scores, starts, axis=0)
 
 
-def _counted(library: Library, name: str) -> tuple[int, int]:
+def _counted(library: Store, name: str) -> tuple[int, int]:
     """Tags of the stored set, and contents that bear one."""
     with library.reading() as connection:
         held = catalog_tags.tag_set(connection, name)

@@ -10,8 +10,8 @@ from pictor.library.names import PathLike, expanded
 
 if TYPE_CHECKING:
     from pictor.library.catalog.tags import TagCount
-    from pictor.library.library import Library
     from pictor.library.observer import Observer
+    from pictor.library.store import Store
     from pictor.tagging.labels import LabelSet
     from pictor.tagging.run import TagOptions, TagSummary
     from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions, SidecarSummary
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Tags:
     """Tags: given by a set of labels or by people, counted, and written beside the photos."""
 
-    def __init__(self, opened: Callable[[], Library]) -> None:
+    def __init__(self, opened: Callable[[], Store]) -> None:
         """The tags of the library that `opened` gives."""
         self._opened = opened
 

@@ -15,8 +15,8 @@ from PIL import Image
 from pictor import open_library
 from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.library.catalog import members
-from pictor.library.library import Library
 from pictor.library.pairs import Evidence, Kind
+from pictor.library.store import Store
 
 #: A script, markup, both quotes, an ampersand, a line end, a mark that reorders text, no UTF-8.
 HOSTILE = "<script>alert(1)<∕script><img src=x onerror=alert(2)>\"'&\n\u202e".encode() + b"\xff.jpg"
@@ -49,9 +49,9 @@ class Alike:
         made: dict[str, Any] = {"id": f"{number:012x}", "reason": reason, "links": tuple(links)}
         return Group(kind=kind, keep=keep, members=tuple(chosen), **(made | facts))
 
-    def open(self) -> Library:
+    def open(self) -> Store:
         """The library, to be closed by the caller."""
-        return Library.open(self.library)
+        return Store.open(self.library)
 
     def hashes(self, *names: bytes) -> list[bytes]:
         """The contents of some files."""
@@ -94,7 +94,7 @@ def make(folder: Path) -> Alike:
 
 
 def _members(path: Path) -> dict[bytes, Member]:
-    with Library.open(path) as library, library.reading() as connection:
+    with Store.open(path) as library, library.reading() as connection:
         ids: Sequence[int] = [
             row[0] for row in connection.exec_driver_sql("SELECT id FROM content")
         ]

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pictor.library.catalog import pairs
-from pictor.library.library import Library
 from pictor.library.pairs import Evidence, Kind, PairRow
+from pictor.library.store import Store
 
 #: Of the comparison that wrote them; any.
 VERSION = 1
 
 
-def content_ids(library: Library) -> dict[str, int]:
+def content_ids(library: Store) -> dict[str, int]:
     """The content of each file, by its name."""
     from sqlalchemy import select
 
@@ -27,7 +27,7 @@ def content_ids(library: Library) -> dict[str, int]:
 
 
 def link(
-    library: Library,
+    library: Store,
     one: str,
     other: str,
     kind: Kind = Kind.NEAR,

@@ -25,9 +25,9 @@ from pictor.indexer.run import Summary, index
 from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
 from pictor.library.config import Settings
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
-from pictor.library.library import Library
 from pictor.library.observer import Silent
 from pictor.library.records import Decoded, Hit
+from pictor.library.store import Store
 from pictor.library.verify import VerifyReport, verify
 from pictor.search import query
 from pictor.search.engine import Engine
@@ -125,9 +125,9 @@ class World:
         flat = {name.replace("__", "."): value for name, value in values.items()}
         self.settings = self.settings.with_values(flat, "test")
 
-    def open(self) -> Library:
+    def open(self) -> Store:
         """The library, to be closed by the caller."""
-        return Library.open(self.path, self.settings)
+        return Store.open(self.path, self.settings)
 
     def index(self, *roots: Path | bytes | str, **options: Any) -> Summary:
         """A run over `roots`, or over the one root if none is named."""
@@ -136,7 +136,7 @@ class World:
 
     def index_named(self, named: list[bytes], encoders: tuple[str, ...] = (), **o: Any) -> Summary:
         """A run over exactly `named`, which may be nothing."""
-        with Library.create(self.path, self.settings) as library:
+        with Store.create(self.path, self.settings) as library:
             summary = index(library, named, encoders, **o)
         check_counts(summary)
         return summary

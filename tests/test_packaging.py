@@ -35,9 +35,9 @@ def main(target, home, photos):
     with pictor.open_library(home) as library:
         indexed = library.index([photos]).indexed
         hits = [os.fsdecode(hit.path) for hit in library.search("red", top=9)]
-        tagged = library.tag(sys.argv[4]).contents
-        library.compare()
-        groups = [len(group.members) for group in library.duplicates()]
+        tagged = library.tags.apply(sys.argv[4]).contents
+        library.duplicates.find()
+        groups = [len(group.members) for group in library.duplicates.groups()]
     print(json.dumps([indexed, hits, tagged, groups]))
 
 if __name__ == "__main__":

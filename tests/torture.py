@@ -35,7 +35,7 @@ if __name__ == "__main__":  # `tests/library` would be taken for the package `li
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from pictor.library import indexes
-from pictor.library.library import Library
+from pictor.library.store import Store
 from pictor.library.verify import verify
 
 #: What a killed run is: indexing, as the command does it, with batches that commit often.
@@ -229,7 +229,7 @@ class Torture:
         if not self._has_tables():
             return "no library yet"
         wrong: list[str] = []
-        with Library.open(self.library) as library:
+        with Store.open(self.library) as library:
             wrong += self._check_index(library)  # before verify, which builds the cache anew
             wrong += verify(library).problems
         with closing(self._connect(self.library)) as connection:
@@ -243,7 +243,7 @@ class Torture:
         self.problems += [f"kill {number}: {problem}" for problem in wrong]
         return "{} files, {} contents, {} items, {} vectors".format(*counts)
 
-    def _check_index(self, library: Library) -> list[str]:
+    def _check_index(self, library: Store) -> list[str]:
         """What is served is what the catalog holds: the same ids, each nearest to itself."""
         wrong: list[str] = []
         for space in library.spaces():

@@ -19,9 +19,9 @@ from pictor.duplicates.comparison.metadata_verdict import PairFacts, Side
 from pictor.indexer.content_places import ContentPlace, ContentPlaces
 from pictor.library.catalog import fingerprints, pairs
 from pictor.library.catalog.fingerprints import ShotFacts
-from pictor.library.library import Library
 from pictor.library.pairs import PairRow
 from pictor.library.records import IdArray
+from pictor.library.store import Store
 
 #: Rises with every change of how pairs are found or judged: all contents are then compared anew.
 COMPARISON = 2
@@ -84,7 +84,7 @@ class _SliceFacts(NamedTuple):
 class Jobs:
     """Makes jobs of candidates, and remembers which pair each is of until it is asked."""
 
-    def __init__(self, library: Library, places: ContentPlaces) -> None:
+    def __init__(self, library: Store, places: ContentPlaces) -> None:
         """Nothing is looked up yet."""
         self._library = library
         self._places = places

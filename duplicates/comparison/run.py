@@ -27,11 +27,11 @@ from pictor.indexer.run_loop import run_loop
 from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
 from pictor.indexer.worker_pool import worker_count
 from pictor.library.catalog import fingerprints, pairs, spaces
-from pictor.library.library import Library
 from pictor.library.names import display
 from pictor.library.observer import SILENT, Observer, Progress, Stopped
 from pictor.library.pairs import DUPLICATES, Kind, PairRow
 from pictor.library.records import Decoded
+from pictor.library.store import Store
 
 __all__ = ["COMPARISON", "Compared", "compare_all", "is_due"]
 
@@ -79,7 +79,7 @@ class Filled(NamedTuple):
     stopped: bool = False
 
 
-def is_due(library: Library) -> bool:
+def is_due(library: Store) -> bool:
     """Whether a run would have anything to do."""
     with library.reading() as connection:
         if fingerprints.count_lacking(connection):
@@ -87,7 +87,7 @@ def is_due(library: Library) -> bool:
         return fingerprints.count_fresh(connection, COMPARISON) > 0
 
 
-def compare_all(library: Library, observer: Observer = SILENT) -> Compared:
+def compare_all(library: Store, observer: Observer = SILENT) -> Compared:
     """Compare every content that is new since the last run with all others.
 
     Raises:
@@ -107,12 +107,12 @@ def compare_all(library: Library, observer: Observer = SILENT) -> Compared:
     )
 
 
-def _nothing(library: Library) -> Compared:
+def _nothing(library: Store) -> Compared:
     with library.reading() as connection:
         return Compared(fingerprints.count(connection), 0, 0, 0, 0, None)
 
 
-def _compared(library: Library, observer: Observer) -> Compared:
+def _compared(library: Store, observer: Observer) -> Compared:
     try:
         with library.reading() as connection:
             rows = spaces.spaces(connection)
@@ -123,7 +123,7 @@ def _compared(library: Library, observer: Observer) -> Compared:
     return _ComparisonRun(library, observer, contents).run(found)
 
 
-def fill(library: Library, observer: Observer) -> Filled:
+def fill(library: Store, observer: Observer) -> Filled:
     """Make the fingerprints that lack; hold the write lock. Videos get a row without hashes.
 
     What cannot be read now is left for the next time. Commits every few seconds.
@@ -136,7 +136,7 @@ def fill(library: Library, observer: Observer) -> Filled:
 class _ComparisonRun:
     """One run; what it found and did not yet commit."""
 
-    def __init__(self, library: Library, observer: Observer, contents: FingerprintTable) -> None:
+    def __init__(self, library: Store, observer: Observer, contents: FingerprintTable) -> None:
         self._library = library
         self._observer = observer
         self._contents = contents
@@ -308,7 +308,7 @@ class _ComparisonRun:
 class _FingerprintRun:
     """One run over what lacks a fingerprint. `tasks` runs in the pool's feeder thread."""
 
-    def __init__(self, library: Library, observer: Observer, total: int) -> None:
+    def __init__(self, library: Store, observer: Observer, total: int) -> None:
         self._library = library
         self._observer = observer
         self._total = total

@@ -22,10 +22,10 @@ from pictor.duplicates.groups.keeper import Keeper, choose, is_protected
 from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.library.catalog import members
 from pictor.library.catalog.members import KINDS
-from pictor.library.library import Library
 from pictor.library.names import under_any
 from pictor.library.pairs import DUPLICATES, Evidence, Kind, PairRow
 from pictor.library.records import IdArray
+from pictor.library.store import Store
 
 #: Groups whose members are read at once.
 _PAGE = 200
@@ -53,7 +53,7 @@ class GroupOptions:
     rules: KeepRules | None = None
 
 
-def groups(library: Library, options: GroupOptions | None = None) -> Iterator[Group]:
+def groups(library: Store, options: GroupOptions | None = None) -> Iterator[Group]:
     """The groups, each file in one of them at most: those of several contents, then plain copies.
 
     With `against`, a file of the reference can be kept in several groups.

@@ -25,9 +25,9 @@ from pictor.duplicates.removal.steps import (
 )
 from pictor.library.catalog import files
 from pictor.library.errors import PlanError
-from pictor.library.library import Library
 from pictor.library.names import display, under_any
 from pictor.library.observer import SILENT, Observer
+from pictor.library.store import Store
 
 Mode = Literal["trash", "hardlink", "move"]
 TRASH = "trash"
@@ -56,7 +56,7 @@ class ApplyOptions:
 
 
 def preview(
-    library: Library,
+    library: Store,
     steps: Sequence[Step],
     options: ApplyOptions,
     *,
@@ -110,7 +110,7 @@ def _would_follow(
 
 
 def apply(
-    library: Library,
+    library: Store,
     steps: Sequence[Step],
     options: ApplyOptions,
     *,
@@ -143,7 +143,7 @@ class _ApplyRun:
     """One run."""
 
     def __init__(
-        self, library: Library, options: ApplyOptions, base: bytes | None, log: Log, count: int
+        self, library: Store, options: ApplyOptions, base: bytes | None, log: Log, count: int
     ) -> None:
         self._library = library
         self._options = options
@@ -267,7 +267,7 @@ def _check_action(step: Step, options: ApplyOptions) -> None:
         raise Refused("its bytes are not those of the file to keep: a hard link would lose them")
 
 
-def _base(library: Library, options: ApplyOptions) -> bytes | None:
+def _base(library: Store, options: ApplyOptions) -> bytes | None:
     """Where files go; None where they stay, as hard links."""
     if options.mode == "hardlink":
         return None
@@ -279,7 +279,7 @@ def _base(library: Library, options: ApplyOptions) -> bytes | None:
     return os.path.abspath(os.fsencode(folder.expanduser()))
 
 
-def _refuse_inside_roots(library: Library, base: bytes) -> None:
+def _refuse_inside_roots(library: Store, base: bytes) -> None:
     """Raise if the next run of `pictor index` would find the files again where they go."""
     own = os.path.realpath(os.fsencode(library.path / TRASH))
     real = os.path.realpath(base)

@@ -26,8 +26,8 @@ from pictor.duplicates.removal.log_lines import (
     line_of,
 )
 from pictor.library.errors import PlanError, quoted
-from pictor.library.library import Library
 from pictor.library.records import JsonObject
+from pictor.library.store import Store
 
 FOLDER = "resolved"
 ENDING = ".jsonl"
@@ -113,7 +113,7 @@ class Log:
             os.write(self._file, b"\n")
 
 
-def new_log(library: Library, *, mode: str, steps: int, owns_target: bool) -> Log:
+def new_log(library: Store, *, mode: str, steps: int, owns_target: bool) -> Log:
     """A new log of a library, with its header written."""
     folder = library.path / FOLDER
     try:
@@ -133,7 +133,7 @@ def new_log(library: Library, *, mode: str, steps: int, owns_target: bool) -> Lo
     raise PlanError(f"the folder {str(folder)!r} has too many logs of one second")
 
 
-def logs(library: Library) -> list[Path]:
+def logs(library: Store) -> list[Path]:
     """The logs of a library, the oldest first."""
     folder = library.path / FOLDER
     return sorted(folder.glob(f"*{ENDING}")) if folder.is_dir() else []
@@ -166,7 +166,7 @@ def read_log(path: Path) -> LogState | None:
     return state
 
 
-def read_own_log(path: Path, library: Library) -> LogState | None:
+def read_own_log(path: Path, library: Store) -> LogState | None:
     """As `read_log`, for a log of this library.
 
     Raises:

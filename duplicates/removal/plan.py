@@ -19,10 +19,10 @@ from pictor.duplicates.removal.steps import Step
 from pictor.library.atomic import replaced
 from pictor.library.catalog.files import now
 from pictor.library.errors import PlanError, quoted
-from pictor.library.library import Library
 from pictor.library.names import path_fields, path_of
 from pictor.library.pairs import DUPLICATES
 from pictor.library.records import JsonObject
+from pictor.library.store import Store
 
 FORMAT = 1
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -109,7 +109,7 @@ def freed_bytes(group: Group) -> int:
     return plan_of([group]).size_bytes if group.kind in DUPLICATES else 0
 
 
-def write_plan(path: Path, library: Library, plan: RemovalPlan, *, force: bool = False) -> None:
+def write_plan(path: Path, library: Store, plan: RemovalPlan, *, force: bool = False) -> None:
     """Write a plan, whole or not at all.
 
     Args:
@@ -131,7 +131,7 @@ def write_plan(path: Path, library: Library, plan: RemovalPlan, *, force: bool =
         raise PlanError(f"the plan {str(path)!r} cannot be written: {error.strerror}") from error
 
 
-def lines(library: Library, plan: RemovalPlan) -> Iterator[JsonObject]:
+def lines(library: Store, plan: RemovalPlan) -> Iterator[JsonObject]:
     """The header and the steps as JSON objects."""
     header: JsonObject = {"pictor_plan": FORMAT, "library_id": library.library_id}
     counts = {"files": len(plan.steps), "bytes": plan.size_bytes, "groups": plan.groups}
@@ -154,7 +154,7 @@ def step_as_json(step: Step) -> JsonObject:
     }
 
 
-def read_plan(path: Path, library: Library) -> list[Step]:
+def read_plan(path: Path, library: Store) -> list[Step]:
     """The steps of a plan.
 
     Raises:

@@ -20,8 +20,8 @@ from pictor.library.catalog import removals
 from pictor.library.catalog.removals import KnownFile
 from pictor.library.errors import PlanError
 from pictor.library.hashing import Hasher
-from pictor.library.library import Library
 from pictor.library.names import under_any
+from pictor.library.store import Store
 
 _READ = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -80,7 +80,7 @@ class OpenFile:
 class Checker:
     """Checks the steps of one plan against one library."""
 
-    def __init__(self, library: Library, never: Sequence[bytes] = ()) -> None:
+    def __init__(self, library: Store, never: Sequence[bytes] = ()) -> None:
         """Nothing is read yet.
 
         Args:

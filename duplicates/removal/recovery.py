@@ -16,13 +16,13 @@ from pictor.duplicates.removal.metadata_transfer import carry, take_back
 from pictor.duplicates.removal.preflight import Refused, hash_of, open_at
 from pictor.library.catalog import removals
 from pictor.library.errors import PlanError
-from pictor.library.library import Library
 from pictor.library.names import display
+from pictor.library.store import Store
 
 _Place = Literal["whole", "absent", "empty", "other"]
 
 
-def settle_all(library: Library) -> list[str]:
+def settle_all(library: Store) -> list[str]:
     """Settle every log of a library that was cut short; sentences on what was found.
 
     Hold `library.writer()`.
@@ -39,7 +39,7 @@ def settle_all(library: Library) -> list[str]:
     return notices
 
 
-def settle(library: Library, state: LogState) -> list[str]:
+def settle(library: Store, state: LogState) -> list[str]:
     """Close the open steps of a log by looking at both places, and tell the catalog."""
     owns = state.header.owns_target
     notices = [f"the run {state.path.stem} was cut short; its log is completed"]
@@ -58,7 +58,7 @@ def settle(library: Library, state: LogState) -> list[str]:
     return notices
 
 
-def note(library: Library, log: Log, state: LogState) -> None:
+def note(library: Store, log: Log, state: LogState) -> None:
     """Tell the catalog what the steps of a log came to; doing so again changes nothing."""
     with library.writing() as connection:
         for number in state.steps("done"):

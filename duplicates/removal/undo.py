@@ -17,15 +17,15 @@ from pictor.duplicates.removal.log_lines import Intent, RunEnd, StepState
 from pictor.duplicates.removal.preflight import OpenFile, Refused, open_at
 from pictor.duplicates.removal.steps import OnStep, RemovalResult, StepCounter, StepResult
 from pictor.library.errors import PlanError
-from pictor.library.library import Library
 from pictor.library.observer import SILENT, Observer
+from pictor.library.store import Store
 
 LAST = "last"
 _BATCH = 100
 
 
 def undo(
-    library: Library,
+    library: Store,
     which: str | Path,
     *,
     on_step: OnStep | None = None,
@@ -52,7 +52,7 @@ def undo(
             return _undo(library, state, log, on_step, observer)
 
 
-def _last(library: Library) -> LogState:
+def _last(library: Store) -> LogState:
     for path in reversed(logs(library)):
         with contextlib.suppress(PlanError):  # settling has told of it
             state = read_own_log(path, library)
@@ -61,7 +61,7 @@ def _last(library: Library) -> LogState:
     raise PlanError(f"the library {str(library.path)!r} has no run that could be undone")
 
 
-def _named(library: Library, path: Path) -> LogState:
+def _named(library: Store, path: Path) -> LogState:
     path = _found(library, path)
     state = read_own_log(path, library)
     if state is None:
@@ -71,7 +71,7 @@ def _named(library: Library, path: Path) -> LogState:
     return state
 
 
-def _found(library: Library, path: Path) -> Path:
+def _found(library: Store, path: Path) -> Path:
     """The log of a path, of a name in the library's folder of logs, or of the name of a run."""
     folder = library.path / FOLDER
     names = (folder / path.name, folder / f"{path.name}{ENDING}") if path.name == str(path) else ()
@@ -79,7 +79,7 @@ def _found(library: Library, path: Path) -> Path:
 
 
 def _undo(
-    library: Library, state: LogState, log: Log, on_step: OnStep | None, observer: Observer
+    library: Store, state: LogState, log: Log, on_step: OnStep | None, observer: Observer
 ) -> RemovalResult:
     waiting: list[Intent] = []
     intents = [state.intents[number] for number in reversed(state.steps("done"))]
@@ -105,7 +105,7 @@ def _undo(
     return counter.result(log.path)
 
 
-def _tell_catalog(library: Library, waiting: list[Intent], observer: Observer) -> None:
+def _tell_catalog(library: Store, waiting: list[Intent], observer: Observer) -> None:
     if not waiting:
         return
     with library.writing() as connection:

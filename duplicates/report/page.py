@@ -21,10 +21,10 @@ from pictor.duplicates.report.album import Album, Shot, contents_of
 from pictor.indexer.originals import link_of
 from pictor.library.atomic import replaced
 from pictor.library.html_files import asset, check_target, style
-from pictor.library.library import Library
 from pictor.library.names import safe_text, shown
 from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import JsonObject
+from pictor.library.store import Store
 
 _PACKAGE = "pictor.duplicates.report"
 #: Bytes of all pictures in the file together, as base64. A browser opens such a file in seconds.
@@ -36,7 +36,7 @@ MOST_PAIRS = 60
 
 
 def write_report(
-    library: Library,
+    library: Store,
     groups: Sequence[Group],
     path: bytes | str,
     *,

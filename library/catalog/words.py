@@ -57,7 +57,7 @@ _label_wholes = lru_cache(maxsize=8192)(wholes)
 
 
 def catch_up(connection: Connection) -> int:
-    """Write the words of contents that changed; how many. `Library.writing` does it at each commit.
+    """Write the words of contents that changed; how many. `Store.writing` does it at each commit.
 
     Costs one look at an empty table where nothing changed, and constant memory.
     """

@@ -19,7 +19,7 @@ from pictor.duplicates import DUPLICATES, LADDER, Kind
 from pictor.library.names import path_fields, safe_text, shown
 
 if TYPE_CHECKING:
-    from pictor import OpenLibrary
+    from pictor import Library
     from pictor.duplicates import Compared, Group, Link, Member, RemovalPlan
 
 _KINDS = [kind.value for kind in LADDER]
@@ -63,7 +63,7 @@ class GroupChoice:
         self._asked = asked
         self._is_compared = is_compared and set(asked["kinds"]) != {Kind.BYTES.value}
 
-    def groups(self, library: OpenLibrary) -> Iterator[Group]:
+    def groups(self, library: Library) -> Iterator[Group]:
         """Compare new pictures, unless that is not wanted or changes nothing; then the groups."""
         if self._is_compared:
             library.duplicates.check(self._roots, **self._asked)  # before a long comparison

@@ -14,7 +14,7 @@ from pictor.cli.steps import StepReporter, count, sentence, step_writer
 from pictor.library.names import safe_text
 
 if TYPE_CHECKING:
-    from pictor import OpenLibrary
+    from pictor import Library
     from pictor.duplicates import Decision, DecisionRow, Mode, RemovalPlan, RemovalResult
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -193,7 +193,7 @@ def decide(
             output.say(f"decided: {verdict}")
 
 
-def _read_decisions(library: OpenLibrary, source: str) -> None:
+def _read_decisions(library: Library, source: str) -> None:
     from pictor.duplicates import read_decisions
 
     decisions = read_decisions(source)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pictor import Attention, Dtype, JsonObject, OpenLibrary, Runtime
+from pictor import Attention, Dtype, JsonObject, Library, Runtime
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import number, say, write_json, write_line
 from pictor.cli.progress import Reporter
@@ -79,11 +79,11 @@ def index(
     end(summary, strict=strict)
 
 
-def run(library: OpenLibrary, roots: tuple[str, ...] = (), **options: Any) -> Summary:
+def run(library: Library, roots: tuple[str, ...] = (), **options: Any) -> Summary:
     """Index with progress and notices on stderr; signals end it at a batch boundary.
 
     Args:
-        options: those of `OpenLibrary.index`.
+        options: those of `Library.index`.
     """
     with Reporter() as reporter, StopSignals(reporter.stop):
         return library.index(roots, observer=reporter, **options)

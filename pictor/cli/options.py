@@ -13,7 +13,7 @@ import click
 
 from pictor import (
     SETTINGS_FILE,
-    OpenLibrary,
+    Library,
     Settings,
     default_library_dir,
     load_settings,
@@ -54,7 +54,7 @@ class Target:
         file = Path(self.config) if self.config else own if own.is_file() else None
         return load_settings(file, network__offline=self.is_offline or None, **flags)
 
-    def open(self, **flags: Any) -> OpenLibrary:
+    def open(self, **flags: Any) -> Library:
         """The library with these settings. Use it in a `with` block.
 
         Raises:

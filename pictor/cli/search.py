@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pictor import OpenLibrary
+from pictor import Library
 from pictor.cli import output
 from pictor.cli.hits import explained, hit_json, write_table, write_tsv
 from pictor.cli.options import Target, Verb
@@ -107,7 +107,7 @@ def similar(target: Target, /, image: str, request: SearchRequest, **shape: Any)
         _show(ranking, wanted, image)
 
 
-def _say_who_answers(library: OpenLibrary, encoder: str | None) -> None:
+def _say_who_answers(library: Library, encoder: str | None) -> None:
     """One line where the built-in encoder answers though another one is configured."""
     if encoder is None and (configured := library.stand_in_for):
         output.say(

@@ -16,7 +16,7 @@ from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.library.names import path_fields, safe_text, shown
 
 if TYPE_CHECKING:
-    from pictor import OpenLibrary
+    from pictor import Library
     from pictor.tagging import SidecarChange, SidecarOptions, TagOptions, TagSummary
 
 #: Lines of a dry run on a terminal; --json and pipes have all.
@@ -85,7 +85,7 @@ def tag(
             _write_sidecars(ctx, library, summary.name, beside, _Changes(yes, as_json))
 
 
-def _apply(library: OpenLibrary, labels: str, options: TagOptions, *, as_json: bool) -> TagSummary:
+def _apply(library: Library, labels: str, options: TagOptions, *, as_json: bool) -> TagSummary:
     with Reporter() as reporter, StopSignals(reporter.stop):
         summary = library.tags.apply(labels, options=options, observer=reporter)
     if summary.stopped:
@@ -111,7 +111,7 @@ def sentence(summary: TagSummary) -> str:
 
 
 def _write_sidecars(
-    ctx: click.Context, library: OpenLibrary, name: str, options: SidecarOptions, shower: _Changes
+    ctx: click.Context, library: Library, name: str, options: SidecarOptions, shower: _Changes
 ) -> None:
     if shower.is_done:
         library.tags.write_sidecars([name], options=options, on_step=shower.show)

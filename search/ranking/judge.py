@@ -20,8 +20,8 @@ from sqlalchemy import Connection
 from pictor.library.caption_bank import Bank, captions, digest_of, log_sum_exp, open_bank
 from pictor.library.catalog import caption_bank, spaces
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.library import Library
 from pictor.library.records import DoubleVector, FloatMatrix, FloatVector, IdArray, Level
+from pictor.library.store import Store
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
 from pictor.search.ranking.evidence import Images, Query, Setting, evidence, see
 
@@ -45,7 +45,7 @@ class Judge:
         calibration: of the encoder's family.
     """
 
-    def __init__(self, library: Library, space: SpaceRow, bank: Bank) -> None:
+    def __init__(self, library: Store, space: SpaceRow, bank: Bank) -> None:
         """Use `Judge.open`."""
         self._library = library
         self._space = space
@@ -55,7 +55,7 @@ class Judge:
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, library: Library, space: SpaceRow) -> Judge | None:
+    def open(cls, library: Store, space: SpaceRow) -> Judge | None:
         """The judge of a space; None where it has no background yet, or finds by images only.
 
         Raises:

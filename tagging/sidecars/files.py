@@ -22,7 +22,7 @@ from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import FilePlace
 from pictor.library.catalog.tags import PATH_MARK, PERSON, TagRow, TagSetRow
 from pictor.library.errors import LabelError, SidecarError
-from pictor.library.library import Library
+from pictor.library.store import Store
 from pictor.tagging.sidecars.packet import MAX_BYTES, Entry, Merged, merge
 
 Naming = Literal["full", "stem"]
@@ -82,7 +82,7 @@ class SidecarSummary:
 
 
 def preview(
-    library: Library, set_names: Sequence[str], options: SidecarOptions
+    library: Store, set_names: Sequence[str], options: SidecarOptions
 ) -> Iterator[SidecarChange]:
     """What `write` would do, one photo after the other. Nothing is written.
 
@@ -93,7 +93,7 @@ def preview(
 
 
 def write(
-    library: Library,
+    library: Store,
     set_names: Sequence[str],
     options: SidecarOptions,
     on_step: Callable[[SidecarChange], None],
@@ -123,9 +123,7 @@ def write(
     return SidecarSummary(written, unchanged, tuple(refused))
 
 
-def _names(
-    library: Library, set_names: Sequence[str], options: SidecarOptions
-) -> dict[int, _Names]:
+def _names(library: Store, set_names: Sequence[str], options: SidecarOptions) -> dict[int, _Names]:
     """The names of the chosen sets and of people's own tags, by the id of the set."""
     with library.reading() as connection:
         rows = catalog_tags.tag_sets(connection)
@@ -160,7 +158,7 @@ class _Run:
     """One pass over the contents, page by page."""
 
     def __init__(
-        self, library: Library, names: dict[int, _Names], options: SidecarOptions, *, write: bool
+        self, library: Store, names: dict[int, _Names], options: SidecarOptions, *, write: bool
     ) -> None:
         self._library = library
         self._names = names

@@ -9,7 +9,7 @@ import pytest
 from duplicate_world import state_of
 from small_world import World
 
-from pictor import OpenLibrary
+from pictor import Library
 from pictor.duplicates.groups.decisions_file import decision_of
 from pictor.duplicates.removal.steps import RemovalResult, StepResult
 from pictor.library.errors import LibraryLocked, RuleError, SourceError
@@ -30,12 +30,12 @@ def home(world: World) -> World:
 
 
 @pytest.fixture
-def library(home: World) -> OpenLibrary:
-    return OpenLibrary(home.path, home.settings)
+def library(home: World) -> Library:
+    return Library(home.path, home.settings)
 
 
 @pytest.fixture
-def plan(home: World, library: OpenLibrary) -> Path:
+def plan(home: World, library: Library) -> Path:
     path = home.folder / "plan.jsonl"
     groups = list(library.duplicates.groups(rules="prefer: name"))
     assert library.duplicates.plan(groups) == library.duplicates.plan(groups, path)
@@ -53,7 +53,7 @@ class Stops(Silent):
         return self._left < 0
 
 
-def test_verbs_act_as_statements(home: World, library: OpenLibrary, plan: Path) -> None:
+def test_verbs_act_as_statements(home: World, library: Library, plan: Path) -> None:
     before = state_of(home.root)
     size = (home.root / "a.png").stat().st_size
     library.duplicates.apply(plan)
@@ -67,9 +67,7 @@ def test_verbs_act_as_statements(home: World, library: OpenLibrary, plan: Path) 
     assert library.duplicates.undo() == done
 
 
-def test_a_preview_counts_and_touches_nothing(
-    home: World, library: OpenLibrary, plan: Path
-) -> None:
+def test_a_preview_counts_and_touches_nothing(home: World, library: Library, plan: Path) -> None:
     before = state_of(home.root)
     steps: list[StepResult] = []
     would = library.duplicates.preview(plan, on_step=steps.append)
@@ -78,7 +76,7 @@ def test_a_preview_counts_and_touches_nothing(
     assert state_of(home.root) == before
 
 
-def test_a_stopped_run_says_so(home: World, library: OpenLibrary, plan: Path) -> None:
+def test_a_stopped_run_says_so(home: World, library: Library, plan: Path) -> None:
     before = state_of(home.root)
     for verb in (library.duplicates.preview, library.duplicates.apply):
         done = verb(plan, observer=Stops(1))
@@ -91,9 +89,7 @@ def test_a_stopped_run_says_so(home: World, library: OpenLibrary, plan: Path) ->
     assert state_of(home.root) == before
 
 
-def test_what_fails_in_a_callback_loses_nothing(
-    home: World, library: OpenLibrary, plan: Path
-) -> None:
+def test_what_fails_in_a_callback_loses_nothing(home: World, library: Library, plan: Path) -> None:
     before = state_of(home.root)
 
     def fails(_: StepResult) -> None:
@@ -108,9 +104,7 @@ def test_what_fails_in_a_callback_loses_nothing(
     assert not any(missing for _, _, missing in home.files().values())
 
 
-def test_a_locked_library_is_refused_at_the_call(
-    home: World, library: OpenLibrary, plan: Path
-) -> None:
+def test_a_locked_library_is_refused_at_the_call(home: World, library: Library, plan: Path) -> None:
     before = state_of(home.root)
     with write_lock(home.path):
         for verb in (library.duplicates.apply, library.duplicates.undo):
@@ -119,7 +113,7 @@ def test_a_locked_library_is_refused_at_the_call(
     assert state_of(home.root) == before
 
 
-def test_decisions_are_replaced_and_taken_back(home: World, library: OpenLibrary) -> None:
+def test_decisions_are_replaced_and_taken_back(home: World, library: Library) -> None:
     duplicates = library.duplicates
     files = (home.root / "a.png", home.root / "other.png")
     duplicates.decide(*files, "related")
@@ -130,7 +124,7 @@ def test_decisions_are_replaced_and_taken_back(home: World, library: OpenLibrary
     assert duplicates.undecide(*files) is False and duplicates.decisions() == []
 
 
-def test_groups_are_checked_before_they_are_read(home: World, library: OpenLibrary) -> None:
+def test_groups_are_checked_before_they_are_read(home: World, library: Library) -> None:
     for verb in (library.duplicates.check, library.duplicates.groups):
         with pytest.raises(RuleError):
             verb(rules="prefer: nothing")

@@ -9,8 +9,8 @@ from small_world import World
 from pictor.indexer.introduction import introduction
 from pictor.indexer.run import index
 from pictor.library.encoders.cards import find_card
-from pictor.library.library import Library
 from pictor.library.observer import Silent
+from pictor.library.store import Store
 
 
 class Listener(Silent):
@@ -39,7 +39,7 @@ def test_another_encoder_says_what_it_knows() -> None:
 def test_it_is_said_once_a_library(world: World) -> None:
     world.draw("a.png", 1)
     said = []
-    with Library.create(world.path) as library:
+    with Store.create(world.path) as library:
         for _ in range(2):
             listener = Listener()
             summary = index(library, [bytes(world.root)], observer=listener)

@@ -24,9 +24,9 @@ from pictor.library.item_facts import (
     ItemTag,
     item_facts,
 )
-from pictor.library.library import Library
 from pictor.library.pairs import Kind, PairRow, Verdict
 from pictor.library.records import Caption, Metadata
+from pictor.library.store import Store
 
 
 def photo(world: World, name: str, taken: str = "", **tags_: object) -> Path:
@@ -43,7 +43,7 @@ def photo(world: World, name: str, taken: str = "", **tags_: object) -> Path:
 
 
 @contextmanager
-def counted(library: Library) -> Iterator[list[str]]:
+def counted(library: Store) -> Iterator[list[str]]:
     """The statements that are run in the block."""
     said: list[str] = []
 

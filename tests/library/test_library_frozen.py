@@ -12,7 +12,7 @@ from PIL import Image
 
 from pictor import open_library
 from pictor.library.errors import LibraryError
-from pictor.library.library import Library
+from pictor.library.store import Store
 from pictor.search.options import SearchOptions
 
 
@@ -66,9 +66,9 @@ def test_a_library_on_a_full_disk_can_be_searched(disk: Path, library: Path) -> 
 
 
 def test_a_catalog_whose_log_was_left_behind_is_not_read_without_it(tmp_path: Path) -> None:
-    with Library.create(tmp_path / "library") as made:
+    with Store.create(tmp_path / "library") as made:
         made.spaces()
     (tmp_path / "library" / "catalog.sqlite-wal").write_bytes(b"changes that are not folded back")
-    from pictor.library.library import _can_be_read_frozen
+    from pictor.library.store import _can_be_read_frozen
 
     assert not _can_be_read_frozen(tmp_path / "library")

@@ -27,13 +27,13 @@ from pictor.library.errors import (
     LibraryTooNew,
     QueryError,
 )
-from pictor.library.library import Library
+from pictor.library.store import Store
 from pictor.search.routes import route
 
 
 def test_opening_nothing_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(LibraryNotFound, match="make one with: pictor index"):
-        Library.open(tmp_path / "none")
+        Store.open(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -43,14 +43,14 @@ def test_a_library_whose_making_was_cut_short_is_made_again(world: World) -> Non
     (world.path / "catalog.sqlite").touch()
     world.draw("a.png")
     with pytest.raises(LibraryNotFound, match="cut short"):
-        Library.open(world.path)
+        Store.open(world.path)
     with open_library(world.path) as library:
         assert library.index([world.root]).indexed == 1
 
 
 def test_a_space_is_found_by_its_id_the_end_of_it_and_a_short_name(world: World) -> None:
     card = find_card("google/siglip2-base-patch16-224")
-    with Library.create(world.path) as library:
+    with Store.create(world.path) as library:
         with library.writer(), library.writing() as connection:
             space = spaces.add_space(connection, card, default=True)
         for name in (card.id, "siglip2-base-patch16-224", "siglip2", "SigLIP2"):
@@ -61,52 +61,52 @@ def test_a_space_is_found_by_its_id_the_end_of_it_and_a_short_name(world: World)
 
 
 def test_making_a_library_is_all_or_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pictor.library.library
+    import pictor.library.store
 
     def broken() -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pictor.library.library, "now", broken)  # after the tables were made
+    monkeypatch.setattr(pictor.library.store, "now", broken)  # after the tables were made
     with pytest.raises(KeyboardInterrupt):
-        Library.create(world.path)
+        Store.create(world.path)
     monkeypatch.undo()
     assert world.sql("SELECT * FROM sqlite_master") == []
-    with Library.create(world.path) as made:
+    with Store.create(world.path) as made:
         assert made.library_id
 
 
 def test_a_newer_library_is_refused(world: World) -> None:
-    Library.create(world.path).close()
+    Store.create(world.path).close()
     world.sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(LibraryTooNew, match=r"'9999'.*update pictor"):
-        Library.open(world.path)
+        Store.open(world.path)
 
 
 def test_a_library_without_its_id_is_corrupt(world: World) -> None:
-    Library.create(world.path).close()
+    Store.create(world.path).close()
     world.sql("DELETE FROM meta")
     with pytest.raises(LibraryCorrupt, match="library id"):
-        Library.open(world.path)
+        Store.open(world.path)
 
 
 def test_a_file_that_is_no_database_is_corrupt(world: World) -> None:
     world.path.mkdir()
     (world.path / "catalog.sqlite").write_bytes(b"not a database at all " * 100)
     with pytest.raises(LibraryCorrupt, match="damaged"):
-        Library.open(world.path)
+        Store.open(world.path)
 
 
 def test_the_database_of_another_program_is_left_alone(world: World) -> None:
     world.path.mkdir()
     world.sql("CREATE TABLE theirs (x)")
     with pytest.raises(LibraryCorrupt, match=r"another program's.*'theirs'"):
-        Library.open(world.path)
+        Store.open(world.path)
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LibraryError, match="cannot be made"):
-        Library.create(tmp_path / "file")
+        Store.create(tmp_path / "file")
 
 
 def test_a_library_is_not_made_among_the_files_of_others(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_library_is_not_made_among_the_files_of_others(tmp_path: Path) -> None
     photos.mkdir()
     (photos / "one.jpg").touch()
     with pytest.raises(LibraryError, match=r"holds other files, such as 'one.jpg'; name a new"):
-        Library.create(photos)
+        Store.create(photos)
     assert os.listdir(photos) == ["one.jpg"]
 
 
@@ -126,10 +126,10 @@ def test_a_library_is_made_beside_its_settings_and_stays_one_beside_anything(
     (home / "settings.toml").write_text("[search]\ntop = 3\n")
     (home / ".DS_Store").touch()
     (home / "cache").mkdir()
-    with Library.create(home) as made:
+    with Store.create(home) as made:
         assert made.settings.search.top == 3
     (home / "notes.txt").touch()
-    with Library.create(home) as again:
+    with Store.create(home) as again:
         assert again.library_id == made.library_id
 
 
@@ -149,26 +149,26 @@ def test_any_name_of_a_folder_works(world: World, name: bytes) -> None:
 
 def test_a_second_writer_is_refused_and_told_who_writes(world: World) -> None:
     refused = pytest.raises(LibraryLocked, match=f"process {os.getpid()};")
-    two = Library.create(world.path)
-    with Library.open(world.path) as one, one.writer(), refused, two.writer():
+    two = Store.create(world.path)
+    with Store.open(world.path) as one, one.writer(), refused, two.writer():
         pass
     two.close()
-    with Library.open(world.path) as two, two.writer():  # it is free again
+    with Store.open(world.path) as two, two.writer():  # it is free again
         pass
 
 
 def test_a_killed_writer_leaves_the_lock_free(world: World) -> None:
-    Library.create(world.path).close()
+    Store.create(world.path).close()
     code = (
-        "import sys, time; from pathlib import Path; from pictor.library.library import Library\n"
-        "with Library.open(Path(sys.argv[1])).writer(): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from pictor.library.store import Store\n"
+        "with Store.open(Path(sys.argv[1])).writer(): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(world.path)], stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        with Library.open(world.path) as library:
+        with Store.open(world.path) as library:
             with pytest.raises(LibraryLocked, match=f"process {process.pid};"), library.writer():
                 pass
             process.send_signal(signal.SIGKILL)
@@ -189,7 +189,7 @@ def test_readers_see_the_last_commit_while_a_writer_is_in_a_transaction(world: W
 
 
 def test_a_catalog_locked_by_another_program_is_waited_for_and_then_refused(world: World) -> None:
-    Library.create(world.path).close()
+    Store.create(world.path).close()
     world.set(library__busy_timeout_s=0.3)
     foreign = sqlite3.connect(world.path / "catalog.sqlite", isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
@@ -206,7 +206,7 @@ def test_a_catalog_locked_by_another_program_is_waited_for_and_then_refused(worl
 
 def test_a_foreign_transaction_that_ends_in_time_is_waited_out(world: World) -> None:
     """A transaction that reads first and writes later could not wait: it takes the lock at once."""
-    Library.create(world.path).close()
+    Store.create(world.path).close()
     world.draw("a.png")
     foreign = sqlite3.connect(
         world.path / "catalog.sqlite", isolation_level=None, check_same_thread=False
@@ -223,7 +223,7 @@ def test_a_foreign_transaction_that_ends_in_time_is_waited_out(world: World) -> 
 # --- a full disk
 
 
-def limit_pages(library: Library, pages: int) -> None:
+def limit_pages(library: Store, pages: int) -> None:
     """Let the database grow to so many pages, on every connection made from now on."""
     from sqlalchemy import event
 
@@ -242,7 +242,7 @@ def test_a_full_disk_keeps_what_was_committed_and_the_next_run_goes_on(
     for i in range(40):
         world.draw(f"{i:02}.png", i)
     world.set(encoder__batch_size=4)
-    Library.create(world.path).close()
+    Store.create(world.path).close()
     (pages,) = world.sql("PRAGMA page_count")[0]
     world.commit_always()  # so that something is committed before the disk is full
     with world.open() as library:
@@ -260,9 +260,9 @@ def test_a_full_disk_keeps_what_was_committed_and_the_next_run_goes_on(
 
 
 def test_settings_of_a_library_are_read_from_its_folder(world: World) -> None:
-    Library.create(world.path).close()
+    Store.create(world.path).close()
     (world.path / "settings.toml").write_text("[search]\ntop = 3\n")
-    with Library.open(world.path) as library:
+    with Store.open(world.path) as library:
         assert library.settings.search.top == 3
-    with Library.open(world.path, Settings()) as library:
+    with Store.open(world.path, Settings()) as library:
         assert library.settings.search.top == Settings().search.top

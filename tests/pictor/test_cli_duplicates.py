@@ -224,7 +224,7 @@ def test_decisions_stick_are_listed_and_taken_back(
     short = (row["a"][:12], row["b"])
     assert run("duplicates", "decide", *short, "--keep", jpg, *where).exit_code == 0
     (group,) = lines(run("duplicates", "--json", *where))
-    assert group["keep"] == str(jpg) and "you decided" in group["reason"]
+    assert group["keep"] == str(jpg) and "your decision" in group["reason"]
     assert run("duplicates", "decide", png, jpg, "--related", *where).exit_code == 0
     shared = tmp_path / "decisions.jsonl"
     shared.write_text(run("duplicates", "decide", "--list", "--json", *where).stdout)

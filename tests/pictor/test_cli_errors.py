@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pictor import OpenLibrary
+from pictor import Library
 from pictor.cli.main import cli
 from pictor.library.errors import LibraryLocked
 
@@ -21,7 +21,7 @@ def status_when(error: BaseException, monkeypatch: pytest.MonkeyPatch):
     def fail(self):
         raise error
 
-    monkeypatch.setattr(OpenLibrary, "status", fail)
+    monkeypatch.setattr(Library, "status", fail)
     return CliRunner().invoke(cli, ["status"])
 
 

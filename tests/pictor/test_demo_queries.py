@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pictor
-from pictor.api import OpenLibrary
+from pictor.api import Library
 from pictor.search.options import SearchOptions
 
 pytest.importorskip("skimage", reason="the demo's photos come with scikit-image")
@@ -43,7 +43,7 @@ NEEDED = 8
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenLibrary]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """The demo's photos, indexed with the built-in encoder."""
     from pictor.cli.demo import collect
 
@@ -55,15 +55,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenLibrary]:
 
 
 @pytest.mark.parametrize("queries", [ENGLISH, CHINESE], ids=["english", "chinese"])
-def test_plain_queries_find_the_right_photo_first(
-    demo: OpenLibrary, queries: dict[str, str]
-) -> None:
+def test_plain_queries_find_the_right_photo_first(demo: Library, queries: dict[str, str]) -> None:
     found = {query: _first(demo, query) for query in queries}
     wrong = {query: name for query, name in found.items() if queries[query] not in name}
     assert len(queries) - len(wrong) >= NEEDED, wrong
 
 
-def _first(library: OpenLibrary, query: str) -> str:
+def _first(library: Library, query: str) -> str:
     hits = library.search(query, top=1, options=SearchOptions(minimum="any"))
     paths = [path for hit in hits for path in (hit.path, *hit.other_paths)]
     return " = ".join(Path(os.fsdecode(path)).name for path in paths)

@@ -98,7 +98,7 @@ def annotations_of(thing: object) -> Iterator[tuple[str, object]]:
 
 
 #: Made by `open_library` and its facets alone: what their constructors take is not public.
-FACETS = ("OpenLibrary.__init__", "Tags.__init__", "Duplicates.__init__")
+FACETS = ("Library.__init__", "Tags.__init__", "Duplicates.__init__")
 
 
 def test_every_type_that_a_signature_names_is_exported() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pictor import OpenLibrary, open_library
+from pictor import Library, open_library
 from pictor.library.config import Settings
 from pictor.query import SearchOptions
 
@@ -29,7 +29,7 @@ def _draw(path: Path, seed: int) -> None:
     Image.linear_gradient("L").rotate(seed * 37).resize((64 + seed, 48)).save(path)
 
 
-def _found(library: OpenLibrary) -> list[tuple[bytes, float]]:
+def _found(library: Library) -> list[tuple[bytes, float]]:
     hits = library.search("a white square", top=50, options=ALL)
     return [(hit.path, round(hit.score, 5)) for hit in hits]
 
@@ -68,14 +68,14 @@ def test_searches_go_on_while_another_thread_writes(photos: Path, tmp_path: Path
 def test_threads_open_the_library_and_its_engine_once(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pictor.library.library import Library
+    from pictor.library.store import Store
     from pictor.search.engine import Engine
 
     with open_library(tmp_path / "library", settings=Settings()) as library:
         library.index([photos])
     opened: list[str] = []
     _count(monkeypatch, Engine, "__init__", opened)
-    _count(monkeypatch, Library, "__init__", opened)
+    _count(monkeypatch, Store, "__init__", opened)
     start = threading.Barrier(4)
     with open_library(tmp_path / "library") as library, ThreadPoolExecutor(4) as threads:
 
@@ -85,7 +85,7 @@ def test_threads_open_the_library_and_its_engine_once(
 
         found = [one.result() for one in [threads.submit(search) for _ in range(4)]]
     assert found == [found[0]] * 4 and len(found[0]) == 6
-    assert sorted(opened) == ["Engine", "Library"]
+    assert sorted(opened) == ["Engine", "Store"]
 
 
 def _count(monkeypatch: pytest.MonkeyPatch, kind: type, name: str, calls: list[str]) -> None:

@@ -108,10 +108,10 @@ def test_an_unknown_space_is_refused_with_those_there_are(colours: World) -> Non
 
 
 def test_an_empty_library_says_how_to_fill_it(world: World) -> None:
-    from pictor.library.library import Library
+    from pictor.library.store import Store
 
     refused = pytest.raises(QueryError, match="holds nothing yet: pictor index")
-    with Library.create(world.path) as library, Engine(library) as engine, refused:
+    with Store.create(world.path) as library, Engine(library) as engine, refused:
         engine.search(query.parse("red"))
 
 

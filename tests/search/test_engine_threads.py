@@ -17,7 +17,7 @@ from small_world import World
 
 from pictor.library import indexes, space_encoders
 from pictor.library.catalog import filters
-from pictor.library.library import Library
+from pictor.library.store import Store
 from pictor.library.vectors.cache import IndexCache
 from pictor.search.engine import Engine
 from pictor.search.options import SearchOptions
@@ -228,6 +228,6 @@ def test_a_search_goes_on_with_the_index_it_began_with(photos: World, engine: En
     before = engine._indexes.current(space)
     photos.draw("later.png")
     photos.index()
-    with Library.open(photos.path) as library:
+    with Store.open(photos.path) as library:
         after = engine._indexes.current(library.space())
     assert (len(before), len(after)) == (40, 41)

@@ -33,8 +33,8 @@ from pictor.library.catalog.schema import (
 )
 from pictor.library.config import Settings
 from pictor.library.errors import QueryError
-from pictor.library.library import Library
 from pictor.library.records import FloatMatrix
+from pictor.library.store import Store
 from pictor.library.vectors.exact import ExactIndex
 from pictor.search.neighbours import FIRST, LOOK_FIRST_ABOVE, RARE, Selector, neighbours
 from pictor.search.plan import Trace
@@ -54,7 +54,7 @@ FOLDERS = (b"2023/vienna", b"vienna", b"2023/wien/old", b"x\xff\xfe", b"a_b%c")
 class Drawn:
     """A library and the facts of its items, one dict an item, by ascending id."""
 
-    def __init__(self, library: Library, facts: list[dict[str, Any]], index: ExactIndex) -> None:
+    def __init__(self, library: Store, facts: list[dict[str, Any]], index: ExactIndex) -> None:
         self.library = library
         self.facts = facts
         self.index = index
@@ -104,7 +104,7 @@ def _date(rng: np.random.Generator) -> str:
     return f"{year}-{month:02}-{day:02}T{hour:02}:00:00{offset}"
 
 
-def store(library: Library, facts: list[dict[str, Any]]) -> None:
+def store(library: Store, facts: list[dict[str, Any]]) -> None:
     n = len(facts)
     columns = ("taken_at", "camera", "lens", "latitude", "longitude", "rating", "format")
     columns += ("width", "height", "keywords", "title")
@@ -165,7 +165,7 @@ def drawn(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Drawn]:
     n = request.param
-    with Library.create(tmp_path_factory.mktemp("drawn") / "library", Settings()) as library:
+    with Store.create(tmp_path_factory.mktemp("drawn") / "library", Settings()) as library:
         facts = draw_facts(n)
         store(library, facts)
         index = ExactIndex(D)
@@ -337,7 +337,7 @@ SETTINGS = settings(
 
 @pytest.fixture(scope="module")
 def thousand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drawn]:
-    with Library.create(tmp_path_factory.mktemp("thousand") / "library", Settings()) as library:
+    with Store.create(tmp_path_factory.mktemp("thousand") / "library", Settings()) as library:
         facts = draw_facts(1000)
         store(library, facts)
         yield Drawn(library, facts, ExactIndex(D))
@@ -450,7 +450,7 @@ def test_an_unknown_root_is_refused_with_those_there_are(thousand: Drawn) -> Non
 def test_a_period_ends_with_its_last_second(
     tmp_path: Path, first: str, last: str, inside: str, outside: str
 ) -> None:
-    with Library.create(tmp_path / "library", Settings()) as library:
+    with Store.create(tmp_path / "library", Settings()) as library:
         facts = draw_facts(8)
         for fact, taken_at in zip(facts, [inside, outside, None, inside], strict=False):
             fact["taken_at"] = taken_at
@@ -463,7 +463,7 @@ def test_a_period_ends_with_its_last_second(
 @pytest.mark.slow
 def test_postgresql_names_the_same_items(postgresql_url: str, tmp_path: Path) -> None:
     settings = Settings().with_values({"library.catalog_url": postgresql_url}, "test")
-    with Library.create(tmp_path / "library", settings) as library:
+    with Store.create(tmp_path / "library", settings) as library:
         facts = draw_facts(400)
         store(library, facts)
         drawn = Drawn(library, facts, ExactIndex(D))

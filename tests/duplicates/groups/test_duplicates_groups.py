@@ -15,8 +15,8 @@ from pictor.duplicates.groups.assembly import GroupOptions, groups
 from pictor.duplicates.groups.keep_rules import parse_rules
 from pictor.duplicates.groups.records import Group
 from pictor.library.catalog import decisions
-from pictor.library.library import Library
 from pictor.library.pairs import LADDER, Evidence, Kind, Verdict
+from pictor.library.store import Store
 
 
 def drawn(world: World, *names: str) -> None:
@@ -46,7 +46,7 @@ def sets(world: World, found_groups: list[Group]) -> list[set[str]]:
     ]
 
 
-def decide(library: Library, one: str, other: str, verdict: str) -> None:
+def decide(library: Store, one: str, other: str, verdict: str) -> None:
     """`verdict` is one of Verdict's, or "keep" for the first of the two."""
     ids = content_ids(library)
     hashes = {}

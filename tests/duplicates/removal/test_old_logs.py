@@ -15,7 +15,7 @@ from duplicate_world import state_of
 from removal_runs import LOGS, RULES, filled, replay, rows_of, template
 from small_world import World
 
-from pictor import OpenLibrary
+from pictor import Library
 from pictor.duplicates.removal.log import FOLDER
 from pictor.duplicates.removal.steps import StepResult
 from pictor.library.errors import PlanError
@@ -53,7 +53,7 @@ def home(world: World) -> World:
         b"near.bmp",
     )
     pair = (world.root / "a.bmp", world.root / "near.bmp")
-    with OpenLibrary(world.path, world.settings) as library:
+    with Library(world.path, world.settings) as library:
         library.duplicates.decide(*pair, "keep", keep=pair[0])
     return world
 
@@ -86,14 +86,14 @@ def put_log(world: World, name: str) -> Path:
 
 
 def undone(world: World) -> list[StepResult]:
-    with OpenLibrary(world.path, world.settings) as library:
+    with Library(world.path, world.settings) as library:
         results: list[StepResult] = []
         library.duplicates.undo(on_step=results.append)
     return results
 
 
 def applied(world: World, plan: Path, **options: Any) -> list[StepResult]:
-    with OpenLibrary(world.path, world.settings) as library:
+    with Library(world.path, world.settings) as library:
         results: list[StepResult] = []
         library.duplicates.apply(plan, on_step=results.append, **options)
     return results
@@ -146,7 +146,7 @@ def test_an_old_plan_is_applied(home: World) -> None:
 @pytest.mark.parametrize("name", ["trash", "move", "hardlink", "undone"])
 def test_the_lines_of_a_log_are_what_they_were(home: World, name: str) -> None:
     plan = home.folder / "plan.jsonl"
-    with OpenLibrary(home.path, home.settings) as library:
+    with Library(home.path, home.settings) as library:
         library.duplicates.plan(library.duplicates.groups(rules=RULES), plan)
     options: dict[str, Any] = {"mode": "trash" if name == "undone" else name}
     if name == "hardlink":
@@ -164,7 +164,7 @@ def test_the_lines_of_a_log_are_what_they_were(home: World, name: str) -> None:
 
 def test_the_lines_of_a_plan_are_what_they_were(home: World) -> None:
     plan = home.folder / "plan.jsonl"
-    with OpenLibrary(home.path, home.settings) as library:
+    with Library(home.path, home.settings) as library:
         library.duplicates.plan(library.duplicates.groups(rules=RULES), plan)
     made = template(plan.read_text("utf-8"), home.folder, library_id(home))
     reason = re.compile(r'"reason": "[^"]*"')

@@ -14,7 +14,7 @@ import pytest
 from duplicate_world import content_ids, link, names, state_of
 from small_world import World
 
-from pictor import OpenLibrary
+from pictor import Library
 from pictor.duplicates.groups.records import Group
 from pictor.duplicates.removal import apply, file_moves
 from pictor.duplicates.removal.apply import ApplyOptions
@@ -46,8 +46,8 @@ def home(world: World) -> World:
 RULES = "prefer: name"
 
 
-def opened(world: World) -> OpenLibrary:
-    return OpenLibrary(world.path, world.settings)
+def opened(world: World) -> Library:
+    return Library(world.path, world.settings)
 
 
 def planned(world: World, name: str = "plan.jsonl", **options: Any) -> Path:

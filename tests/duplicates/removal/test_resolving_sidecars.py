@@ -12,7 +12,7 @@ import pytest
 from duplicate_world import state_of
 from small_world import World
 
-from pictor import OpenLibrary
+from pictor import Library
 from pictor.duplicates.removal.log import FOLDER, logs, read_log
 from pictor.duplicates.removal.steps import StepResult
 from pictor.library.errors import PlanError
@@ -34,7 +34,7 @@ def home(world: World) -> World:
 
 def applied(world: World, *, write: bool = True, **options: Any) -> list[StepResult]:
     plan = world.folder / "plan.jsonl"
-    with OpenLibrary(world.path, world.settings) as library:
+    with Library(world.path, world.settings) as library:
         duplicates = library.duplicates
         duplicates.plan(duplicates.groups(rules="prefer: name"), plan, force=True)
         act = duplicates.apply if write else duplicates.preview
@@ -46,7 +46,7 @@ def applied(world: World, *, write: bool = True, **options: Any) -> list[StepRes
 def undone(
     world: World, log: str | Path = "last", observer: Silent | None = None
 ) -> list[StepResult]:
-    with OpenLibrary(world.path, world.settings) as library:
+    with Library(world.path, world.settings) as library:
         results: list[StepResult] = []
         library.duplicates.undo(log, on_step=results.append, observer=observer)
     return results
@@ -165,7 +165,7 @@ def test_plans_of_other_editors_are_read(home: World) -> None:
     plan = home.folder / "plan.jsonl"
     data = plan.read_bytes()
     plan.write_bytes(b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"))
-    with OpenLibrary(home.path, home.settings) as library:
+    with Library(home.path, home.settings) as library:
         duplicates = library.duplicates
         would = duplicates.preview(plan)
         assert (would.done, would.sidecars, would.is_complete) == (2, 3, True)
@@ -175,7 +175,7 @@ def test_plans_of_other_editors_are_read(home: World) -> None:
     for size, said in ((10**30, "bytes is no size"), (10**15, "")):
         lines = [head, steps[0] | {"bytes": size}]
         plan.write_text("".join(json.dumps(one) + "\n" for one in lines), "utf-8")
-        with OpenLibrary(home.path, home.settings) as library:
+        with Library(home.path, home.settings) as library:
             if said:
                 with pytest.raises(PlanError, match=said):
                     library.duplicates.preview(plan)

@@ -13,18 +13,18 @@ from pictor.library.catalog import contents, fingerprints, pairs
 from pictor.library.catalog.migrate import alembic_config
 from pictor.library.catalog.rows import ContentChange, FileChange
 from pictor.library.config import Settings
-from pictor.library.library import Library
 from pictor.library.pairs import DUPLICATES, Evidence, Kind, PairRow
 from pictor.library.records import Outcome
+from pictor.library.store import Store
 
 HASHES = bytes(range(64))
 OTHERS = bytes(64)
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Library:
+def library(tmp_path: Path) -> Store:
     """Contents 1 to 5: 1 to 3 with hashes, 4 moves, 5 has no row."""
-    library = Library.create(tmp_path / "library", Settings())
+    library = Store.create(tmp_path / "library", Settings())
     frames = ((0, None, 8, 8),)
     moving = ((0, 0.5, 8, 8),)
     with library.writing() as connection:
@@ -39,13 +39,13 @@ def _content(number: int, hashes: bytes | None, frames: tuple) -> ContentChange:
     return ContentChange(digest, 9, Outcome.INDEXED, frames=frames, hashes=hashes)
 
 
-def rows_of(library: Library) -> dict[int, tuple[bytes, int]]:
+def rows_of(library: Store) -> dict[int, tuple[bytes, int]]:
     with library.reading() as connection:
         blocks = list(fingerprints.blocks(connection))
     return {row.content_id: (row.hashes, row.compared) for block in blocks for row in block}
 
 
-def test_indexed_contents_have_rows_from_the_start(library: Library) -> None:
+def test_indexed_contents_have_rows_from_the_start(library: Store) -> None:
     assert rows_of(library) == {1: (HASHES, 0), 2: (HASHES, 0), 3: (HASHES, 0), 4: (b"", 0)}
     with library.reading() as connection:
         assert fingerprints.lacking(connection, 0, 10) == [(5, bytes([5]) * 32, True)]
@@ -53,7 +53,7 @@ def test_indexed_contents_have_rows_from_the_start(library: Library) -> None:
         assert fingerprints.count(connection) == 4
 
 
-def test_a_row_of_this_version_stays_and_an_older_one_goes(library: Library) -> None:
+def test_a_row_of_this_version_stays_and_an_older_one_goes(library: Store) -> None:
     with library.writing() as connection:
         fingerprints.mark_compared(connection, [1, 2], 7)
         connection.exec_driver_sql("UPDATE fingerprint SET version = 0 WHERE content_id = 2")
@@ -63,14 +63,14 @@ def test_a_row_of_this_version_stays_and_an_older_one_goes(library: Library) -> 
     assert (found[1], found[2], found[5]) == ((HASHES, 7), (OTHERS, 0), (OTHERS, 0))
 
 
-def test_a_known_content_that_is_read_again_stays_compared(library: Library) -> None:
+def test_a_known_content_that_is_read_again_stays_compared(library: Store) -> None:
     with library.writing() as connection:
         fingerprints.mark_compared(connection, [1], 7)
         contents.apply(connection, 1, [_content(1, HASHES, ((0, None, 8, 8),))], [])
     assert rows_of(library)[1] == (HASHES, 7)
 
 
-def test_a_failed_content_has_no_row(library: Library) -> None:
+def test_a_failed_content_has_no_row(library: Store) -> None:
     failed = ContentChange(bytes([6]) * 32, 9, Outcome.FAILED, hashes=HASHES)
     with library.writing() as connection:
         contents.apply(connection, 1, [failed], [])
@@ -78,7 +78,7 @@ def test_a_failed_content_has_no_row(library: Library) -> None:
 
 
 def test_pairs_are_replaced_read_by_page_and_by_content(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pairs, "BLOCK", 2)
     near = PairRow(1, 2, Kind.NEAR, 0.9, Evidence(hash_distance=3))
@@ -101,7 +101,7 @@ def test_pairs_are_replaced_read_by_page_and_by_content(
         assert pairs.known(connection, [1], 2) == {(1, 2), (1, 3)}
 
 
-def test_what_nothing_holds_takes_its_fingerprint_and_pairs_along(library: Library) -> None:
+def test_what_nothing_holds_takes_its_fingerprint_and_pairs_along(library: Store) -> None:
     with library.writing() as connection:
         pairs.write(connection, [PairRow(1, 2, Kind.NEAR, 1.0, Evidence())], 1)
         pairs.write(connection, [PairRow(2, 3, Kind.NEAR, 1.0, Evidence())], 1)

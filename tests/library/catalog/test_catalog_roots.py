@@ -16,9 +16,9 @@ from pictor.library.catalog.photos import photos_at
 from pictor.library.catalog.schema import CONTENT, FILE, ITEM, ROOT
 from pictor.library.catalog.spaces import vectors_of
 from pictor.library.config import Settings
-from pictor.library.library import Library
 from pictor.library.purge import purge
 from pictor.library.status import status
+from pictor.library.store import Store
 
 ROOTS = 10_000
 KINDS = ("folder", "file", "list", "archive")
@@ -37,7 +37,7 @@ def place(i: int) -> tuple[str, bytes, bytes]:
     return kind, location.encode(), path.encode()
 
 
-def fill(library: Library) -> None:
+def fill(library: Store) -> None:
     with library.writing() as connection:
         run_id = files.start_run(connection)
         rows = [(i, *place(i)) for i in range(1, ROOTS + 1)]
@@ -65,13 +65,13 @@ def fill(library: Library) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def many(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]:
+def many(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A library of 10,000 roots, a file in each."""
     settings = Settings()
     if request.param == "postgresql":
         url = request.getfixturevalue("postgresql_url")
         settings = settings.with_values({"library.catalog_url": url}, "test")
-    with Library.create(tmp_path / "library", settings) as library:
+    with Store.create(tmp_path / "library", settings) as library:
         fill(library)
         yield library
 
@@ -89,14 +89,14 @@ def in_half1(i: int, kind: str, location: bytes, path: bytes) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_ten_thousand_roots_are_filtered_counted_and_purged(many: Library) -> None:
+def test_ten_thousand_roots_are_filtered_counted_and_purged(many: Store) -> None:
     check_filters(many)
     check_paths(many)
     check_counts(many)
     check_one_name(many)
 
 
-def check_filters(many: Library) -> None:
+def check_filters(many: Store) -> None:
     sub3 = filters.InFolder(b"sub3")
     asked = [
         (sub3, in_sub3),
@@ -119,7 +119,7 @@ def check_filters(many: Library) -> None:
             assert share(connection, wanted) == pytest.approx(len(want) / ROOTS, abs=0.15)
 
 
-def check_counts(many: Library) -> None:
+def check_counts(many: Store) -> None:
     with many.reading() as connection:
         scopes = [files.in_scope(i) for i in range(1, ROOTS + 1)]
         assert files.count(connection, scopes, missing=False) == ROOTS
@@ -130,7 +130,7 @@ def check_counts(many: Library) -> None:
     assert status(many).files == ROOTS - 1_199
 
 
-def check_one_name(many: Library) -> None:
+def check_one_name(many: Store) -> None:
     with many.writing() as connection:
         same = {
             "location": cast(ROOT.c.location.op("||")(literal(b"/DCIM")), LargeBinary),
@@ -143,7 +143,7 @@ def check_one_name(many: Library) -> None:
         assert len(item_ids(connection, every)) == ROOTS - 1_199
 
 
-def check_paths(many: Library) -> None:
+def check_paths(many: Store) -> None:
     with many.writing() as connection:
         same = {"location": b"/many/half0/folder8/sub8/a.jpg", "kind": "file"}
         connection.execute(ROOT.update().where(ROOT.c.id == 16).values(**same))
@@ -176,7 +176,7 @@ def check_paths(many: Library) -> None:
 
 
 def test_facts_of_any_number_of_items_are_read(tmp_path: Path) -> None:
-    with Library.create(tmp_path / "library") as library, library.reading() as connection:
+    with Store.create(tmp_path / "library") as library, library.reading() as connection:
         assert vectors_of(connection, 1, 8, list(range(100_000))) == {}
         assert contents.items(connection, range(100_000)) == {}
 

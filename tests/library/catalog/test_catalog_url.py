@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pictor.cli.main import cli
 from pictor.library.config import Settings, load_settings
 from pictor.library.errors import ConfigError, LibraryError
-from pictor.library.library import Library
+from pictor.library.store import Store
 
 SECRET = "s3cr3t"
 #: Nobody listens at port 1.
@@ -37,7 +37,7 @@ URLS = [
 def test_no_error_and_no_traceback_shows_the_password(tmp_path: Path, url: str) -> None:
     pytest.importorskip("psycopg", reason="the driver psycopg is not installed")
     settings = Settings().with_values({"library.catalog_url": url}, "test")
-    for act in (Library.create, Library.open):
+    for act in (Store.create, Store.open):
         with pytest.raises(LibraryError) as caught:
             act(tmp_path / "library", settings)
         text = "".join(traceback.format_exception(caught.value))
@@ -73,7 +73,7 @@ def test_what_a_server_refuses_is_told_without_the_password(
     url = postgresql_url.replace("pictor@", f"nobody:{SECRET}@")
     settings = Settings().with_values({"library.catalog_url": url}, "test")
     with pytest.raises(LibraryError, match=r"nobody:\*\*\*@.*\"nobody\" does not exist") as caught:
-        Library.create(tmp_path / "library", settings)
+        Store.create(tmp_path / "library", settings)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
@@ -82,7 +82,7 @@ def test_statements_that_fail_are_told_without_the_password(
 ) -> None:
     url = postgresql_url.replace("pictor@", f"pictor:{SECRET}@")
     settings = Settings().with_values({"library.catalog_url": url}, "test")
-    with Library.create(tmp_path / "library", settings) as library:
+    with Store.create(tmp_path / "library", settings) as library:
         with pytest.raises(LibraryError) as caught, library.reading() as connection:
             connection.exec_driver_sql("SELECT nothing FROM nowhere")
         engine: Any = library._engine

@@ -13,7 +13,7 @@ from pictor.library.catalog import connect
 from pictor.library.catalog.schema import META, ROOT
 from pictor.library.config import Settings
 from pictor.library.errors import LibraryError, LibraryLocked
-from pictor.library.library import Library
+from pictor.library.store import Store
 
 WAY_OUT = "pg_stat_activity.* or raise library.busy_timeout_s"
 
@@ -28,7 +28,7 @@ def test_a_lock_that_another_program_holds_is_waited_for_as_long_as_set(
 ) -> None:
     import psycopg
 
-    with Library.create(tmp_path / "library", settings(postgresql_url, 0.3)) as library:
+    with Store.create(tmp_path / "library", settings(postgresql_url, 0.3)) as library:
         plain = postgresql_url.replace("postgresql+psycopg", "postgresql")
         with psycopg.connect(plain) as other:
             other.execute("LOCK TABLE root IN ACCESS EXCLUSIVE MODE")
@@ -47,7 +47,7 @@ def test_another_programs_change_of_the_same_row_asks_to_run_again(
     import psycopg
 
     change = update(META).values(value="x")
-    with Library.create(tmp_path / "library", settings(postgresql_url, 5)) as library:
+    with Store.create(tmp_path / "library", settings(postgresql_url, 5)) as library:
         plain = postgresql_url.replace("postgresql+psycopg", "postgresql")
         with (
             psycopg.connect(plain) as other,
@@ -64,7 +64,7 @@ def test_a_statement_has_an_end_and_a_broken_connection_a_way_out(
     tmp_path: Path, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connect, "LONGEST_STATEMENT_S", 1)
-    with Library.create(tmp_path / "library", settings(postgresql_url, 0)) as library:
+    with Store.create(tmp_path / "library", settings(postgresql_url, 0)) as library:
         with pytest.raises(LibraryLocked, match="too long"), library.reading() as connection:
             connection.exec_driver_sql("SELECT pg_sleep(60)")
         with pytest.raises(LibraryError, match="is the server up"), library.reading() as connection:
@@ -77,5 +77,5 @@ def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
         url = f"postgresql+psycopg://me@127.0.0.1:{silent.getsockname()[1]}/d"
         started = time.monotonic()
         with pytest.raises(LibraryError, match="is the server up"):
-            Library.create(tmp_path / "library", settings(url, 0.5))
+            Store.create(tmp_path / "library", settings(url, 0.5))
     assert time.monotonic() - started < 20

@@ -17,9 +17,9 @@ from pictor.library.catalog.rows import ContentChange, FileChange, WordHit
 from pictor.library.catalog.schema import CONTENT, FILE, STALE_WORD, TAG, TAG_SET, WORD
 from pictor.library.config import Settings
 from pictor.library.hashing import content_hash
-from pictor.library.library import Library
 from pictor.library.purge import purge
 from pictor.library.records import Caption, Metadata, Outcome, Reason
+from pictor.library.store import Store
 
 ROOT = b"/photos/My Album"
 
@@ -29,7 +29,7 @@ class Shelf:
 
     def __init__(self, path: Path, catalog_url: str = "") -> None:
         values = {"library.catalog_url": catalog_url} if catalog_url else {}
-        self.library = Library.create(path, Settings().with_values(values, "test"))
+        self.library = Store.create(path, Settings().with_values(values, "test"))
         with self.library.writer(), self.library.writing() as connection:
             self.root = files.add_root(connection, "folder", ROOT, "")
             self.run = files.start_run(connection)

@@ -12,9 +12,9 @@ from small_world import World
 from pictor.library.caption_bank import open_bank
 from pictor.library.catalog import caption_bank as catalog
 from pictor.library.catalog import spaces
-from pictor.library.library import Library
 from pictor.library.records import FloatMatrix, IdArray, Level, Scoring
 from pictor.library.space_encoders import open_text
+from pictor.library.store import Store
 from pictor.search.ranking.calibration import MOST_SCENE, calibration_for, from_section
 from pictor.search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
 from pictor.search.ranking.judge import Judge, Judgement, levels_of
@@ -106,7 +106,7 @@ def indexed(world: World) -> World:
     return world
 
 
-def judged(library: Library, judge: Judge, query: FloatMatrix, ids: IdArray) -> Judgement:
+def judged(library: Store, judge: Judge, query: FloatMatrix, ids: IdArray) -> Judgement:
     space = library.space()
     with library.reading() as connection:
         vectors = spaces.rows_of(connection, space.id, space.dimension, ids.tolist())

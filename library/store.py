@@ -48,7 +48,7 @@ _OWN_NAMES = frozenset({SETTINGS_FILE, "cache", "lost+found"})
 OLDER_REVISIONS = ("0001", "0002", "0003", "0004")
 
 
-class Library:
+class Store:
     """An open library. Close it, or use it in a `with` block.
 
     Attributes:
@@ -58,7 +58,7 @@ class Library:
     """
 
     def __init__(self, path: Path, settings: Settings, *, is_frozen: bool = False) -> None:
-        """Use `Library.open` or `Library.create`."""
+        """Use `Store.open` or `Store.create`."""
         self.path = path
         self.settings = settings
         where = settings.library.catalog_url or path / CATALOG_FILE
@@ -72,7 +72,7 @@ class Library:
         self._is_closed = False
 
     @classmethod
-    def open(cls, path: Path, settings: Settings | None = None) -> Library:
+    def open(cls, path: Path, settings: Settings | None = None) -> Store:
         """The library in folder `path`.
 
         Raises:
@@ -94,7 +94,7 @@ class Library:
         return cls._checked(path, settings, is_frozen=True)
 
     @classmethod
-    def _checked(cls, path: Path, settings: Settings, *, is_frozen: bool) -> Library:
+    def _checked(cls, path: Path, settings: Settings, *, is_frozen: bool) -> Store:
         library = cls(path, settings, is_frozen=is_frozen)
         try:
             library._check_schema()
@@ -104,7 +104,7 @@ class Library:
         return library
 
     @classmethod
-    def create(cls, path: Path, settings: Settings | None = None) -> Library:
+    def create(cls, path: Path, settings: Settings | None = None) -> Store:
         """The library in folder `path`, made if it is not there; a kill leaves all or nothing.
 
         Raises:
@@ -135,7 +135,7 @@ class Library:
         self._is_closed = True
         self._engine.dispose()
 
-    def __enter__(self) -> Library:
+    def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
