@@ -77,10 +77,7 @@ def test_a_failed_content_has_no_row(library: Store) -> None:
     assert 6 not in rows_of(library)
 
 
-def test_pairs_are_replaced_read_by_page_and_by_content(
-    library: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pairs, "BLOCK", 2)
+def test_pairs_are_replaced_and_read_by_content(library: Store) -> None:
     near = PairRow(1, 2, Kind.NEAR, 0.9, Evidence(hash_distance=3))
     rows = [
         near,
