@@ -18,7 +18,7 @@ from pictor.library.arrays import is_among
 from pictor.library.catalog import filter_conditions
 from pictor.library.catalog.filters import Filter
 from pictor.library.records import FloatMatrix, FloatVector, IdArray
-from pictor.library.vectors.base import VectorIndex
+from pictor.library.vectors.layers import VectorIndex
 from pictor.search.plan import Trace
 
 #: Neighbours asked for at once; more, four times as many each time, once those are used up. Finding

@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import Any
 
 from pictor import Progress
@@ -37,12 +36,7 @@ class Reporter:
     def __enter__(self) -> Reporter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def progress(self, state: Progress) -> None:
@@ -114,16 +108,11 @@ class TransferReporter(Reporter):
             self._old_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._close()
         if self._old_handler is not None:
             signal.signal(signal.SIGINT, self._old_handler)
-        if kind is KeyboardInterrupt:
+        if error[0] is KeyboardInterrupt:
             say("stopped early: the same command goes on from there")
 
 
