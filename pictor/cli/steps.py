@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 class StepReporter(Reporter):
     """The observer of a run of steps. The steps are lines already: no bar runs across them."""
 
-    def __enter__(self) -> StepReporter:
-        return self
-
     def progress(self, state: Progress) -> None:
         """Nothing."""
 

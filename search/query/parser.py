@@ -42,7 +42,7 @@ from pictor.search.query.scanner import MINUS, QUOTES, WEIGHT, Scanner
 MAX_DEPTH = 32  # of brackets; far below what Python's stack takes
 MAX_FILTERS = 100  # SQLite takes expressions of 1,000 levels
 _ENDING = re.compile(r"/|\.\w+$")
-_NAMES = "|".join(re.escape(name) for name in filters.KEYS)
+_NAMES = "|".join(re.escape(name) for name in filters.FILTERS)
 _KEY = re.compile(rf"({_NAMES})[:：]", re.IGNORECASE)
 _ANY_KEY = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：](?=[^\s/])")
 _GROUP = re.compile(rf"\((?:[\s(]|[{MINUS}]|not\b)*(?:{_NAMES})[:：]", re.IGNORECASE)
@@ -280,7 +280,7 @@ class _Reader(Scanner):
         else:
             value = self.word()
         try:
-            return filters.read(match[1].lower(), value, is_ours=self.pictures)
+            return filters.read_filter(match[1].lower(), value, is_ours=self.pictures)
         except ValueError as error:
             self.fail(start, f"{error}; in quotes it would be text")
 
