@@ -201,7 +201,7 @@ class _Reader(Scanner):
         try:
             return made(what, _numbers(region[1]) if region else None)
         except QueryError as error:
-            hint = "; a path with spaces stands in quotes" if _has_more(self.text, self.at) else ""
+            hint = "; a path with spaces stands in quotes" if self.text[self.at :].strip() else ""
             hint = hint if made is image and not region else ""
             raise QuerySyntaxError(
                 f"{error}, at character {start + 1} of the query{hint}", start
@@ -295,10 +295,6 @@ class _Reader(Scanner):
 def negated(found: Filter) -> Filter:
     """The filter that holds where this one does not."""
     return found.filter if isinstance(found, Not) else Not(found)
-
-
-def _has_more(text: str, at: int) -> bool:
-    return bool(text[at:].strip())
 
 
 def _numbers(text: str) -> Sequence[float]:
