@@ -12,7 +12,7 @@ from pictor.library.images.sniff import HEAD_BYTES, MediaType, sniff
 from pictor.library.records import Reason
 
 
-class Source:
+class MediaFile:
     """The bytes of one file and what they are.
 
     Attributes:
