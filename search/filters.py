@@ -154,7 +154,7 @@ def _number(text: str) -> float:
 def _megapixels(text: str) -> Filter:
     value = _number(text)
     if not 0 < value <= 1e6:
-        raise ValueError(f"takes millions of pixels, above 0, not {quoted(text)}")
+        raise ValueError(f"takes megapixels, above 0, not {quoted(text)}")
     return filters.MinMegapixels(value)
 
 
@@ -195,47 +195,47 @@ def _choice(record: Any, choices: tuple[str, ...]) -> Callable[[str], Filter]:
 
 _DAY = "YYYY[-MM[-DD]]"
 _ALL_KEYS = (
-    Key("after", _DAY, "Taken on that day or later.", lambda v: filters.After(_date(v))),
-    Key("before", _DAY, "Taken before that day.", lambda v: filters.Before(_date(v))),
-    Key("taken", "DATE[..DATE]", "Taken in that year, month or day, or between two.", _taken),
-    Key("dir", "FOLDER", "Below a folder: its path, or its name alone.", _folder, is_path=True),
+    Key("after", _DAY, "Taken on this date or later.", lambda v: filters.After(_date(v))),
+    Key("before", _DAY, "Taken before this date.", lambda v: filters.Before(_date(v))),
+    Key("taken", "DATE[..DATE]", "Taken in this year, month or day, or between two.", _taken),
+    Key("dir", "FOLDER", "In or below a folder, given by path or name.", _folder, is_path=True),
     Key(
         "root",
         "ROOT",
-        "Under one root: its path, or its name alone.",
+        "Under an indexed root, given by path or name.",
         lambda v: filters.InRoot(os.fsencode(v)),
         is_path=True,
     ),
-    Key("camera", "NAME", "Part of the camera's name.", filters.Camera),
-    Key("lens", "NAME", "Part of the lens's name.", filters.Lens),
-    Key("tag", "NAME", "With that tag, in any language, or with one below it.", filters.Tagged),
-    Key("label-set", "NAME", "With any tag of that set of labels.", filters.InLabelSet),
+    Key("camera", "NAME", "Camera name contains this.", filters.Camera),
+    Key("lens", "NAME", "Lens name contains this.", filters.Lens),
+    Key("tag", "NAME", "With this tag, in any language, or a child of it.", filters.Tagged),
+    Key("label-set", "NAME", "With any tag from this label set.", filters.InLabelSet),
     Key(
         "type",
         "|".join(filters.KINDS),
         "A still image, an animation or a video.",
         _choice(filters.OfKind, filters.KINDS),
     ),
-    Key("format", "NAME", "The format by content: jpeg, png, heif, mp4…", _format),
-    Key("min-mp", "N", "At least so many million pixels.", _megapixels),
+    Key("format", "NAME", "File format, by content: jpeg, png, heif, mp4…", _format),
+    Key("min-mp", "N", "At least this many megapixels.", _megapixels),
     Key(
         "is",
         "|".join(filters.SHAPES),
-        "Higher than wide, wider than high, or neither.",
+        "Orientation as displayed.",
         _choice(filters.OfShape, filters.SHAPES),
     ),
-    Key("near", "LAT,LON[,RADIUS]", "Taken near a place; the radius as 10km or 500m.", _near),
+    Key("near", "LAT,LON[,RADIUS]", "Taken near a place; radius as 10km or 500m.", _near),
     Key(
         "has",
         "|".join(filters.FACTS),
-        "That fact is known of it.",
+        "With this metadata field.",
         _choice(filters.Has, filters.FACTS),
     ),
-    Key("rating", "N[..N]", "So many stars, 0 to 5.", _rating),
+    Key("rating", "N[..N]", "Star rating, 0 to 5.", _rating),
     Key(
         "in",
         "|".join(filters.PLACES),
-        "A moment of a video or animation, or a member of an archive.",
+        "Part of a video or animation, or a file in an archive.",
         _choice(filters.Inside, filters.PLACES),
     ),
 )

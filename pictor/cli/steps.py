@@ -35,7 +35,7 @@ def sentence(result: RemovalResult, done: str, left: str) -> str:
         said += f", {count(result.sidecars_skipped, 'sidecar')} {left}"
     if not result.unseen:
         return said
-    return f"stopped early: {said}, {output.number(result.unseen)} not looked at"
+    return f"stopped early: {said}, {output.number(result.unseen)} not reached"
 
 
 def count(number: int, noun: str) -> str:

@@ -229,7 +229,7 @@ def test_decisions_stick_are_listed_and_taken_back(
     shared = tmp_path / "decisions.jsonl"
     shared.write_text(run("duplicates", "decide", "--list", "--json", *where).stdout)
     taken = run("duplicates", "decide", png, jpg, "--undo", *where)
-    assert "taken back" in taken.stderr
+    assert "decision withdrawn" in taken.stderr
     assert "nothing was decided" in run("duplicates", "decide", png, jpg, "--undo", *where).stderr
     assert lines(run("duplicates", "--json", *where))[0]["kind"] == "near"
     assert "1 decision stored" in run("duplicates", "decide", "--from", shared, *where).stderr
