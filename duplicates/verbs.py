@@ -204,7 +204,7 @@ class Duplicates:
         if decision == "keep":
             kept = None if keep is None else self._named([keep])[0]
             if kept not in (a, b):
-                raise DecisionError("the file to keep is none of the two")
+                raise DecisionError("the file to keep is not one of the two")
             verdict = "keep-a" if kept == a else "keep-b"
         self.decide_all([decision_of(a, b, verdict)])
 
@@ -299,8 +299,8 @@ def _refuse_unknown(library: Store, places: Sequence[bytes]) -> None:
         with library.reading() as connection:
             if not removals.has_files_under(connection, place):
                 raise SourceError(
-                    f"{quoted(os.fsdecode(place))} is neither on this disk nor anything that this "
-                    "library knows"
+                    f"{quoted(os.fsdecode(place))} is neither on this disk nor known to this "
+                    "library"
                 )
 
 
@@ -328,5 +328,5 @@ def _only(contents: Sequence[str], name: str) -> str:
             f"{_FEWEST_DIGITS} digits or more of its hash; index it first: pictor index"
         )
     if len(contents) > 1:
-        raise DecisionError(f"{quoted(name)} can mean several contents; name it by its whole hash")
+        raise DecisionError(f"{quoted(name)} matches several contents; give the whole hash")
     return contents[0]

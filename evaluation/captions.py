@@ -256,7 +256,7 @@ class _Builder:
         if not found or missing:
             languages = " or ".join(repr(name) for name in missing or self._languages)
             raise EvaluationError(
-                f"nothing is left to evaluate: {str(path)!r} holds no caption in "
+                f"nothing is left to evaluate: {str(path)!r} has no caption in "
                 f"{languages} ({self._problems})"
             )
         return CaptionSet(tuple(self._numbers), found, self._is_by_id)

@@ -57,7 +57,7 @@ class Backfill:
     def problems(self) -> list[str]:
         """Sentences about archives that could not be listed."""
         found = self._archives.problems.values()
-        return [f"what it holds was not encoded for every space: {problem}" for problem in found]
+        return [f"its contents were not encoded for every space: {problem}" for problem in found]
 
     def tasks(self) -> Iterator[ReadTask]:
         """A forced task, with a negative id, for each content that lies where it can be read."""

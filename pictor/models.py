@@ -128,7 +128,7 @@ def pull(
 ) -> PulledModel:
     """Fetch a model, check it, and lock what was fetched.
 
-    An interrupted download is gone on with. What differs from the lock file later is refused.
+    An interrupted download is resumed. What differs from the lock file later is refused.
 
     Args:
         source: the hub, or the mirror that HF_ENDPOINT names; or ModelScope.
@@ -154,7 +154,7 @@ def pull(
         return _pulled(install_folder(repo, path, revision, licence=licence, observer=watching))
     if offline or hub.is_offline():
         raise ModelNotAvailable(
-            f"{repo!r} cannot be pulled, for pictor is offline; leave out --offline and "
+            f"{repo!r} cannot be pulled, as pictor is offline; leave out --offline and "
             "HF_HUB_OFFLINE, copy it with --from FOLDER, or run: pictor models import FILE"
         )
     if source == "modelscope":
@@ -258,8 +258,8 @@ def _named(name: str, *, can_be_builtin: bool = False) -> tuple[str, str]:
         )
     if repo == BUILTIN and not can_be_builtin:
         raise ModelUnsupported(
-            "the built-in encoder is a part of pictor: it is always here, and is neither pulled, "
-            "carried nor removed"
+            "the built-in encoder is part of pictor: it is always here, and cannot be pulled, "
+            "exported or removed"
         )
     return repo, "" if revision == "main" else revision
 

@@ -50,11 +50,11 @@ class SearchOptions:
             raise QueryError(f"the number of hits must be 1 to {MOST:,}, not {self.top!r:.40}")
         if not _is_count(self.offset, low=0):
             said = f"{self.offset!r:.40}"
-            raise QueryError(f"the number of hits to leave out must be 0 to {MOST:,}, not {said}")
+            raise QueryError(f"the number of hits to skip must be 0 to {MOST:,}, not {said}")
         if not 0 <= self.diversity <= 1:
             raise QueryError(f"the diversity must be from 0 to 1, not {self.diversity!r}")
         if self.minimum is not None and self.minimum not in MINIMA:
-            raise QueryError(f"the least level must be {_listed(MINIMA)}, not {self.minimum!r}")
+            raise QueryError(f"the minimum level must be {_listed(MINIMA)}, not {self.minimum!r}")
         if self.order not in ORDERS:
             raise QueryError(f"the order must be {_listed(ORDERS)}, not {self.order!r}")
 

@@ -85,7 +85,7 @@ class TorchImageEncoder:
         if vectors.shape[1] != self._card.dimension:
             raise ModelError(
                 f"{self._card.id!r} gives vectors of {vectors.shape[1]} numbers, "
-                f"its configuration promises {self._card.dimension}; fetch it again"
+                f"its configuration declares {self._card.dimension}; fetch it again"
             )
         if np.isfinite(vectors).all():
             return vectors

@@ -86,7 +86,7 @@ def open_image_encoder(
             problem = error
     checkpoint = _reopen(card, options)
     if problem is not None:
-        _LOG.warning("%s; going on with torch, which is slower on this CPU", problem)
+        _LOG.warning("%s; using torch instead, which is slower on this CPU", problem)
     from pictor.library.encoders.torch_image import TorchImageEncoder
 
     return TorchImageEncoder(card, checkpoint, options)

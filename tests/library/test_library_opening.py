@@ -105,7 +105,7 @@ def test_the_database_of_another_program_is_left_alone(world: World) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LibraryError, match="cannot be made"):
+    with pytest.raises(LibraryError, match="cannot be created"):
         Store.create(tmp_path / "file")
 
 
@@ -113,7 +113,7 @@ def test_a_library_is_not_made_among_the_files_of_others(tmp_path: Path) -> None
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "one.jpg").touch()
-    with pytest.raises(LibraryError, match=r"holds other files, such as 'one.jpg'; name a new"):
+    with pytest.raises(LibraryError, match=r"contains other files, such as 'one.jpg'; name a new"):
         Store.create(photos)
     assert os.listdir(photos) == ["one.jpg"]
 

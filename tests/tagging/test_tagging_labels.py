@@ -92,7 +92,7 @@ def test_a_toml_file_says_all(tmp_path: Path) -> None:
     [
         ("labels = 3", "no list `labels`"),
         ("labels = []", "0 labels"),
-        ("labels = [1]", "no text and no table"),
+        ("labels = [1]", "not a text or table"),
         ("lables = ['a']", "unknown key 'lables'; did you mean 'labels'"),
         ("labels = ['a', 'a']", "'a' twice"),
         ("labels = [{ parent = 'a' }]", "no name"),

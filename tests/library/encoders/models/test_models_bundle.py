@@ -140,7 +140,7 @@ def test_one_wrong_byte_is_found(packed: Path, models_dir: Path) -> None:
     data = bytearray(packed.read_bytes())
     data[-20_000] ^= 1  # in the weights of the second model
     packed.write_bytes(data)
-    refused(packed, "has not the checksum", models_dir)
+    refused(packed, "does not have the checksum", models_dir)
 
 
 def test_every_kilobyte_may_be_wrong(packed: Path, models_dir: Path) -> None:
