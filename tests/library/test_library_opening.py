@@ -32,7 +32,7 @@ from pictor.search.routes import route
 
 
 def test_opening_nothing_says_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(LibraryNotFound, match="make one with: pictor index"):
+    with pytest.raises(LibraryNotFound, match="create one with: pictor index"):
         Store.open(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

@@ -132,7 +132,7 @@ def test_from_find_to_plan_to_apply_to_undo(
     assert state_of(photos) == before
     assert "1 group of 3 files" in run("duplicates", *where).stderr
     nothing = run("duplicates", "undo", *where)
-    assert nothing.exit_code == 1 and "no run that could be undone" in nothing.stderr
+    assert nothing.exit_code == 1 and "no run to undo" in nothing.stderr
 
 
 def test_apply_as_json_and_as_hardlinks(run: Any, home: Path, photos: Path, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_decisions_stick_are_listed_and_taken_back(
     shared.write_text(run("duplicates", "decide", "--list", "--json", *where).stdout)
     taken = run("duplicates", "decide", png, jpg, "--undo", *where)
     assert "decision withdrawn" in taken.stderr
-    assert "nothing was decided" in run("duplicates", "decide", png, jpg, "--undo", *where).stderr
+    assert "there is no decision" in run("duplicates", "decide", png, jpg, "--undo", *where).stderr
     assert lines(run("duplicates", "--json", *where))[0]["kind"] == "near"
     assert "1 decision stored" in run("duplicates", "decide", "--from", shared, *where).stderr
     assert lines(run("duplicates", "--json", *where))[0]["kind"] == "bytes"
