@@ -36,7 +36,7 @@ class Backfill:
 
     @classmethod
     def of(cls, library: Store, spaces: OpenSpaces) -> Backfill | None:
-        """One for the spaces that lack something and whose encoders can be had; None if none does.
+        """One for incomplete spaces whose encoders are available; None if there are none.
 
         Loads encoders only if there is something to encode.
         """

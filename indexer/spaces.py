@@ -35,7 +35,7 @@ class OpenSpace:
         """The encoder, loaded by the first call.
 
         Raises:
-            ModelError: it cannot be had.
+            ModelError: it is not available.
         """
         if self._encoder is None:
             self._encoder = self._loader()
@@ -53,7 +53,7 @@ class OpenSpaces:
 
     Attributes:
         spaces: those that the run fills. One that nobody named leaves, with a notice, when its
-            encoder cannot be had; it stays as it is.
+            encoder is not available; it stays as it is.
         specs: what the decoders are to make of each picture.
     """
 
@@ -117,7 +117,7 @@ def opened(
     complete, unless the library is to keep the one it has.
 
     Raises:
-        ModelError: a named encoder cannot be had.
+        ModelError: a named encoder is not available.
     """
     _add_named(library, names, options, observer, keep_default=keep_default)
     rows = library.spaces()

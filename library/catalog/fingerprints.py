@@ -109,8 +109,7 @@ def count_lacking(connection: Connection) -> int:
 
 
 def count_fresh(connection: Connection, comparison: int) -> int:
-    """Contents with a row, and a file in reach, that no comparison of this version has held against
-    all others."""
+    """Contents with a row and a reachable file not yet compared with all others in this version."""
     query = select(func.count()).select_from(FINGERPRINT)
     fresh = query.where(FINGERPRINT.c.compared != comparison, _placed())
     return int(connection.scalar(fresh) or 0)

@@ -45,7 +45,7 @@ def resolve_card(
         observer: receives a notice before a download's first byte, and its progress.
 
     Raises:
-        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
+        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, saying what to do.
     """
     from pictor.library.encoders.card_facts import read_card_facts
     from pictor.library.encoders.cards import find_card, split_revision
@@ -69,7 +69,7 @@ def open_image_encoder(
         cache_dir: where exported towers may be kept; None means none is made.
 
     Raises:
-        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
+        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, saying what to do.
     """
     options = options or EncoderOptions()
     if card.id == BUILTIN:

@@ -1,4 +1,4 @@
-"""`pictor doctor`: what this machine and installation can do, and the way out where not."""
+"""`pictor doctor`: what this machine and installation can do, and how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _FREE_ENOUGH = 1 << 30
 
 @dataclass(frozen=True)
 class Check:
-    """One line. `advice` is the way out where it is not ok."""
+    """One line. `advice` says what to do where it is not ok."""
 
     check: str
     value: str

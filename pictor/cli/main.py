@@ -28,7 +28,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 READER_GONE = 141  # 128 + SIGPIPE, likewise
 
 _LOG = logging.getLogger(__name__)
-#: System errors that are about this machine and not about our code, with the way out.
+#: System errors that are about this machine and not about our code, with what to do.
 _WAYS_OUT = {
     errno.ENOSPC: "free some space and run again",
     errno.EDQUOT: "free some space and run again",

@@ -180,7 +180,7 @@ def test_a_run_that_is_stopped_says_so(
     stopped = run("duplicates", *words, *where)
     done = "moved" if verb == "apply" else "put back"
     assert stopped.exit_code == 130
-    assert f"stopped early: 1 file {done}, 1 not looked at; " in stopped.stderr
+    assert f"stopped early: 1 file {done}, 1 not reached; " in stopped.stderr
     monkeypatch.undo()
     assert "1 file put back" in run("duplicates", "undo", *where).stderr
 

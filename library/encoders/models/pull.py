@@ -52,7 +52,7 @@ def pull(repo: str, revision: str = "", observer: Observer | None = None) -> Sto
             warning.
 
     Raises:
-        ModelNotAvailable: it cannot be had; the message says how else.
+        ModelNotAvailable: it is not available; the message says what to do.
         ModelUnsupported: it has pickles only.
         ModelError: a file differs from its lock file or its checksum, or the disk is full.
     """
