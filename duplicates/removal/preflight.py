@@ -103,9 +103,7 @@ class Checker:
         goes, stays = self._looked_up(step)
         with open_known(goes) as source, self._keeper(step, stays) as keeper:
             if stamp(source.facts)[:2] == stamp(keeper.facts)[:2]:
-                raise Refused(
-                    "it is a hard link of the file that is kept: removing it frees nothing"
-                )
+                raise Refused("it is the kept file itself, or a hard link of it: it frees nothing")
             if reads:
                 try:
                     self._verify(source, step.content, "it was changed since the plan was made")
@@ -119,7 +117,7 @@ class Checker:
             if not path.startswith(b"/") or os.path.normpath(path) != path:
                 raise Refused("its path, or that of the file to keep, is not plain and absolute")
         if under_any(step.path, self._never):
-            raise Refused("a rule protects its folder")
+            raise Refused("a rule protects it")
         with self._library.reading() as connection:
             goes = self._row(removals.known_files(connection, step.path), ("folder", "file"))
             stays = self._row(removals.known_files(connection, step.keep), removals.ON_DISK)

@@ -62,11 +62,7 @@ class Languages(click.ParamType[tuple[str, ...]]):
 @click.option("--labels", type=click.Path(), metavar="FILE", help="Label names by language.")
 @click.option("--template", "templates", multiple=True, help='Prompt, for example "a {label}".')
 @click.option(
-    "--index",
-    "kind",
-    type=click.Choice(INDEX_KINDS),
-    default="auto",
-    help="Also measure this index.",
+    "--index", "kind", type=click.Choice(INDEX_KINDS), default="auto", help="Also measure this."
 )
 @click.option("--classes", "has_classes", is_flag=True, help="Also print figures per label.")
 @click.option("--plot", type=click.Path(), metavar="FILE", help="Also write a chart, as .svg.")

@@ -282,17 +282,14 @@ class _Reader(Scanner):
         try:
             return filters.read(match[1].lower(), value, is_ours=self.pictures)
         except ValueError as error:
-            self.fail(start, f"{error}; quote it to search for it as text")
+            self.fail(start, f"{error}; quote it if it is text")
 
     def _refuse_misspelt(self, word: str, start: int) -> None:
         """A name that is nearly a filter's is a mistake, and would be looked for as text."""
         match = _ANY_KEY.match(word)
         near = match and filters.nearest(match[1].lower())
         if near:
-            self.fail(
-                start,
-                f"looks like the filter {near}: misspelt; quote it to search for it as text",
-            )
+            self.fail(start, f"looks like the filter {near}: misspelt; quote it if it is text")
 
 
 def negated(found: Filter) -> Filter:

@@ -267,7 +267,7 @@ def test_mistakes_are_one_sentence(run: Any, home: Path, photos: Path, tmp_path:
     long = run("duplicates", "decide", one, "x" * 3000, "--related", *where)
     assert long.exit_code == 1 and len(long.stderr) < 450
     third = run("duplicates", "decide", one, two, "--keep", photos / "copies" / "one.jpg", *where)
-    assert third.exit_code == 1 and "none of the two" in third.stderr
+    assert third.exit_code == 1 and "not one of the two" in third.stderr
     gone = run("duplicates", "apply", tmp_path / "none", *where)
     assert gone.exit_code == 1 and "cannot be read" in gone.stderr
 

@@ -264,7 +264,7 @@ def test_index_and_search_fall_back_only_where_there_is_no_other_space(
     assert indexed.returncode == 0
     (line,) = [line for line in indexed.stderr.splitlines() if "built-in" in line]
     for part in (
-        "'x/clip' cannot be had",
+        "'x/clip' is not available",
         "pictor models pull x/clip",
         "pictor models import FILE",
     ):

@@ -228,7 +228,7 @@ def hostile(world: World) -> list[tuple[str, dict[str, str], str]]:
         (
             "itself",
             {"path": f"{root}/a.png", "keep": f"{root}/a.png"},
-            "a hard link of the file that is kept",
+            "the kept file itself",
         ),
         ("another content", {"content": "00" * 32}, "not the one in the plan"),
         ("keeper outside", {"keep": str(outside)}, "does not have the file to keep"),
