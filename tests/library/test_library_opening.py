@@ -42,7 +42,7 @@ def test_a_library_whose_making_was_cut_short_is_made_again(world: World) -> Non
     world.path.mkdir()
     (world.path / "catalog.sqlite").touch()
     world.draw("a.png")
-    with pytest.raises(LibraryNotFound, match="cut short"):
+    with pytest.raises(LibraryNotFound, match="creation was interrupted"):
         Store.open(world.path)
     with open_library(world.path) as library:
         assert library.index([world.root]).indexed == 1
