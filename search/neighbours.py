@@ -114,7 +114,7 @@ def neighbours(
     may_look = not selector.is_open and is_exhaustive and len(index) > LOOK_FIRST_ABOVE
     share = selector.share() if may_look else 0.0
     if may_look and share >= RARE:
-        trace.method = "look first"
+        trace.method = "scan first"
         nearest = _nearest(index, query, FIRST, None, space, trace)
         for part in _passing(nearest, selector, int(PAGE / max(share, RARE))):
             seen = np.concatenate([seen, part.ids])
