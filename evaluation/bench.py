@@ -78,7 +78,7 @@ class Bench:
 
         Args:
             paths: None for those that were left out before.
-            problems: is told which others cannot be had, and which are the same content.
+            problems: receives which others are not available, and which are the same content.
         """
         named = [path for path in dict.fromkeys(paths) if path is not None]
         with self._library.reading() as connection:

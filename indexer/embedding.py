@@ -78,7 +78,7 @@ def embed(
     Raises:
         PictorError: the file cannot be written in that form.
         SourceError: a folder, archive or list cannot be read.
-        ModelError: the encoder cannot be had, or has no hidden states to give.
+        ModelError: the encoder is not available, or has no hidden states to give.
     """
     settings = settings or load_settings()
     with open_vector_file(Path(output)) as file:

@@ -74,7 +74,7 @@ def index(
     Raises:
         SourceError: nothing that was named can be reached.
         LibraryLocked: another process writes the library.
-        ModelError: a named encoder cannot be had.
+        ModelError: a named encoder is not available.
     """
     observer = observer or SILENT
     remembering = Remembering(observer)

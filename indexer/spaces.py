@@ -36,7 +36,7 @@ class OpenSpace:
         """The encoder, loaded by the first call.
 
         Raises:
-            ModelError: it cannot be had.
+            ModelError: it is not available.
         """
         if self._encoder is None:
             self._encoder = self._loader()
@@ -54,7 +54,7 @@ class OpenSpaces:
 
     Attributes:
         spaces: those that the run fills. One that nobody named leaves, with a notice, when its
-            encoder cannot be had; it stays as it is.
+            encoder is not available; it stays as it is.
         specs: what the decoders are to make of each picture.
     """
 
@@ -95,7 +95,7 @@ class OpenSpaces:
             usable.append(space)
         if not usable:
             raise ModelError(
-                "no encoder of this library can be had; name one with --encoder, "
+                "no encoder of this library is available; choose one with --encoder, "
                 "for example: pictor index --encoder builtin"
             )
         self.spaces = tuple(usable)
@@ -118,7 +118,7 @@ def opened(
     complete, unless the library is to keep the one it has.
 
     Raises:
-        ModelError: a named encoder cannot be had.
+        ModelError: a named encoder is not available.
     """
     _add_named(library, names, options, observer, keep_default=keep_default)
     rows = library.spaces()
@@ -175,7 +175,7 @@ def _stand_in(name: str, error: ModelNotAvailable) -> str:
     """Why the built-in encoder is used, and the two ways to the one that was meant."""
     reason = str(error).partition("; ")[0]
     return (
-        f"the built-in encoder is used, as the configured {name!r} cannot be had: {reason}; get "
+        f"the built-in encoder is used, as the configured {name!r} is not available: {reason}; get "
         f"it with: pictor models pull {name} (HF_ENDPOINT names a mirror), or where there is no "
         "network with: pictor models import FILE (made by pictor models export elsewhere); then "
         f"run: pictor index --encoder {name}"
@@ -188,7 +188,7 @@ def _plan_default(library: Store, row: SpaceRow, observer: Observer) -> None:
     if default.card.has_text and not row.card.has_text:
         observer.notice(
             f"{row.encoder} finds by images only, so {default.encoder} stays the default; "
-            f"ask it with: --encoder {row.encoder}"
+            f"use it with: --encoder {row.encoder}"
         )
         return
     with library.writing() as connection:

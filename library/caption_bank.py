@@ -80,7 +80,7 @@ def open_bank(library: Store, space: SpaceRow) -> Bank:
 
     Raises:
         QueryError: the encoder takes images only.
-        ModelError: its text tower cannot be had.
+        ModelError: its text tower is not available.
     """
     texts = captions()
     name = f"{digest_of(texts)}-{space.fingerprint}.npz"
@@ -116,11 +116,11 @@ def log_sum_exp(vectors: FloatMatrix, bank: FloatMatrix, scoring: Scoring) -> Do
 def fill(library: Store, space: SpaceRow, observer: Observer) -> int:
     """Store the background of every item of a space that lacks it; how many. Hold `writer()`.
 
-    One transaction a block. A pass that is stopped is gone on with by the next one; after a change
+    One transaction a block. A pass that is stopped is resumed by the next one; after a change
     of the bank everything is made anew.
 
     Raises:
-        ModelError: the text tower cannot be had.
+        ModelError: the text tower is not available.
     """
     if not space.card.has_text:
         return 0

@@ -275,6 +275,6 @@ def _flatten(data: Mapping[str, Any], origin: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for section, keys in data.items():
         if not isinstance(keys, Mapping):
-            raise ConfigError(f"{origin}: {section!r} must stand in a section, such as [index]")
+            raise ConfigError(f"{origin}: {section!r} must be in a section, such as [index]")
         flat |= {f"{section}.{key}": value for key, value in keys.items()}
     return flat

@@ -2,25 +2,25 @@
 
 PictorError
 ├── ConfigError            a setting is unknown, of the wrong type, or out of range
-├── LibraryError           one library on disk cannot do what was asked
+├── LibraryError           a library cannot be opened, read or written
 │   ├── LibraryNotFound    there is no library at that path
 │   ├── LibraryTooNew      it was written by a newer release
 │   ├── LibraryLocked      another process is writing it, or its catalog stays locked
-│   ├── LibraryCorrupt     what is stored contradicts itself
+│   ├── LibraryCorrupt     the stored data is inconsistent
 │   └── LibraryFull        the disk that holds it is full
 ├── SourceError            a root cannot be read at all
-├── ImageError             one file gives no picture (carries a `Reason`)
-├── ModelError             an encoder cannot be had or cannot do what was asked
-│   ├── ModelNotAvailable  its files are neither here nor to be fetched
-│   └── ModelUnsupported   its family, format or tower is not one pictor reads
+├── ImageError             a file cannot be decoded (carries a `Reason`)
+├── ModelError             an encoder is not available or does not support the request
+│   ├── ModelNotAvailable  its files are not here and cannot be downloaded
+│   └── ModelUnsupported   its family, format or tower is not supported
 ├── QueryError             a query cannot be understood or answered
 │   └── QuerySyntaxError   its text breaks the grammar (carries the position)
 ├── LabelError             a set of labels cannot be read, or a tag cannot be given
 ├── SidecarError           an XMP file beside a photo cannot be read or written
-├── RuleError              a rule of what to keep cannot be read (carries the position)
-├── DecisionError          two files cannot be decided on
+├── RuleError              a keep rule cannot be parsed (carries the position)
+├── DecisionError          a decision on two files is invalid
 ├── PlanError              a plan or a log cannot be read, written, applied or undone
-└── EvaluationError        a set of captions or labels cannot be measured with
+└── EvaluationError        a set of captions or labels cannot be evaluated
 
 A message is one sentence: what failed, on what, what was expected and found, what to do. Facts are
 attributes, so that edges need not parse messages.
@@ -72,7 +72,7 @@ class ConfigError(PictorError):
 
 
 class LibraryError(PictorError):
-    """One library on disk cannot do what was asked."""
+    """A library cannot be opened, read or written."""
 
 
 class LibraryNotFound(LibraryError):
@@ -88,7 +88,7 @@ class LibraryLocked(LibraryError):
 
 
 class LibraryCorrupt(LibraryError):
-    """What the library stores contradicts itself."""
+    """The stored data of the library is inconsistent."""
 
 
 class LibraryFull(LibraryError):
@@ -100,7 +100,7 @@ class SourceError(PictorError):
 
 
 class ImageError(PictorError):
-    """One file gives no picture.
+    """A file cannot be decoded.
 
     Attributes:
         reason: the code that is stored as the file's outcome.
@@ -117,15 +117,15 @@ class ImageError(PictorError):
 
 
 class ModelError(PictorError):
-    """An encoder cannot be had or cannot do what was asked."""
+    """An encoder is not available or does not support the request."""
 
 
 class ModelNotAvailable(ModelError):
-    """The files of an encoder are neither here nor to be fetched."""
+    """The files of an encoder are not here and cannot be downloaded."""
 
 
 class ModelUnsupported(ModelError):
-    """The family, file format or tower of an encoder is not one pictor reads."""
+    """The family, file format or tower of an encoder is not supported."""
 
 
 class QueryError(PictorError):
@@ -158,7 +158,7 @@ class SidecarError(PictorError):
 
 
 class RuleError(_AtPosition):
-    """A rule of what to keep cannot be read.
+    """A keep rule cannot be parsed.
 
     Attributes:
         position: the character where it breaks, from 0.
@@ -166,7 +166,7 @@ class RuleError(_AtPosition):
 
 
 class DecisionError(PictorError):
-    """Two files cannot be decided on."""
+    """A decision on two files is invalid."""
 
 
 class PlanError(PictorError):
@@ -174,4 +174,4 @@ class PlanError(PictorError):
 
 
 class EvaluationError(PictorError):
-    """A set of captions or labels cannot be measured with."""
+    """A set of captions or labels cannot be evaluated."""

@@ -51,7 +51,7 @@ class RankedItems(NamedTuple):
         return RankedItems(self.ids[rows], self.scores[rows], self.spaces[rows])
 
 
-class Selector:
+class FilterTest:
     """Which items a filter lets through; the catalog is asked when it must be."""
 
     def __init__(self, connection: Connection, wanted: Filter | None, trace: Trace) -> None:
@@ -100,7 +100,7 @@ class Selector:
 
 
 def neighbours(
-    index: VectorIndex, query: FloatMatrix, selector: Selector, space: int
+    index: VectorIndex, query: FloatMatrix, selector: FilterTest, space: int
 ) -> Iterator[RankedItems]:
     """All items of an index that pass a filter, best first; equal scores by id.
 
@@ -114,7 +114,7 @@ def neighbours(
     may_look = not selector.is_open and is_exhaustive and len(index) > LOOK_FIRST_ABOVE
     share = selector.share() if may_look else 0.0
     if may_look and share >= RARE:
-        trace.method = "look first"
+        trace.method = "scan first"
         nearest = _nearest(index, query, FIRST, None, space, trace)
         for part in _passing(nearest, selector, int(PAGE / max(share, RARE))):
             seen = np.concatenate([seen, part.ids])
@@ -133,7 +133,7 @@ def neighbours(
             return
 
 
-def _passing(nearest: RankedItems, selector: Selector, size: int) -> Iterator[RankedItems]:
+def _passing(nearest: RankedItems, selector: FilterTest, size: int) -> Iterator[RankedItems]:
     """Those of a ranking that pass, tested `size` at a time."""
     for start in range(0, len(nearest.ids), size):
         part = nearest.take(slice(start, start + size))

@@ -12,7 +12,7 @@ from pictor.library.records import FloatVector
 from pictor.library.store import Store
 from pictor.library.vectors.layers import VectorIndex
 from pictor.search.encoding import QueryVectors
-from pictor.search.neighbours import Selector
+from pictor.search.neighbours import FilterTest
 from pictor.search.options import SearchOptions
 from pictor.search.plan import QueryReport, Trace
 from pictor.search.query import Query, WordsPart
@@ -56,7 +56,7 @@ class SearchRun:
     query: Query
     options: SearchOptions
     spaces: tuple[SpaceQuery, ...]
-    selector: Selector
+    selector: FilterTest
     hidden: frozenset[bytes]
 
     @property

@@ -81,6 +81,6 @@ def label_vectors(texts: Sequence[Sequence[str]], encode: EncodeTexts) -> FloatM
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
     if not (norms > 1e-6).all():
         at = int(np.argmin(norms))
-        raise LabelError(f"the prompts of a label mean nothing together: {texts[at]!r}")
+        raise LabelError(f"the prompts of a label cancel out: {texts[at]!r}")
     vectors: FloatMatrix = (sums / norms).astype(np.float32)
     return vectors

@@ -232,7 +232,7 @@ def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:
     _check_language(labels, options.language)
     name = options.name or labels.name
     if name.casefold() == catalog_tags.PERSON:
-        raise LabelError(f"a set of labels cannot be called {name!r}: people's own tags are")
+        raise LabelError(f"a set of labels cannot be called {name!r}: your own tags are")
     minimum = labels.minimum if options.minimum is None else options.minimum
     templates = options.templates or labels.templates
     return replace(labels, name=name, minimum=minimum, templates=templates)

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 
 from pictor.duplicates.removal.preflight import OpenFile, Refused, hash_of, open_at
 
@@ -78,7 +79,7 @@ def _refuse_another(source: OpenFile, target: bytes) -> None:
         return
     os.link(target, source.name, dst_dir_fd=source.parent, follow_symlinks=False)
     os.unlink(target)
-    raise Refused("another file took its place while it was checked")
+    raise Refused("another file replaced it while it was checked")
 
 
 def link_in_place(source: OpenFile, keeper: OpenFile, temporary: bytes) -> None:
@@ -88,7 +89,7 @@ def link_in_place(source: OpenFile, keeper: OpenFile, temporary: bytes) -> None:
         OSError, Refused: the name stands for what it did.
     """
     if source.facts.st_dev != keeper.facts.st_dev:
-        raise Refused("the file to keep is on another file system, where no hard link leads")
+        raise Refused("the file to keep is on another file system, which hard links cannot cross")
     mine, its = source.facts, keeper.facts
     if (mine.st_mode, mine.st_uid, mine.st_gid) != (its.st_mode, its.st_uid, its.st_gid):
         raise Refused(
@@ -101,16 +102,10 @@ def link_in_place(source: OpenFile, keeper: OpenFile, temporary: bytes) -> None:
         dst_dir_fd=source.parent,
         follow_symlinks=False,
     )
-    try:
+    with _replacing(source, temporary):
         made = os.stat(temporary, dir_fd=source.parent, follow_symlinks=False)
         if made.st_ino != its.st_ino or not source.is_same():
-            raise Refused("it, or the file to keep, was exchanged while it was checked")
-        os.rename(temporary, source.name, src_dir_fd=source.parent, dst_dir_fd=source.parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=source.parent)
-        raise
-    os.fsync(source.parent)
+            raise Refused("it, or the file to keep, was replaced while it was checked")
 
 
 def unlink_in_place(source: OpenFile, temporary: bytes, facts: tuple[int, int, int, int]) -> None:
@@ -124,7 +119,7 @@ def unlink_in_place(source: OpenFile, temporary: bytes, facts: tuple[int, int, i
     """
     mode, mtime_ns, uid, gid = facts
     descriptor = os.open(temporary, _NEW, 0o600, dir_fd=source.parent)
-    try:
+    with _replacing(source, temporary):
         try:
             _copy_bytes(source.file, descriptor)
             with contextlib.suppress(OSError):
@@ -134,6 +129,13 @@ def unlink_in_place(source: OpenFile, temporary: bytes, facts: tuple[int, int, i
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _replacing(source: OpenFile, temporary: bytes) -> Iterator[None]:
+    """A file beside `source` takes its name after the block; it is removed if that fails."""
+    try:
+        yield
         os.rename(temporary, source.name, src_dir_fd=source.parent, dst_dir_fd=source.parent)
     except BaseException:
         with contextlib.suppress(OSError):

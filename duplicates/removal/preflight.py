@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pictor.duplicates.removal.steps import Step
@@ -50,19 +51,18 @@ class OpenFile:
 
     def is_same(self) -> bool:
         """Whether the name is still that of the open file, as it was when it was opened."""
-        try:
-            facts = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
-        except OSError:
-            return False
-        return stamp(facts) == stamp(self.facts)
+        facts = self._facts_of_name()
+        return facts is not None and stamp(facts) == stamp(self.facts)
 
     def has_name(self) -> bool:
         """Whether anything has the name."""
+        return self._facts_of_name() is not None
+
+    def _facts_of_name(self) -> os.stat_result | None:
         try:
-            os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
+            return os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
         except OSError:
-            return False
-        return True
+            return None
 
     def digest(self) -> str:
         """The hash of all its bytes.
@@ -103,7 +103,7 @@ class Checker:
         goes, stays = self._looked_up(step)
         with open_known(goes) as source, self._keeper(step, stays) as keeper:
             if stamp(source.facts)[:2] == stamp(keeper.facts)[:2]:
-                raise Refused("it is another name of the very file that is kept: it frees nothing")
+                raise Refused("it is the kept file itself, or a hard link of it: it frees nothing")
             if reads:
                 try:
                     self._verify(source, step.content, "it was changed since the plan was made")
@@ -117,7 +117,7 @@ class Checker:
             if not path.startswith(b"/") or os.path.normpath(path) != path:
                 raise Refused("its path, or that of the file to keep, is not plain and absolute")
         if under_any(step.path, self._never):
-            raise Refused("a rule says that nothing goes from there")
+            raise Refused("a rule protects it")
         with self._library.reading() as connection:
             goes = self._row(removals.known_files(connection, step.path), ("folder", "file"))
             stays = self._row(removals.known_files(connection, step.keep), removals.ON_DISK)
@@ -126,9 +126,9 @@ class Checker:
             if stays is None:
                 raise Refused("the library does not have the file to keep")
             if goes.content != step.content:
-                raise Refused("it holds another content than when the plan was made")
+                raise Refused("its content is not the one in the plan")
             if stays.content != step.keep_content:
-                raise Refused("the file to keep holds another content than the plan says")
+                raise Refused("the content of the file to keep is not the one in the plan")
             if step.content != step.keep_content:
                 why = removals.why_not_alike(connection, step.content, step.keep_content)
                 if why:
@@ -157,43 +157,39 @@ class Checker:
         if self._verified.get(key) != content or not file.is_same():
             found = file.digest()
             if found != content:
-                raise Refused(f"{problem}: its bytes are others")
+                raise Refused(f"{problem}: its bytes differ")
             self._verified[key] = found
 
 
-@contextlib.contextmanager
-def open_known(row: KnownFile) -> Iterator[OpenFile]:
+def open_known(row: KnownFile) -> AbstractContextManager[OpenFile]:
     """A file, opened from its root on without following a link.
 
     Raises:
         Refused: it is not there, or no regular file, or a link is on the way.
     """
-    *folders, name = row.inside.split(b"/")
-    with contextlib.ExitStack() as stack:
-        try:
-            parent = os.open(row.folder, _FOLDER)
-            stack.callback(os.close, parent)
-            for folder in folders:
-                parent = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
-                stack.callback(os.close, parent)
-            file = stack.enter_context(open_in(parent, name))
-        except OSError as error:
-            raise Refused(_why(error)) from error
-        yield file
+    return _open_below(row.folder, row.inside)
 
 
-@contextlib.contextmanager
-def open_at(path: bytes) -> Iterator[OpenFile]:
+def open_at(path: bytes) -> AbstractContextManager[OpenFile]:
     """A regular file by its path, whatever leads there.
 
     Raises:
         Refused: it is not there, or no regular file.
     """
+    return _open_below(*os.path.split(path))
+
+
+@contextlib.contextmanager
+def _open_below(top: bytes, inside: bytes) -> Iterator[OpenFile]:
+    *folders, name = inside.split(b"/")
     with contextlib.ExitStack() as stack:
         try:
-            parent = os.open(os.path.dirname(path), _FOLDER)
+            parent = os.open(top, _FOLDER)
             stack.callback(os.close, parent)
-            file = stack.enter_context(open_in(parent, os.path.basename(path)))
+            for folder in folders:
+                parent = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+                stack.callback(os.close, parent)
+            file = stack.enter_context(open_in(parent, name))
         except OSError as error:
             raise Refused(_why(error)) from error
         yield file

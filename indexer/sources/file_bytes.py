@@ -88,7 +88,7 @@ def _check_stamp(descriptor: int, locator: Locator) -> None:
 
 
 def _too_large(shown: str, size: int, max_bytes: int) -> ImageError:
-    detail = f"{shown} holds {size} bytes, more than the limit of {max_bytes}"
+    detail = f"{shown} has {size} bytes, more than the limit of {max_bytes}"
     return ImageError(Reason.TOO_LARGE, detail)
 
 

@@ -214,7 +214,7 @@ class _Walk:
             yield FoundFile(path, -1, -1, Locator("file", self._absolute(path)))
         elif not top.has_problem:
             top.has_problem = True
-            detail = f"cannot look at {quoted(self._absolute(path))}: {why(error)}"
+            detail = f"cannot read {quoted(self._absolute(path))}: {why(error)}"
             yield ScanProblem(top.prefix, detail)
 
     def _is_listed_elsewhere(self, link: bytes) -> bool:

@@ -147,7 +147,7 @@ def _with_pax(extended: _Extended, body: bytes) -> _Extended:
             elif key == b"mtime":
                 extended = extended._replace(mtime_ns=_decimal_ns(value))
         except ValueError as error:
-            raise TarDamaged("an extended header holds no number where one belongs") from error
+            raise TarDamaged("an extended header has no number where one is required") from error
         if key in (b"path", b"GNU.sparse.name"):
             extended = extended._replace(name=value)
         if key.startswith(b"GNU.sparse."):
@@ -184,7 +184,7 @@ def _number(field: bytes) -> int:
     try:
         return int(digits, 8) if digits else 0
     except ValueError as error:
-        raise TarDamaged("a header holds no number where one belongs") from error
+        raise TarDamaged("a header has no number where one is required") from error
 
 
 def _checked_size(size: int) -> int:

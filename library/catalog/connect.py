@@ -47,7 +47,7 @@ _WAYS_OUT: dict[str, tuple[type[LibraryError], str]] = {
         "run again when that has ended",
     ),
     "40001": (LibraryLocked, "was changed by another program at the same moment; run again"),
-    "40P01": (LibraryLocked, "and another program waited for each other; run again"),
+    "40P01": (LibraryLocked, "was deadlocked with another program; run again"),
     "53100": (
         LibraryFull,
         "is on a disk that is full: what was committed is kept; make room and run again",
@@ -105,7 +105,7 @@ def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = F
 def _open_server(where: str, busy_timeout_s: float) -> Engine:
     url = make_url(where)
     if shown_url(where).endswith("://***"):
-        raise ValueError("its parts cannot be told from each other")
+        raise ValueError("its parts cannot be separated")
     secrets = {name: url.normalized_query[name][-1] for name in url.query if is_secret(name)}
     # Given apart, because an engine's own text shows them. As with SQLite, all that a transaction
     # reads is of one moment.

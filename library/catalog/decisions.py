@@ -40,7 +40,7 @@ def decide(connection: Connection, low: bytes, high: bytes, verdict: Verdict) ->
     """
     if low == high:
         raise DecisionError(
-            f"both files hold one content ({low.hex()[:12]}…): decide on two different ones"
+            f"both files have the same content ({low.hex()[:12]}…): decide on two different ones"
         )
     if low > high:
         raise ValueError("the content whose hash comes first must be given first")

@@ -101,8 +101,7 @@ def _lacking() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 
 def count_fresh(connection: Connection, comparison: int) -> int:
-    """Contents with a row, and a file in reach, that no comparison of this version has held against
-    all others."""
+    """Contents with a row and a reachable file not yet compared with all others in this version."""
     return count_rows(connection, FINGERPRINT, FINGERPRINT.c.compared != comparison, _placed())
 
 

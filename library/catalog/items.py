@@ -16,7 +16,7 @@ from pictor.library.records import Metadata
 _FACTS = tuple(Metadata.__dataclass_fields__)
 
 
-class Surroundings(NamedTuple):
+class TimeNeighbours(NamedTuple):
     """Contents that were taken before and after one, the nearest in time first."""
 
     earlier: Sequence[int] = ()
@@ -36,7 +36,7 @@ def facts_of(connection: Connection, content_ids: Iterable[int]) -> dict[int, tu
 
 def surroundings(
     connection: Connection, content_ids: Iterable[int], count: int
-) -> dict[int, Surroundings]:
+) -> dict[int, TimeNeighbours]:
     """What was taken right before and after some contents, by their cameras' clocks.
 
     Contents of one moment follow each other by id. Those without a date have no surroundings;
@@ -65,7 +65,7 @@ def surroundings(
         while coming is not None and len(later) < count:
             later += at[coming][:count]
             coming = after.get(coming)
-        found[content_id] = Surroundings(earlier[:count], later[:count])
+        found[content_id] = TimeNeighbours(earlier[:count], later[:count])
     return found
 
 

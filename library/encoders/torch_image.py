@@ -80,7 +80,7 @@ class TorchImageEncoder:
         if vectors.shape[1] != self.card.dimension:
             raise ModelError(
                 f"{self.card.id!r} gives vectors of {vectors.shape[1]} numbers, "
-                f"its configuration promises {self.card.dimension}; fetch it again"
+                f"its configuration declares {self.card.dimension}; fetch it again"
             )
         if np.isfinite(vectors).all():
             return vectors

@@ -46,7 +46,7 @@ def resolve_card(
         observer: receives a notice before a download's first byte, and its progress.
 
     Raises:
-        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
+        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, saying what to do.
     """
     from pictor.library.encoders.card_facts import read_card_facts
     from pictor.library.encoders.cards import find_card, split_revision
@@ -70,7 +70,7 @@ def open_image_encoder(
         cache_dir: where exported towers may be kept; None means none is made.
 
     Raises:
-        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
+        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, saying what to do.
     """
     options = options or EncoderOptions()
     if card.id == BUILTIN:
@@ -87,7 +87,7 @@ def open_image_encoder(
             problem = error
     checkpoint = _reopen(card, options)
     if problem is not None:
-        _LOG.warning("%s; going on with torch, which is slower on this CPU", problem)
+        _LOG.warning("%s; using torch instead, which is slower on this CPU", problem)
     from pictor.library.encoders.torch_image import TorchImageEncoder
 
     return TorchImageEncoder(card, checkpoint, options)

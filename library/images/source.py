@@ -12,7 +12,7 @@ from pictor.library.images.sniff import HEAD_BYTES, MediaType, sniff
 from pictor.library.records import Reason
 
 
-class Source:
+class MediaFile:
     """The bytes of one file and what they are.
 
     Attributes:
@@ -66,7 +66,5 @@ def _known(head: bytes, name_hint: bytes) -> MediaType:
         start = head[:8].hex(" ")
         raise ImageError(Reason.NOT_MEDIA, f"its first bytes ({start}) are of no known image type")
     if media.kind == "archive":
-        raise ImageError(
-            Reason.ARCHIVE, f"it is a {media.name} archive; name it as a root to index it"
-        )
+        raise ImageError(Reason.ARCHIVE, f"it is a {media.name} archive; index it as a root")
     return media

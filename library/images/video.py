@@ -22,7 +22,7 @@ from pictor.library.images.faults import check_complete
 from pictor.library.images.limits import Limits, check_pixels
 from pictor.library.images.metadata import merge
 from pictor.library.images.picture import Picture, even_times
-from pictor.library.images.source import Source
+from pictor.library.images.source import MediaFile
 from pictor.library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
 from pictor.library.records import Metadata, Reason
 
@@ -38,7 +38,7 @@ _TURNS = {
 
 
 def load_video(
-    source: Source, limits: Limits, deadline: float, time_s: float | None = None
+    source: MediaFile, limits: Limits, deadline: float, time_s: float | None = None
 ) -> Iterator[tuple[Metadata, Picture]]:
     """Up to `limits.frames` frames evenly over the length, in order.
 

@@ -140,7 +140,7 @@ class IndexCache:
                 problems.append(f"{str(path)!r} cannot be read: {error.strerror}")
                 continue
             if found != expected:
-                problems.append(f"{str(path)!r} is not what was written: its checksum differs")
+                problems.append(f"{str(path)!r} is not as it was written: its checksum differs")
         return problems
 
     def _build(
@@ -219,7 +219,7 @@ class IndexCache:
         found = (index.index_type, len(index), index.dimension)
         if found != (info.index_type, info.stamp.count, info.dimension):
             index.close()
-            return Unusable(f"{str(folder)!r} is damaged: it holds {found}")
+            return Unusable(f"{str(folder)!r} is damaged: it contains {found}")
         return Opened(index, info)
 
 

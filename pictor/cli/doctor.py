@@ -1,4 +1,4 @@
-"""`pictor doctor`: what this machine and installation can do, and the way out where not."""
+"""`pictor doctor`: what this machine and installation can do, and how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,7 +58,7 @@ _FREE_ENOUGH = 1 << 30
 
 @dataclass(frozen=True)
 class Check:
-    """One line. `advice` is the way out where it is not ok."""
+    """One line. `advice` says what to do where it is not ok."""
 
     check: str
     value: str
@@ -66,12 +67,12 @@ class Check:
 
 
 @click.command(cls=Verb)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_obj
 def doctor(target: Target, as_json: bool) -> None:
-    """Look at this machine and installation.
+    """Check this machine and installation.
 
-    Every line is ok, or says what to do.
+    Every line is ok, or says how to fix the problem.
 
     \b
         pictor doctor
@@ -108,8 +109,8 @@ def checks(target: Target) -> Iterator[Check]:
     yield from (_codec(*codec) for codec in _CODECS)
     yield _heif()
     yield _sqlite()
-    yield _faiss()
-    yield _onnxruntime()
+    yield _native("vector search", "faiss", "faiss-cpu", _faiss)
+    yield _native("text queries", "onnxruntime", "onnxruntime", _onnxruntime)
     yield _device()
     yield from _hub()
     yield _builtin()
@@ -145,7 +146,7 @@ def _package(name: str) -> Check:
     try:
         return Check(name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, "not found", False, "install pictor again")
+        return Check(name, "not found", False, "reinstall pictor")
 
 
 def _extra(purpose: str, module: str, extra: str) -> Check:
@@ -169,34 +170,26 @@ def _heif() -> Check:
 
         return Check("HEIF", f"libheif {pillow_heif.libheif_version()}")
     except ImportError as error:
-        return Check("HEIF", f"not read: {error}", False, "pip install --upgrade pillow-heif")
+        return Check("HEIF", f"not available: {error}", False, "pip install --upgrade pillow-heif")
 
 
 # --- what computes
 
 
-def _faiss() -> Check:
+def _native(check: str, module: str, package: str, said: Callable[[Any], str]) -> Check:
+    """A compiled module: what it says of itself, or why it cannot be loaded."""
     try:
-        import faiss
-
-        return Check(
-            "vector search", f"faiss {faiss.__version__}, {faiss.get_compile_options().strip()}"
-        )
+        return Check(check, said(importlib.import_module(module)))
     except ImportError as error:
-        return Check("vector search", f"faiss: {error}", False, "pip install --upgrade faiss-cpu")
+        return Check(check, f"{module}: {error}", False, f"pip install --upgrade {package}")
 
 
-def _onnxruntime() -> Check:
-    try:
-        import onnxruntime
+def _faiss(module: Any) -> str:
+    return f"faiss {module.__version__}, {module.get_compile_options().strip()}"
 
-        return Check(
-            "text queries", f"onnxruntime with {', '.join(onnxruntime.get_available_providers())}"
-        )
-    except ImportError as error:
-        return Check(
-            "text queries", f"onnxruntime: {error}", False, "pip install --upgrade onnxruntime"
-        )
+
+def _onnxruntime(module: Any) -> str:
+    return f"onnxruntime with {', '.join(module.get_available_providers())}"
 
 
 def _device() -> Check:
@@ -209,7 +202,7 @@ def _device() -> Check:
     except ModuleNotFoundError:
         return Check("device", "cpu")  # of the built-in encoder and of all text queries
     except (ImportError, OSError, ModelError) as error:
-        advice = "install torch again; the built-in encoder works without"
+        advice = "reinstall torch; the built-in encoder works without it"
         return Check("device", f"torch: {error}", False, advice)
     if device.type != "cpu":
         return Check("device", f"{device}, {name}")
@@ -238,7 +231,7 @@ def _builtin() -> Check:
     try:
         return Check("built-in encoder", f"revision {read_builtin_card().revision}")
     except ModelError as error:
-        return Check("built-in encoder", str(error), False, "install pictor again")
+        return Check("built-in encoder", str(error), False, "reinstall pictor")
 
 
 def _library(target: Target) -> Iterator[Check]:
@@ -251,11 +244,11 @@ def _library(target: Target) -> Iterator[Check]:
         yield Check("library", value, not away, advice)
     except LibraryNotFound:
         yield Check(
-            "library", f"none yet at {target.folder}", advice="make it: pictor index FOLDER"
+            "library", f"none yet at {target.folder}", advice="create one: pictor index FOLDER"
         )
     except PictorError as error:
         yield Check("library", str(error), False, "see the message")
-    yield _room("library's disk", target.folder, "name another folder with --library")
+    yield _room("library's disk", target.folder, "choose another folder with --library")
 
 
 def _room(check: str, folder: Path, way_out: str) -> Check:

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Self
 
 from pictor import Progress
 from pictor.cli.output import say, size
@@ -33,10 +33,10 @@ class Reporter:
         self._drawn_at = time.monotonic()
         self._should_stop = threading.Event()
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close()
 
     def progress(self, state: Progress) -> None:
@@ -96,24 +96,24 @@ class Reporter:
 
 
 class TransferReporter(Reporter):
-    """The observer of a download or copy, which goes on with what came when it is run again.
+    """The observer of a download or copy, which resumes when it is run again.
 
     Ctrl-C inside the block is a KeyboardInterrupt, so that the terminal is left as it was.
     """
 
     _old_handler: Any = None  # what signal.signal gives back
 
-    def __enter__(self) -> TransferReporter:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._old_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close()
         if self._old_handler is not None:
             signal.signal(signal.SIGINT, self._old_handler)
-        if error[0] is KeyboardInterrupt:
-            say("stopped early: the same command goes on from there")
+        if kind is KeyboardInterrupt:
+            say("stopped early: run the same command again to resume")
 
 
 def _columns(unit: str) -> list[Any]:

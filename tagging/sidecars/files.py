@@ -24,7 +24,7 @@ from pictor.library.catalog.tags import PATH_MARK, PERSON, TagRow, TagSetRow
 from pictor.library.errors import LabelError, SidecarError
 from pictor.library.names import is_link
 from pictor.library.store import Store
-from pictor.tagging.sidecars.packet import MAX_BYTES, Entry, Merged, merge
+from pictor.tagging.sidecars.packet import MAX_BYTES, Merged, PacketEntry, merge
 
 Naming = Literal["full", "stem"]
 ENDING = b".xmp"
@@ -141,17 +141,17 @@ class _Names:
         self._by_label = {one["label"]: one for one in row.labels}
         self._language = language
 
-    def entry(self, label: str) -> Entry:
+    def entry(self, label: str) -> PacketEntry:
         """A label of the set as it is written."""
         if label not in self._by_label:  # a person's
-            return Entry(self.set_name, tuple(label.split(PATH_MARK)))
+            return PacketEntry(self.set_name, tuple(label.split(PATH_MARK)))
         path: list[str] = []
         while label:
             one = self._by_label[label]
             names = one.get("names", {}).get(self._language) or [label]
             path.insert(0, names[0])
             label = one.get("parent", "")
-        return Entry(self.set_name, tuple(path))
+        return PacketEntry(self.set_name, tuple(path))
 
 
 @dataclass(frozen=True)
@@ -185,15 +185,15 @@ class _Run:
             last = page[-1]
             yield page
 
-    def _entries(self, rows: Sequence[TagRow]) -> dict[int, set[Entry]]:
+    def _entries(self, rows: Sequence[TagRow]) -> dict[int, set[PacketEntry]]:
         """What is to stand in the sidecars of each content."""
-        found: dict[int, set[Entry]] = defaultdict(set)
+        found: dict[int, set[PacketEntry]] = defaultdict(set)
         for row in rows:
             if row.set_id in self._names:
                 found[row.content_id].add(self._names[row.set_id].entry(row.label))
         return found
 
-    def _settled(self, photo: bytes, entries: set[Entry]) -> SidecarChange:
+    def _settled(self, photo: bytes, entries: set[PacketEntry]) -> SidecarChange:
         path = sidecar_path(photo, self._options.naming)
         sets = [names.set_name for names in self._names.values()]
         try:

@@ -59,7 +59,7 @@ def test_closing_sentence_has_all_counts(run, few):
     assert result.stdout.startswith(
         "indexed 2, unchanged 0, moved 0, skipped 0, failed 0; missing 0; 2 vectors in "
     )
-    assert result.stdout.endswith(" a second)\n")
+    assert result.stdout.endswith(" per second)\n")
 
 
 def test_the_first_run_of_a_library_introduces_its_encoder(run, few):

@@ -58,7 +58,7 @@ def export(models: Sequence[Stored], file: Path, observer: Observer = SILENT) ->
     for model in models:
         state = state_of(model)
         if state.state != "full":
-            what = "; ".join(state.problems) or "nothing of it is here"
+            what = "; ".join(state.problems) or "it is not on this machine"
             raise ModelError(
                 f"{model.id!r} is not whole ({what}); run: pictor models pull {model.id}"
             )
@@ -192,7 +192,7 @@ def _check_room(locks: Sequence[ModelLock], file: Path) -> None:
     promised = sum(lock.size_bytes for lock in locks)
     has = file.stat().st_size
     if promised > has:
-        raise _NoBundle(f"it promises {promised} bytes of models and has {has} itself")
+        raise _NoBundle(f"it declares {promised} bytes of models and has {has} itself")
     root = config.models_dir()
     there = next(path for path in (root, *root.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
@@ -218,7 +218,7 @@ def _read_model(archive: BinaryIO, i: int, lock: ModelLock, new: Path, count: By
         check_readable(new, lock.id)
     except ModelError as error:
         what = str(error).replace(str(new), lock.id)
-        raise _NoBundle(f"its {lock.id!r} is of no use ({what})") from error
+        raise _NoBundle(f"its {lock.id!r} is unusable ({what})") from error
 
 
 def _read_header(archive: BinaryIO, wanted: str) -> tarfile.TarInfo:
@@ -241,7 +241,7 @@ def _read_end(archive: BinaryIO) -> None:
     """Two empty blocks or more, and nothing but zeros after them."""
     tail = archive.read(1 << 20)
     if len(tail) < 2 * _BLOCK or tail.strip(b"\0"):
-        raise _NoBundle("it has more than it promises, or lacks its end")
+        raise _NoBundle("it has more data than it declares, or lacks its end")
 
 
 def _skip_padding(archive: BinaryIO, size: int) -> None:

@@ -111,7 +111,7 @@ def copy_checked(file: BinaryIO, target: Path, facts: LockedFile, count: ByteCou
         out.flush()
         os.fsync(out.fileno())
     if total.hexdigest() != facts.sha256:
-        raise ModelError(f"{target.name!r} has not the checksum that its lock file says")
+        raise ModelError(f"{target.name!r} does not have the checksum in its lock file")
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def _checked(data: Any) -> ModelLock:  # Any: whatever a file held
     texts = {key: data[key] for key in ("id", "revision", "asked", "licence", "source")}
     for key, text in texts.items():
         if not isinstance(text, str) or len(text) > 500:
-            raise ValueError(f"its {key!r} is no short text")
+            raise ValueError(f"its {key!r} is not a short text")
     if not is_hub_id(texts["id"]) or len(texts["id"]) > 200:
         raise ValueError(f"its id {texts['id'][:80]!r} is not of the form owner/model")
     if not is_revision(texts["revision"]):

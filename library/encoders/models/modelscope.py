@@ -14,7 +14,7 @@ from pictor.library.encoders.models.places import Stored
 from pictor.library.errors import ModelNotAvailable
 from pictor.library.observer import SILENT, Observer
 
-#: What the client is told to fetch; of this, `install_folder` copies what is needed.
+#: What the client is asked to fetch; of this, `install_folder` copies what is needed.
 _PATTERNS = [*SMALL_FILES, WEIGHTS, INDEX, "model-*-of-*.safetensors"]
 
 
@@ -23,7 +23,7 @@ def pull_from_modelscope(
 ) -> Stored:
     """Fetch a model by ModelScope's client, then copy it into the models folder.
 
-    The client goes on with its own interrupted downloads: what it has is kept until all is there.
+    The client resumes its own interrupted downloads: partial files are kept until all are complete.
 
     Raises:
         ModelNotAvailable: the client is not installed, or cannot get the model.

@@ -202,7 +202,7 @@ def verify_builtin(*, is_deep: bool = True) -> ModelState:
         for path in paths:
             total.update(path.read_bytes())
         if total.hexdigest()[: len(card.revision)] != card.revision:
-            wrong.append("its files are not those of its revision; install pictor again")
+            wrong.append("its files are not those of its revision; reinstall pictor")
     return ModelState(
         id=BUILTIN,
         state="damaged" if wrong else "partial" if missing else "full",
