@@ -117,7 +117,7 @@ def _parts(photo: int, a: _Shown, b: _Shown, seed: random.Random) -> Iterator[Ex
     to_second = np.linalg.inv(second.place) @ np.vstack([pair.to_other, (0, 0, 1)])
     thing = _warped(first.thing, to_first, pixels.shape)
     thing |= _warped(second.thing, to_second, pixels.shape)
-    for mask, share, _, traits in zip(*parts_of(pair, found, pixels), strict=True):
+    for mask, share, _, traits in parts_of(pair, found, pixels):
         is_overlay = float(thing[mask].mean()) <= MOST_OF_A_THING
         yield Example(photo, tuple(traits), share, is_overlay)
 

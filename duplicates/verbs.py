@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pictor.library.errors import DecisionError, SourceError, quoted
-from pictor.library.names import PathLike
+from pictor.library.names import PathLike, expanded
 from pictor.library.observer import SILENT, Observer
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 
@@ -251,13 +251,13 @@ class Duplicates:
         against: PathLike | None,
         rules: str | KeepRules | None,
     ) -> GroupOptions:
-        from pictor.duplicates.groups.assembly import GroupOptions, absolute
+        from pictor.duplicates.groups.assembly import GroupOptions
 
         library = self._opened()
         options = GroupOptions(
             kinds=tuple(Kind(kind) for kind in kinds),
-            roots=tuple(absolute(os.fsencode(root)) for root in roots),
-            against=None if against is None else absolute(os.fsencode(against)),
+            roots=tuple(os.path.abspath(expanded(root)) for root in roots),
+            against=None if against is None else os.path.abspath(expanded(against)),
             rules=_rules(library, rules),
         )
         _refuse_unknown(library, (*options.roots, *filter(None, [options.against])))
@@ -271,7 +271,7 @@ class Duplicates:
         with self._opened().reading() as connection:
             for name in names:
                 text = os.fsdecode(name)
-                path = os.path.abspath(os.path.expanduser(os.fsencode(name)))
+                path = os.path.abspath(expanded(name))
                 contents = removals.contents_at(connection, path)
                 digits = text.lower()
                 if not contents and len(digits) >= _FEWEST_DIGITS and _HEX.issuperset(digits):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import SpaceRow
@@ -17,6 +18,7 @@ from pictor.library.space_encoders import ensure_text_tower
 from pictor.library.store import Store
 
 
+@dataclass(eq=False)
 class OpenSpace:
     """A space and its encoder, which is loaded when there is something to encode.
 
@@ -25,11 +27,10 @@ class OpenSpace:
         spec_index: which of the run's specs it takes.
     """
 
-    def __init__(self, row: SpaceRow, spec_index: int, loader: Callable[[], ImageEncoder]) -> None:
-        self.row = row
-        self.spec_index = spec_index
-        self._loader = loader
-        self._encoder: ImageEncoder | None = None
+    row: SpaceRow
+    spec_index: int
+    _loader: Callable[[], ImageEncoder]
+    _encoder: ImageEncoder | None = None
 
     def load(self) -> ImageEncoder:
         """The encoder, loaded by the first call.

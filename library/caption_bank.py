@@ -33,7 +33,6 @@ BANK_FILE = "background.toml"
 #: the bank's captions lie below. Measured on the bank itself: above 0.999 are "a hot air balloon at
 #: sunrise" and 热气球升空, above 0.99 captions of one subject.
 NEAR_SHARE, SAME_SHARE = 0.99, 0.999
-_STEP = 256  # captions a forward pass
 _ROWS = 1024  # items scored at once: with 1,322 captions 11 MB
 
 
@@ -90,8 +89,7 @@ def open_bank(library: Store, space: SpaceRow) -> Bank:
     if kept is not None:
         return kept
     tower = space_encoders.open_text(library, space)
-    parts = [tower.encode(texts[start : start + _STEP]) for start in range(0, len(texts), _STEP)]
-    bank = Bank.of(texts, np.concatenate(parts))
+    bank = Bank.of(texts, tower.encode(texts))
     _keep(path, bank)
     return bank
 

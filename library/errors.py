@@ -56,6 +56,13 @@ def _without_middle(text: str, most: int) -> str:
     return f"{text[: most // 2]}…{text[len(text) - most // 2 :]}"
 
 
+def reason_of(error: OSError) -> Reason:
+    """What a failed system call says of the file it was for."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return Reason.VANISHED
+    return Reason.PERMISSION if isinstance(error, PermissionError) else Reason.IO_ERROR
+
+
 class PictorError(Exception):
     """The base of every error pictor raises on purpose."""
 
@@ -125,19 +132,21 @@ class QueryError(PictorError):
     """A query cannot be understood or answered."""
 
 
-class QuerySyntaxError(QueryError):
+class _AtPosition(PictorError):
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+    def __reduce__(self) -> tuple[type[_AtPosition], tuple[str, int]]:
+        return (type(self), (str(self), self.position))
+
+
+class QuerySyntaxError(_AtPosition, QueryError):
     """The text of a query breaks the grammar.
 
     Attributes:
         position: the character where it does, from 0.
     """
-
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(message)
-        self.position = position
-
-    def __reduce__(self) -> tuple[type[QuerySyntaxError], tuple[str, int]]:
-        return (type(self), (str(self), self.position))
 
 
 class LabelError(PictorError):
@@ -148,19 +157,12 @@ class SidecarError(PictorError):
     """An XMP file beside a photo cannot be read or written."""
 
 
-class RuleError(PictorError):
+class RuleError(_AtPosition):
     """A keep rule cannot be parsed.
 
     Attributes:
         position: the character where it breaks, from 0.
     """
-
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(message)
-        self.position = position
-
-    def __reduce__(self) -> tuple[type[RuleError], tuple[str, int]]:
-        return (type(self), (str(self), self.position))
 
 
 class DecisionError(PictorError):

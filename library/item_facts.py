@@ -133,7 +133,7 @@ def item_facts(library: Store, ids: Iterable[int], neighbours: int = NEIGHBOURS)
 
     def facts(row: ItemRow) -> ItemFacts:
         content, (size, metadata) = row.content_id, known[row.content_id]
-        earlier, later = around.get(content, items.Surroundings())
+        earlier, later = around.get(content, items.TimeNeighbours())
         return ItemFacts(
             id=row.id,
             content=row.hash.hex(),

@@ -87,16 +87,21 @@ class Store:
                 f"there is no library at {str(path)!r}; create one with: pictor index FOLDER"
             )
         try:
-            return cls._checked(path, settings, is_frozen=False)
+            return cls._checked(path, settings)
         except LibraryError:
             if settings.library.catalog_url or not _can_be_read_frozen(path):
                 raise
         return cls._checked(path, settings, is_frozen=True)
 
     @classmethod
-    def _checked(cls, path: Path, settings: Settings, *, is_frozen: bool) -> Store:
+    def _checked(
+        cls, path: Path, settings: Settings, *, is_frozen: bool = False, is_new: bool = False
+    ) -> Store:
         library = cls(path, settings, is_frozen=is_frozen)
         try:
+            if is_new and library._revision() is None:
+                with write_lock(path):
+                    library._upgrade()
             library._check_schema()
         except BaseException:
             library.close()
@@ -119,16 +124,7 @@ class Store:
             raise LibraryError(
                 f"the library folder {str(path)!r} cannot be created: {error.strerror}"
             ) from error
-        library = cls(path, settings)
-        try:
-            if library._revision() is None:
-                with write_lock(path):
-                    library._upgrade()
-            library._check_schema()
-        except BaseException:
-            library.close()
-            raise
-        return library
+        return cls._checked(path, settings, is_new=True)
 
     def close(self) -> None:
         """Give back the catalog's connections; one in use, when its block ends."""
@@ -254,10 +250,8 @@ class Store:
         with self.writing() as connection:
             upgrade(connection)
             if connection.scalar(select(META.c.value).where(META.c.key == "library_id")) is None:
-                facts = {"library_id": str(uuid.uuid4()), "created_at": now()}
-                connection.execute(
-                    insert(META), [{"key": key, "value": value} for key, value in facts.items()]
-                )
+                facts = (("library_id", str(uuid.uuid4())), ("created_at", now()))
+                connection.execute(insert(META).values(facts))
 
 
 def _refuse_among_others(path: Path) -> None:

@@ -6,16 +6,16 @@ One object with the same verbs as the command. What is heavy is imported by the 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pictor.library.config import Settings, default_library_dir
-from pictor.library.errors import LibraryNotFound, QueryError
+from pictor.library.errors import LibraryError, LibraryNotFound, QueryError
 from pictor.library.names import PathLike, expanded
 from pictor.library.records import Hit
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from pictor.search.query import Query
     from pictor.tagging.verbs import Tags
 
+#: As pathlib leaves it, which takes "//" for "/".
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
 
 def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> Library:
     """A library by its folder; `PICTOR_LIBRARY` or the user's data folder if none is named.
@@ -46,8 +49,17 @@ def open_library(path: PathLike | None = None, *, settings: Settings | None = No
             library.index(["~/Pictures"])
             for hit in library.search("a dog on the beach"):
                 print(hit.score, hit.path)
+
+    Raises:
+        LibraryError: `path` is a URL.
     """
     folder = default_library_dir() if path is None else Path(os.fsdecode(path))
+    if _URL.match(str(folder)):  # it may hold a password, which no message is to repeat
+        scheme = str(folder).partition(":")[0]
+        raise LibraryError(
+            f"a library is a folder, not a URL ({scheme}:…); its database is named by the setting "
+            "library.catalog_url"
+        )
     return Library(folder.expanduser(), settings)
 
 
@@ -72,12 +84,7 @@ class Library:
     def __enter__(self) -> Library:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

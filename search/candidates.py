@@ -17,7 +17,7 @@ from pictor.library.arrays import is_among
 from pictor.library.catalog import filter_conditions, words
 from pictor.library.catalog.rows import WordHit
 from pictor.library.records import FloatVector, IdArray
-from pictor.search.neighbours import FIRST, RankedItems, Selector, neighbours
+from pictor.search.neighbours import FIRST, FilterTest, RankedItems, neighbours
 from pictor.search.ranking.fusion import reciprocal_rank
 from pictor.search.run import SearchRun
 
@@ -95,7 +95,7 @@ def _word_hits(run: SearchRun, text: str) -> dict[WordHit, list[int]]:
 
 
 def _by_item(
-    hits: Mapping[WordHit, list[int]], nearest: IdArray, selector: Selector
+    hits: Mapping[WordHit, list[int]], nearest: IdArray, selector: FilterTest
 ) -> WordMatches:
     """For each content the item that passes the filter and is nearest, else its first one."""
     every = np.array([item for items in hits.values() for item in items], np.int64)

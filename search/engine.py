@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.indexes import SharedIndexes
@@ -22,7 +21,7 @@ from pictor.search.encoding import QueryEncoder, QueryVectors
 from pictor.search.entries import EntryReader
 from pictor.search.hits import hits_of
 from pictor.search.negative_parts import steered
-from pictor.search.neighbours import Selector
+from pictor.search.neighbours import FilterTest
 from pictor.search.options import SearchOptions
 from pictor.search.pictures import OriginalReader, Pictures, plain_file
 from pictor.search.plan import Ranking, Trace
@@ -55,12 +54,7 @@ class Engine:
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -97,7 +91,7 @@ class Engine:
         hidden = frozenset(pictures.digests.values() if options.without_itself else ())
         with self._library.reading() as connection:
             spaces = tuple(steered(connection, query, space) for space in spaces)
-            selector = Selector(connection, query.filter, trace)
+            selector = FilterTest(connection, query.filter, trace)
             yield SearchRun(self._library, connection, query, options, spaces, selector, hidden)
 
     def _spaces(

@@ -38,7 +38,7 @@ _ALIASES = {
 
 
 @dataclass(frozen=True)
-class Key:
+class FilterKey:
     """One filter: what stands before the colon, what after it, and what it asks."""
 
     name: str
@@ -48,7 +48,7 @@ class Key:
     is_path: bool = False
 
 
-def read(name: str, value: str, *, is_ours: bool = True) -> Filter:
+def read_filter(name: str, value: str, *, is_ours: bool = True) -> Filter:
     """The filter `name:value`.
 
     Args:
@@ -59,7 +59,7 @@ def read(name: str, value: str, *, is_ours: bool = True) -> Filter:
         ValueError: the value makes no sense; the message says what would.
         KeyError: there is no such filter.
     """
-    key, value = KEYS[name], value.strip()
+    key, value = FILTERS[name], value.strip()
     if not value or "\0" in value:
         raise ValueError(f"needs a value: {key.value}")
     if key.is_path:
@@ -69,7 +69,7 @@ def read(name: str, value: str, *, is_ours: bool = True) -> Filter:
 
 def nearest(name: str) -> str | None:
     """The filter whose name a misspelt one is most like, if any is like it."""
-    found = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.75)
+    found = difflib.get_close_matches(name, FILTERS, n=1, cutoff=0.75)
     return found[0] if found else None
 
 
@@ -178,8 +178,8 @@ def _format(text: str) -> Filter:
     return filters.OfFormat(_ALIASES.get(name, name))
 
 
-def _choice(record: Any, choices: tuple[str, ...]) -> Callable[[str], Filter]:
-    """A reader of one of some words."""
+def _one_of(name: str, record: Any, choices: tuple[str, ...], help: str) -> FilterKey:
+    """A filter that takes one of some words."""
 
     def read_choice(text: str) -> Filter:
         word = text.lower()
@@ -190,54 +190,37 @@ def _choice(record: Any, choices: tuple[str, ...]) -> Callable[[str], Filter]:
         found: Filter = record(word)
         return found
 
-    return read_choice
+    return FilterKey(name, "|".join(choices), help, read_choice)
+
+
+def _root(text: str) -> Filter:
+    return filters.InRoot(os.fsencode(text))
 
 
 _DAY = "YYYY[-MM[-DD]]"
-_ALL_KEYS = (
-    Key("after", _DAY, "Taken on this date or later.", lambda v: filters.After(_date(v))),
-    Key("before", _DAY, "Taken before this date.", lambda v: filters.Before(_date(v))),
-    Key("taken", "DATE[..DATE]", "Taken in this year, month or day, or between two.", _taken),
-    Key("dir", "FOLDER", "In or below a folder, given by path or name.", _folder, is_path=True),
-    Key(
-        "root",
-        "ROOT",
-        "Under an indexed root, given by path or name.",
-        lambda v: filters.InRoot(os.fsencode(v)),
-        is_path=True,
-    ),
-    Key("camera", "NAME", "Camera name contains this.", filters.Camera),
-    Key("lens", "NAME", "Lens name contains this.", filters.Lens),
-    Key("tag", "NAME", "With this tag, in any language, or a child of it.", filters.Tagged),
-    Key("label-set", "NAME", "With any tag from this label set.", filters.InLabelSet),
-    Key(
-        "type",
-        "|".join(filters.KINDS),
-        "A still image, an animation or a video.",
-        _choice(filters.OfKind, filters.KINDS),
-    ),
-    Key("format", "NAME", "File format, by content: jpeg, png, heif, mp4…", _format),
-    Key("min-mp", "N", "At least this many megapixels.", _megapixels),
-    Key(
-        "is",
-        "|".join(filters.SHAPES),
-        "Orientation as displayed.",
-        _choice(filters.OfShape, filters.SHAPES),
-    ),
-    Key("near", "LAT,LON[,RADIUS]", "Taken near a place; radius as 10km or 500m.", _near),
-    Key(
-        "has",
-        "|".join(filters.FACTS),
-        "With this metadata field.",
-        _choice(filters.Has, filters.FACTS),
-    ),
-    Key("rating", "N[..N]", "Star rating, 0 to 5.", _rating),
-    Key(
+_EVERY = (
+    FilterKey("after", _DAY, "Taken on this date or later.", lambda v: filters.After(_date(v))),
+    FilterKey("before", _DAY, "Taken before this date.", lambda v: filters.Before(_date(v))),
+    FilterKey("taken", "DATE[..DATE]", "Taken in this year, month or day, or between two.", _taken),
+    FilterKey("dir", "FOLDER", "In or below a folder, given by path or name.", _folder, True),
+    FilterKey("root", "ROOT", "Under an indexed root, given by path or name.", _root, True),
+    FilterKey("camera", "NAME", "Camera name contains this.", filters.Camera),
+    FilterKey("lens", "NAME", "Lens name contains this.", filters.Lens),
+    FilterKey("tag", "NAME", "With this tag, in any language, or a child of it.", filters.Tagged),
+    FilterKey("label-set", "NAME", "With any tag from this label set.", filters.InLabelSet),
+    _one_of("type", filters.OfKind, filters.KINDS, "A still image, an animation or a video."),
+    FilterKey("format", "NAME", "File format, by content: jpeg, png, heif, mp4…", _format),
+    FilterKey("min-mp", "N", "At least this many megapixels.", _megapixels),
+    _one_of("is", filters.OfShape, filters.SHAPES, "Orientation as displayed."),
+    FilterKey("near", "LAT,LON[,RADIUS]", "Taken near a place; radius as 10km or 500m.", _near),
+    _one_of("has", filters.Has, filters.FACTS, "With this metadata field."),
+    FilterKey("rating", "N[..N]", "Star rating, 0 to 5.", _rating),
+    _one_of(
         "in",
-        "|".join(filters.PLACES),
+        filters.Inside,
+        filters.PLACES,
         "Part of a video or animation, or a file in an archive.",
-        _choice(filters.Inside, filters.PLACES),
     ),
 )
 #: Every filter by its name, in the order that documentation lists them.
-KEYS = {key.name: key for key in _ALL_KEYS}
+FILTERS = {key.name: key for key in _EVERY}

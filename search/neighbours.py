@@ -18,7 +18,7 @@ from pictor.library.arrays import is_among
 from pictor.library.catalog import filter_conditions
 from pictor.library.catalog.filters import Filter
 from pictor.library.records import FloatMatrix, FloatVector, IdArray
-from pictor.library.vectors.base import VectorIndex
+from pictor.library.vectors.layers import VectorIndex
 from pictor.search.plan import Trace
 
 #: Neighbours asked for at once; more, four times as many each time, once those are used up. Finding
@@ -51,7 +51,7 @@ class RankedItems(NamedTuple):
         return RankedItems(self.ids[rows], self.scores[rows], self.spaces[rows])
 
 
-class Selector:
+class FilterTest:
     """Which items a filter lets through; the catalog is asked when it must be."""
 
     def __init__(self, connection: Connection, wanted: Filter | None, trace: Trace) -> None:
@@ -100,7 +100,7 @@ class Selector:
 
 
 def neighbours(
-    index: VectorIndex, query: FloatMatrix, selector: Selector, space: int
+    index: VectorIndex, query: FloatMatrix, selector: FilterTest, space: int
 ) -> Iterator[RankedItems]:
     """All items of an index that pass a filter, best first; equal scores by id.
 
@@ -133,7 +133,7 @@ def neighbours(
             return
 
 
-def _passing(nearest: RankedItems, selector: Selector, size: int) -> Iterator[RankedItems]:
+def _passing(nearest: RankedItems, selector: FilterTest, size: int) -> Iterator[RankedItems]:
     """Those of a ranking that pass, tested `size` at a time."""
     for start in range(0, len(nearest.ids), size):
         part = nearest.take(slice(start, start + size))

@@ -66,7 +66,7 @@ class Pictures:
         if item is None or part.region is not None:
             return None
         with self._library.reading() as connection:
-            found = spaces.vectors_of(connection, space.id, space.dimension, [item])
+            found = spaces.vectors_of(connection, space.id, [item])
         return found[item].astype(np.float32)[None] if item in found else None
 
     def pixels(self, part: Pictured, spec: ImageSpec) -> PixelArray:

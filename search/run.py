@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.records import FloatVector
 from pictor.library.store import Store
-from pictor.library.vectors.base import VectorIndex
+from pictor.library.vectors.layers import VectorIndex
 from pictor.search.encoding import QueryVectors
-from pictor.search.neighbours import Selector
+from pictor.search.neighbours import FilterTest
 from pictor.search.options import SearchOptions
 from pictor.search.plan import QueryReport, Trace
 from pictor.search.query import Query, WordsPart
@@ -56,7 +56,7 @@ class SearchRun:
     query: Query
     options: SearchOptions
     spaces: tuple[SpaceQuery, ...]
-    selector: Selector
+    selector: FilterTest
     hidden: frozenset[bytes]
 
     @property
@@ -87,7 +87,7 @@ class SearchRun:
         lacking = [item for item in items if item not in known]
         held = {item: known[item] for item in items if item in known}
         if lacking:
-            held |= catalog_spaces.rows_of(self.connection, space.id, space.dimension, lacking)
+            held |= catalog_spaces.rows_of(self.connection, space.id, lacking)
         return held
 
     def report(self) -> QueryReport:

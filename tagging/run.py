@@ -184,7 +184,7 @@ class _Pass:
             space_id=self.space.id,
             version=self.version,
             labels=self._stored_labels(),
-            templates=sorted({text for group in self._templates() for text in group}),
+            templates=sorted(set(self.labels.templates or (self.space.card.template,))),
             change=newest,
         )
         if not goes_on:
@@ -224,9 +224,6 @@ class _Pass:
             one | {"threshold": round(threshold, 4)}
             for one, threshold in zip(self.labels.to_json(), thresholds, strict=True)
         ]
-
-    def _templates(self) -> Iterator[Sequence[str]]:
-        yield self.labels.templates or (self.space.card.template,)
 
 
 def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:

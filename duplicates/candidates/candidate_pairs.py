@@ -25,7 +25,6 @@ from pictor.duplicates.candidates import hash_neighbours, vector_neighbours
 from pictor.duplicates.candidates.hash_neighbours import turn_between
 from pictor.library.catalog import fingerprints
 from pictor.library.catalog import pairs as catalog_pairs
-from pictor.library.catalog.fingerprints import FingerprintRow
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.spaces import LITTLE_FLOAT16
 from pictor.library.errors import LibraryCorrupt
@@ -110,7 +109,9 @@ def load(connection: Connection, space: SpaceRow | None, comparison: int) -> Fin
     packed: list[bytes] = []
     for block in fingerprints.blocks(connection):
         ids.append(np.array([row.content_id for row in block], np.int64))
-        fresh.append(np.array([_is_fresh(row, comparison) for row in block], np.bool_))
+        # What cannot be reached waits until it can.
+        is_fresh = [row.is_placed and row.compared != comparison for row in block]
+        fresh.append(np.array(is_fresh, np.bool_))
         has_hashes.append(np.array([bool(row.hashes) for row in block], np.bool_))
         packed.append(b"".join(row.hashes for row in block))
     every = np.concatenate(ids)
@@ -119,11 +120,6 @@ def load(connection: Connection, space: SpaceRow | None, comparison: int) -> Fin
     vectors = _vectors(connection, space, every[stills])
     hashes = hashes.astype(np.uint64, copy=False)
     return FingerprintTable(every, np.concatenate(fresh), stills, hashes, vectors)
-
-
-def _is_fresh(row: FingerprintRow, comparison: int) -> bool:
-    """Whether a content is to be compared; one that cannot be reached waits until it can."""
-    return row.compared != comparison and row.is_placed
 
 
 def find(

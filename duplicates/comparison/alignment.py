@@ -138,9 +138,7 @@ def align(a: Still, b: Still, matrix: DoubleMatrix) -> AlignedPair | None:
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     if max(size) < _LEAST_FRAME_EDGE or min(size) < 4:
         return None
-    step_x, step_y = width / size[0], height / size[1]
-    grow = np.array([[step_x, 0, step_x / 2 - 0.5], [0, step_y, step_y / 2 - 0.5], [0, 0, 1]])
-    to_other = np.asarray(forward @ grow)
+    to_other = np.asarray(forward @ scaling(width / size[0], height / size[1]))
     here = resized(frame.pixels, size)
     there, inside = warped(other.pixels, to_other, size)
     covered = float(inside.mean())
@@ -160,9 +158,19 @@ def _without_rim(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return inside & middle
 
 
+def scaling(x: float, y: float) -> DoubleMatrix:
+    """(3, 3): pixels of a picture to those of one so many times as wide and as high."""
+    return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
+
+
+def full(matrix: DoubleMatrix) -> DoubleMatrix:
+    """(3, 3) of a (2, 3) map."""
+    return np.vstack([matrix, (0, 0, 1)])
+
+
 def inverted(matrix: DoubleMatrix) -> DoubleMatrix:
     """The (2, 3) map the other way."""
-    return np.asarray(np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))[:2])
+    return np.asarray(np.linalg.inv(full(matrix))[:2])
 
 
 def refined(pair: AlignedPair, a: Still, b: Still) -> DoubleMatrix | None:
@@ -182,12 +190,8 @@ def refined(pair: AlignedPair, a: Still, b: Still) -> DoubleMatrix | None:
         return None
     frame = (a if pair.is_a_frame else b).grey.shape
     height, width = pair.inside.shape
-    step_x, step_y = frame[1] / width, frame[0] / height
-    shrink = np.array(
-        [[1 / step_x, 0, 0.5 / step_x - 0.5], [0, 1 / step_y, 0.5 / step_y - 0.5], [0, 0, 1]]
-    )
-    bottom = (0, 0, 1)
-    whole_map = np.vstack([pair.to_other, bottom]) @ np.vstack([warp, bottom]) @ shrink
+    shrink = scaling(1 / (frame[1] / width), 1 / (frame[0] / height))
+    whole_map = full(pair.to_other) @ full(np.asarray(warp, np.float64)) @ shrink
     forward = np.asarray(whole_map[:2], np.float64)
     if abs(np.linalg.det(forward[:, :2])) < 1e-6:
         return None
@@ -221,9 +225,7 @@ def warped(
     # Shrunk by averaging first: a warp that skips pixels would give moiré.
     factor = min(1.0, 1 / max(1e-6, min(scales)))
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
-    x, y = small[0] / width, small[1] / height
-    step = np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
-    inner = np.asarray(step @ np.vstack([matrix, (0, 0, 1)]))[:2]
+    inner = np.asarray(scaling(small[0] / width, small[1] / height) @ full(matrix))[:2]
     source = resized(pixels, small)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     made = cv2.warpAffine(source, inner, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)

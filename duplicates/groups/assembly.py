@@ -7,10 +7,10 @@ of its links and of one page of groups.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from sqlalchemy import Connection
@@ -68,7 +68,8 @@ def groups(library: Store, options: GroupOptions | None = None) -> Iterator[Grou
         rules = rules_of(settings.prefer, settings.never)
     with library.reading() as connection:
         reader = _GroupReader(connection, options, rules)
-        for page in _pages(reader.clusters(), _PAGE):
+        found = reader.clusters()
+        while page := list(islice(found, _PAGE)):
             yield from reader.groups_of(page)
 
 
@@ -217,7 +218,8 @@ class _GroupReader:
         ordered = [choice.keep, *sorted((m for m in files if m is not choice.keep), key=_by_path)]
         links = tuple(_links_of(ordered, near))
         kind = max((link.kind for link in links), key=RANKS.__getitem__)
-        name = _group_id({one.content for one in files})
+        contents_named = "\n".join(sorted({one.content for one in files}))
+        name = hashlib.sha256(contents_named.encode("ascii")).hexdigest()[:12]
         return Group(
             name, kind, choice.keep, choice.reason, tuple(ordered), links, frozenset(protected)
         )
@@ -287,25 +289,5 @@ def _edited_contents(contents: Sequence[int], near: _Near) -> set[int]:
     }
 
 
-def _group_id(contents: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(contents)).encode("ascii")).hexdigest()[:12]
-
-
 def _by_path(member: Member) -> tuple[bytes, int]:
     return member.path, member.file_id
-
-
-def _pages(found: Iterator[Cluster], size: int) -> Iterator[list[Cluster]]:
-    page: list[Cluster] = []
-    for one in found:
-        page.append(one)
-        if len(page) == size:
-            yield page
-            page = []
-    if page:
-        yield page
-
-
-def absolute(path: str | bytes) -> bytes:
-    """A path as options take it."""
-    return os.path.abspath(os.path.expanduser(os.fsencode(path)))

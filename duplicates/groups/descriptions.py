@@ -82,7 +82,8 @@ def evidence(link: Link) -> str:
         return "the files are the same, byte for byte"
     found = link.evidence
     said = ["every pixel is the same"] if link.kind is Kind.PIXELS else []
-    changes, turn = _changes(found), _turn(found)
+    changes = safe_text(", ".join(found.change or ()))
+    turn = TURNS.get(found.orientation or 1, TURNS[1]).words
     said += [words for words in (changes, "" if turn in changes else turn) if words]
     if link.kind is not Kind.PIXELS:
         said += _pixels(found)
@@ -94,7 +95,7 @@ def evidence(link: Link) -> str:
 
 def has_copies(group: Group) -> bool:
     """Whether files of the group have the same bytes as others of it."""
-    return len({one.content for one in group.members}) < len(group.members)
+    return len(group.contents) < len(group.members)
 
 
 def link_with(group: Group, keep: Member, other: Member) -> Link | None:
@@ -107,14 +108,6 @@ def link_with(group: Group, keep: Member, other: Member) -> Link | None:
         if {by_path.get(link.a), by_path.get(link.b)} == wanted:
             return link
     return None
-
-
-def _changes(found: Evidence) -> str:
-    return safe_text(", ".join(found.change or ()))
-
-
-def _turn(found: Evidence) -> str:
-    return TURNS.get(found.orientation or 1, TURNS[1]).words
 
 
 def _pixels(found: Evidence) -> list[str]:

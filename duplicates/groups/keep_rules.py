@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pictor.library.errors import RuleError, quoted
+from pictor.library.names import expanded
 
 #: What `prefer` knows besides paths.
 WORDS = (
@@ -142,7 +143,7 @@ def _path(text: str, term: str, place: int) -> bytes:
     named = term[len(PATH) :].strip()
     if not named or "\0" in named:
         raise _wrong(text, place, "path: needs a folder or file")
-    return os.path.abspath(os.path.expanduser(os.fsencode(named)))
+    return os.path.abspath(expanded(named))
 
 
 def _wrong(text: str, place: int, why: str) -> RuleError:

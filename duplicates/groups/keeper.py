@@ -36,7 +36,7 @@ class _Ranking(NamedTuple):
 
     words: str
     key: Callable[[Member], Any]  # Any: values of one preference compare with each other
-    fact: Callable[[Member], str]
+    fact: Callable[[Member], str] = lambda _: ""
     exact: Callable[[Member, int], str] | None = None
 
 
@@ -91,9 +91,7 @@ def _sentence(ranking: _Ranking, best: Member, others: Sequence[Member]) -> str:
 def _ranking(term: Term) -> _Ranking:
     if term.word == "path":
         shown = os.fsdecode(term.path).encode("utf-8", "backslashreplace").decode()
-        return _Ranking(
-            f"folder {shown}", lambda one: not is_under(one.path, term.path), lambda _: ""
-        )
+        return _Ranking(f"folder {shown}", lambda one: not is_under(one.path, term.path))
     return _RANKINGS[term.word]
 
 
@@ -140,21 +138,12 @@ def _name_key(one: Member) -> tuple[bool, int, bytes]:
 _RANKINGS = {
     "resolution": _Ranking("highest resolution", lambda one: -one.width * one.height, _pixels),
     "raw": _Ranking("raw file", lambda one: one.format not in RAW_ENDINGS, lambda one: one.format),
-    "no-edit": _Ranking(
-        "not edited",
-        _is_edited,
-        lambda _: "",
-    ),
+    "no-edit": _Ranking("not edited", _is_edited),
     "metadata": _Ranking(
-        "most metadata",
-        lambda one: -_facts_known(one),
-        lambda one: f"{_facts_known(one)} fields",
+        "most metadata", lambda one: -_facts_known(one), lambda one: f"{_facts_known(one)} fields"
     ),
     "oldest": _Ranking(
-        "oldest file",
-        lambda one: one.mtime_ns if one.mtime_ns >= 0 else 1 << 63,
-        _time,
-        _time,
+        "oldest file", lambda one: one.mtime_ns if one.mtime_ns >= 0 else 1 << 63, _time, _time
     ),
     "newest": _Ranking("newest file", lambda one: -one.mtime_ns, _time, _time),
     "largest": _Ranking("largest file", lambda one: -one.size_bytes, _size),
@@ -165,7 +154,7 @@ _RANKINGS = {
         lambda one: os.path.basename(one.path).decode("utf-8", "backslashreplace"),
     ),
 }
-_REACHABLE = _Ranking("can be reached now", lambda one: one.state != "present", lambda _: "")
+_REACHABLE = _Ranking("can be reached now", lambda one: one.state != "present")
 
 
 def _never_removed(rules: KeepRules) -> _Ranking:
@@ -173,5 +162,4 @@ def _never_removed(rules: KeepRules) -> _Ranking:
     return _Ranking(
         "is never removed",
         lambda one: not (is_protected(one, rules) or one.root_kind not in ("folder", "file")),
-        lambda _: "",
     )

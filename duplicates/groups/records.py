@@ -72,3 +72,8 @@ class Group:
     members: tuple[Member, ...]
     links: tuple[Link, ...]
     protected: frozenset[bytes] = frozenset()
+
+    @property
+    def contents(self) -> list[str]:
+        """The hashes of its contents, the keeper's first."""
+        return list(dict.fromkeys([self.keep.content, *(one.content for one in self.members)]))

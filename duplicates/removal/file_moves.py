@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 
 from pictor.duplicates.removal.preflight import OpenFile, Refused, hash_of, open_at
 
@@ -101,16 +102,10 @@ def link_in_place(source: OpenFile, keeper: OpenFile, temporary: bytes) -> None:
         dst_dir_fd=source.parent,
         follow_symlinks=False,
     )
-    try:
+    with _replacing(source, temporary):
         made = os.stat(temporary, dir_fd=source.parent, follow_symlinks=False)
         if made.st_ino != its.st_ino or not source.is_same():
             raise Refused("it, or the file to keep, was replaced while it was checked")
-        os.rename(temporary, source.name, src_dir_fd=source.parent, dst_dir_fd=source.parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=source.parent)
-        raise
-    os.fsync(source.parent)
 
 
 def unlink_in_place(source: OpenFile, temporary: bytes, facts: tuple[int, int, int, int]) -> None:
@@ -124,7 +119,7 @@ def unlink_in_place(source: OpenFile, temporary: bytes, facts: tuple[int, int, i
     """
     mode, mtime_ns, uid, gid = facts
     descriptor = os.open(temporary, _NEW, 0o600, dir_fd=source.parent)
-    try:
+    with _replacing(source, temporary):
         try:
             _copy_bytes(source.file, descriptor)
             with contextlib.suppress(OSError):
@@ -134,6 +129,13 @@ def unlink_in_place(source: OpenFile, temporary: bytes, facts: tuple[int, int, i
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _replacing(source: OpenFile, temporary: bytes) -> Iterator[None]:
+    """A file beside `source` takes its name after the block; it is removed if that fails."""
+    try:
+        yield
         os.rename(temporary, source.name, src_dir_fd=source.parent, dst_dir_fd=source.parent)
     except BaseException:
         with contextlib.suppress(OSError):

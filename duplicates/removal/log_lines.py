@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
 from pictor.duplicates.removal.steps import Step
@@ -38,14 +38,7 @@ class LogHeader:
 
     def to_json(self) -> JsonObject:
         """As the log has it."""
-        return {
-            "pictor_log": FORMAT,
-            "library_id": self.library_id,
-            "started_at": self.started_at,
-            "mode": self.mode,
-            "steps": self.steps,
-            "owns_target": self.owns_target,
-        }
+        return {"pictor_log": FORMAT, **asdict(self)}
 
     @classmethod
     def from_json(cls, row: JsonObject) -> Self:

@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from pictor.duplicates.removal.steps import Step
@@ -50,19 +51,18 @@ class OpenFile:
 
     def is_same(self) -> bool:
         """Whether the name is still that of the open file, as it was when it was opened."""
-        try:
-            facts = os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
-        except OSError:
-            return False
-        return stamp(facts) == stamp(self.facts)
+        facts = self._facts_of_name()
+        return facts is not None and stamp(facts) == stamp(self.facts)
 
     def has_name(self) -> bool:
         """Whether anything has the name."""
+        return self._facts_of_name() is not None
+
+    def _facts_of_name(self) -> os.stat_result | None:
         try:
-            os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
+            return os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
         except OSError:
-            return False
-        return True
+            return None
 
     def digest(self) -> str:
         """The hash of all its bytes.
@@ -161,39 +161,35 @@ class Checker:
             self._verified[key] = found
 
 
-@contextlib.contextmanager
-def open_known(row: KnownFile) -> Iterator[OpenFile]:
+def open_known(row: KnownFile) -> AbstractContextManager[OpenFile]:
     """A file, opened from its root on without following a link.
 
     Raises:
         Refused: it is not there, or no regular file, or a link is on the way.
     """
-    *folders, name = row.inside.split(b"/")
-    with contextlib.ExitStack() as stack:
-        try:
-            parent = os.open(row.folder, _FOLDER)
-            stack.callback(os.close, parent)
-            for folder in folders:
-                parent = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
-                stack.callback(os.close, parent)
-            file = stack.enter_context(open_in(parent, name))
-        except OSError as error:
-            raise Refused(_why(error)) from error
-        yield file
+    return _open_below(row.folder, row.inside)
 
 
-@contextlib.contextmanager
-def open_at(path: bytes) -> Iterator[OpenFile]:
+def open_at(path: bytes) -> AbstractContextManager[OpenFile]:
     """A regular file by its path, whatever leads there.
 
     Raises:
         Refused: it is not there, or no regular file.
     """
+    return _open_below(*os.path.split(path))
+
+
+@contextlib.contextmanager
+def _open_below(top: bytes, inside: bytes) -> Iterator[OpenFile]:
+    *folders, name = inside.split(b"/")
     with contextlib.ExitStack() as stack:
         try:
-            parent = os.open(os.path.dirname(path), _FOLDER)
+            parent = os.open(top, _FOLDER)
             stack.callback(os.close, parent)
-            file = stack.enter_context(open_in(parent, os.path.basename(path)))
+            for folder in folders:
+                parent = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+                stack.callback(os.close, parent)
+            file = stack.enter_context(open_in(parent, name))
         except OSError as error:
             raise Refused(_why(error)) from error
         yield file

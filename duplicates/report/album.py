@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,7 +71,7 @@ class Album:
 
     def __init__(self, groups: Sequence[Group], most_bytes: int) -> None:
         """`groups`: all that will be asked for."""
-        contents = sum(min(MOST_PICTURED, len(_contents(group))) for group in groups)
+        contents = sum(min(MOST_PICTURED, len(group.contents)) for group in groups)
         self.edge_px = _edge(contents, contents - len(groups), most_bytes)
         self.left_out = 0  # groups that have no pictures, as the bytes were spent
         self._left_bytes = most_bytes
@@ -130,9 +130,9 @@ class Album:
 
 def _contents(group: Group) -> dict[str, list[Member]]:
     """The members by content, the keeper's first."""
-    found: dict[str, list[Member]] = {group.keep.content: []}
+    found: dict[str, list[Member]] = {content: [] for content in group.contents}
     for member in group.members:
-        found.setdefault(member.content, []).append(member)
+        found[member.content].append(member)
     return found
 
 
@@ -141,8 +141,3 @@ def _edge(pictures: int, differences: int, most_bytes: int) -> int:
         return (pictures * size.bytes + differences * size.difference_bytes) * 4 / 3  # base64
 
     return next((size for size in SIZES if expected(size) <= most_bytes), SIZES[-1]).edge_px
-
-
-def contents_of(group: Group) -> Iterator[str]:
-    """The hashes of a group's contents, the keeper's first."""
-    yield from _contents(group)

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.duplicates.comparison.alignment import (
+    full,
     inverted,
     orientations,
     resized,
+    scaling,
     warped,
     whole,
 )
@@ -115,7 +117,7 @@ def _misfit(a: Still, b: Still, matrix: DoubleMatrix) -> float:
     shrink = min(1.0, _CHOOSING_EDGE / max(height, width))
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
     there = resized(b.pixels, (size[1], size[0]))
-    laid = _laid(a.pixels, _scale(size, (height, width)) @ _full(matrix), size)
+    laid = _laid(a.pixels, _scale(size, (height, width)) @ full(matrix), size)
     if laid.inside.mean() < _LEAST_COVERED:
         return float("inf")
     x = laid.pixels.mean(axis=2)[laid.inside]
@@ -131,17 +133,12 @@ def _at_size(
     """A map between working pixels as one between the pixels of the shown pictures, (3, 3)."""
     down = _scale(a[0].pixels.shape[:2], a[1].shape[:2])
     up = _scale(b[1].shape[:2], b[0].pixels.shape[:2])
-    return np.asarray(up @ _full(matrix) @ down)
-
-
-def _full(matrix: DoubleMatrix) -> DoubleMatrix:
-    return np.vstack([matrix, (0.0, 0.0, 1.0)])
+    return np.asarray(up @ full(matrix) @ down)
 
 
 def _scale(to: tuple[int, ...], size: tuple[int, ...]) -> DoubleMatrix:
     """(3, 3): pixels of a picture of one (height, width) to those of another."""
-    y, x = to[0] / size[0], to[1] / size[1]
-    return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
+    return scaling(to[1] / size[1], to[0] / size[0])
 
 
 def _laid(pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, ...]) -> _Laid:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from pictor.duplicates.groups import descriptions as words
 from pictor.duplicates.groups.records import Group, Link, Member
 from pictor.duplicates.removal.plan import freed_bytes
-from pictor.duplicates.report.album import Album, Shot, contents_of
+from pictor.duplicates.report.album import Album, Shot
 from pictor.indexer.originals import link_of
 from pictor.library.atomic import replaced
 from pictor.library.html_files import asset, check_target, style
@@ -104,7 +104,7 @@ def _entry(group: Group) -> JsonObject:
         "kind": group.kind.value,
         "files": len(group.members),
         "freed": freed_bytes(group),
-        "contents": list(contents_of(group)),
+        "contents": group.contents,
     }
 
 

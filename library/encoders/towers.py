@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pictor.library.encoders import builtin_towers, tower_cache
-from pictor.library.encoders.base import EncoderOptions, ImageEncoder, TextEncoder, UnpooledEncoder
+from pictor.library.encoders.base import EncoderOptions, ImageEncoder, TextEncoder
 from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
 from pictor.library.encoders.onnx_text import OnnxTextEncoder
@@ -22,6 +22,7 @@ from pictor.library.records import EncoderCard
 if TYPE_CHECKING:  # a text query needs none of these, and importing them takes 10 ms
     from pictor.library.encoders.checkpoint import Checkpoint
     from pictor.library.encoders.families import Pooling
+    from pictor.library.encoders.torch_image import TorchImageEncoder
     from pictor.library.observer import Observer
 
 _LOG = logging.getLogger(__name__)
@@ -94,9 +95,9 @@ def open_image_encoder(
 
 def open_unpooled_encoder(
     card: EncoderCard, options: EncoderOptions | None = None
-) -> UnpooledEncoder:
-    """The image tower of a resolved card, for its hidden states. Runs on torch whatever the
-    options.
+) -> TorchImageEncoder:
+    """The image tower of a resolved card, for its hidden states: features for other tasks, not for
+    search. Runs on torch whatever the options.
 
     Raises:
         ModelUnsupported: the built-in encoder has none to give.

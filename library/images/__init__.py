@@ -5,20 +5,12 @@ people; each raises `ImageError` and nothing else for a file that gives none. `s
 file is. HEIF, RAW and video decoders are imported when the first such file comes.
 """
 
-from pictor.library.images.decode import decode, load_rgb, thumbnail
-from pictor.library.images.limits import Limits
-from pictor.library.images.native import captured_stderr
-from pictor.library.images.prepare import prepare
-from pictor.library.images.sniff import HEAD_BYTES, MediaType, sniff
-
-__all__ = [
-    "HEAD_BYTES",
-    "Limits",
-    "MediaType",
-    "captured_stderr",
-    "decode",
-    "load_rgb",
-    "prepare",
-    "sniff",
-    "thumbnail",
-]
+from pictor.library.images.decode import decode as decode
+from pictor.library.images.decode import load_rgb as load_rgb
+from pictor.library.images.decode import thumbnail as thumbnail
+from pictor.library.images.limits import Limits as Limits
+from pictor.library.images.native import captured_stderr as captured_stderr
+from pictor.library.images.prepare import prepare as prepare
+from pictor.library.images.sniff import HEAD_BYTES as HEAD_BYTES
+from pictor.library.images.sniff import MediaType as MediaType
+from pictor.library.images.sniff import sniff as sniff

@@ -17,7 +17,7 @@ from pictor.library.images.limits import Limits, check_pixels
 from pictor.library.images.metadata import orientation_of
 from pictor.library.images.picture import Picture, displayed_size, even_times, upright
 from pictor.library.images.sniff import GIF, PNG, WEBP, MediaType
-from pictor.library.images.source import Source
+from pictor.library.images.source import MediaFile
 from pictor.library.images.stills import header_limit, opened
 from pictor.library.records import Reason
 
@@ -72,7 +72,7 @@ def frame_at(times: Timeline, time_s: float) -> int:
 
 
 def load_frames(
-    source: Source, times: Timeline, chosen: list[int], min_edge: int, limits: Limits
+    source: MediaFile, times: Timeline, chosen: list[int], min_edge: int, limits: Limits
 ) -> Iterator[Picture]:
     """The chosen frames, in order. A broken or missing one raises: half an animation is none."""
     with opened(source, limits) as image:

@@ -24,7 +24,7 @@ from pictor.library.images.picture import Picture
 from pictor.library.images.prepare import prepare
 from pictor.library.images.raw import load_raw
 from pictor.library.images.sniff import GIF, PNG, WEBP
-from pictor.library.images.source import Source
+from pictor.library.images.source import MediaFile
 from pictor.library.images.stills import header_limit, load_still, opened
 from pictor.library.images.video import load_video
 from pictor.library.records import Decoded, Frame, ImageSpec, Metadata, PixelArray, Reason
@@ -65,15 +65,16 @@ def decode(
     hashes: bytes | None = None
     if with_hashes:
         min_edge = max(min_edge, fingerprint.DRAFT_EDGE_PX)
-    source = Source(data, name_hint)
+    source = MediaFile(data, name_hint)
     with quiet_decoding(header_limit(source, limits)) as heard:
         try:
             with closing(_pictures(source, min_edge, limits, deadline_s)) as pictures:
                 for said, picture in pictures:
                     metadata = said
                     frames.append(_frame(len(frames), picture, specs))
-                    if with_hashes:
-                        hashes = _hashes(picture)
+                    if with_hashes:  # of a still; none of a moment of something that moves
+                        is_still = picture.time_s is None
+                        hashes = fingerprint.fingerprint(picture.image) if is_still else b""
         except Exception as error:
             # The one boundary per file: decoders raise nearly anything on hostile data.
             raise as_image_error(error, source, heard) from error
@@ -102,7 +103,7 @@ def load_rgb(
     Raises:
         ImageError: as `decode`.
     """
-    source = Source(data, name_hint)
+    source = MediaFile(data, name_hint)
     one = replace(limits, frames=1)
     with quiet_decoding(header_limit(source, limits)) as heard:
         try:
@@ -143,7 +144,11 @@ def thumbnail(
 
 
 def _pictures(
-    source: Source, min_edge: int, limits: Limits, deadline_s: float, time_s: float | None = None
+    source: MediaFile,
+    min_edge: int,
+    limits: Limits,
+    deadline_s: float,
+    time_s: float | None = None,
 ) -> Generator[tuple[Metadata, Picture]]:
     """Every picture of the file, each with the metadata of the file."""
     media = source.media
@@ -158,7 +163,7 @@ def _pictures(
 
 
 def _still_or_animation(
-    source: Source, min_edge: int, limits: Limits, time_s: float | None
+    source: MediaFile, min_edge: int, limits: Limits, time_s: float | None
 ) -> Generator[tuple[Metadata, Picture]]:
     check_bytes(source.size_bytes, limits, f"the {source.media.name}")
     times = timeline(source.read(), source.media)
@@ -182,11 +187,6 @@ def _still_or_animation(
         warnings.warn(f"the animation is broken: {error}", stacklevel=1)
         if not found:
             yield load_still(source, min_edge, limits)
-
-
-def _hashes(picture: Picture) -> bytes:
-    """The perceptual hashes of a still; none of a moment of something that moves."""
-    return fingerprint.fingerprint(picture.image) if picture.time_s is None else b""
 
 
 def _frame(position: int, picture: Picture, specs: Sequence[ImageSpec]) -> Frame:

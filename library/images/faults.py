@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pictor.library.errors import ImageError
 from pictor.library.images.sniff import AVIF, BMP, GIF, HEIF, JPEG, JPEG2000, PNG, TIFF, VIDEO, WEBP
-from pictor.library.images.source import Source, read_failure
+from pictor.library.images.source import MediaFile, read_failure
 from pictor.library.records import Reason
 
 _TRUNCATED = re.compile(
@@ -27,21 +27,16 @@ _UNSUPPORTED = re.compile(
     re.IGNORECASE,
 )
 _REFUSED = "its variant is unknown to every decoder"  # no plug-in takes it
-_DISK_ERRORS = {
-    errno.EIO,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-    errno.ENODEV,
-    errno.ENXIO,
-    errno.EREMOTEIO,
-}
+_DISK_ERRORS = frozenset(
+    (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV, errno.ENXIO, errno.EREMOTEIO)
+)
 _BOXED = (HEIF, AVIF, VIDEO["MP4"], VIDEO["MOV"])
 _BOXES = frozenset(b"ftyp meta mdat moov moof mfra styp sidx idat free skip uuid mpvd wide".split())
 _STRIPS, _TILES = (273, 279), (324, 325)  # TIFF tags: offsets and byte counts
 _ZERO_TAIL_BYTES = 1024  # so many zeros and no end marker: space that was never written
 
 
-def as_image_error(error: Exception, source: Source, heard: list[str]) -> ImageError:
+def as_image_error(error: Exception, source: MediaFile, heard: list[str]) -> ImageError:
     """The one error a caller sees for any failure to decode `source`."""
     name = source.media.name
     if isinstance(error, ImageError):
@@ -63,7 +58,7 @@ def as_image_error(error: Exception, source: Source, heard: list[str]) -> ImageE
     return ImageError(reason, _sentence(name, text))
 
 
-def check_complete(source: Source) -> None:
+def check_complete(source: MediaFile) -> None:
     """Refuse a file that its decoder would read although its end is missing.
 
     Raises:
@@ -78,7 +73,7 @@ def check_complete(source: Source) -> None:
         raise ImageError(Reason.TRUNCATED, detail)
 
 
-def is_cut_off(source: Source) -> bool:
+def is_cut_off(source: MediaFile) -> bool:
     """Whether the structure of the file says that its end is missing."""
     media = source.media
     if media == JPEG:
@@ -100,7 +95,7 @@ def is_cut_off(source: Source) -> bool:
     return media in _BOXED and _boxes_end(source) > source.size_bytes
 
 
-def _boxes_end(source: Source) -> int:
+def _boxes_end(source: MediaFile) -> int:
     """Where the last box of an ISO media file ends, by the lengths the boxes state."""
     position = 0
     with source.open() as file:
@@ -118,7 +113,7 @@ def _boxes_end(source: Source) -> int:
     return position
 
 
-def _tiff_end(source: Source) -> int:
+def _tiff_end(source: MediaFile) -> int:
     """Where the last strip or tile of the first page ends, by the tags."""
     try:
         with source.open() as file, Image.open(file, formats=("TIFF",)) as image:

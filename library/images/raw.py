@@ -19,7 +19,7 @@ from pictor.library.images.exif import Facts, exif_facts
 from pictor.library.images.limits import Limits, check_bytes, check_memory, check_pixels
 from pictor.library.images.metadata import merge
 from pictor.library.images.picture import Picture, upright
-from pictor.library.images.source import Source
+from pictor.library.images.source import MediaFile
 from pictor.library.images.stills import load_still
 from pictor.library.records import Metadata, Reason
 
@@ -35,7 +35,9 @@ class _Shape(NamedTuple):
     orientation: int
 
 
-def load_raw(source: Source, min_edge: int, limits: Limits) -> Iterator[tuple[Metadata, Picture]]:
+def load_raw(
+    source: MediaFile, min_edge: int, limits: Limits
+) -> Iterator[tuple[Metadata, Picture]]:
     """The picture of a RAW file, and what the file says.
 
     Raises:
@@ -84,7 +86,7 @@ def _preview(
         thumb = raw.extract_thumb()
         if thumb.format != rawpy.ThumbFormat.JPEG:
             return None
-        metadata, picture = load_still(Source(bytes(thumb.data)), min_edge, limits)
+        metadata, picture = load_still(MediaFile(bytes(thumb.data)), min_edge, limits)
     except (rawpy.LibRawError, ImageError, OSError, ValueError, SyntaxError):
         return None
     image, (width, height) = picture.image, picture.full_size
@@ -112,7 +114,7 @@ def _develop(raw: Any, shape: _Shape, min_edge: int, limits: Limits) -> Image.Im
     return image.convert("RGB")
 
 
-def _facts(source: Source, raw: Any) -> Facts:
+def _facts(source: MediaFile, raw: Any) -> Facts:
     """EXIF where the file is a kind of TIFF, else what LibRaw found."""
     exif = Image.Exif()
     facts = Facts()

@@ -16,7 +16,7 @@ from pictor.library.images.metadata import orientation_of, read_metadata
 from pictor.library.images.pam import read_pam
 from pictor.library.images.picture import Picture, displayed_size, upright
 from pictor.library.images.sniff import HEIF, JPEG, PAM
-from pictor.library.images.source import Source
+from pictor.library.images.source import MediaFile
 from pictor.library.records import Metadata, Reason
 
 
@@ -31,7 +31,7 @@ def _register_heif() -> None:
 
 
 @contextmanager
-def opened(source: Source, limits: Limits) -> Iterator[Image.Image]:
+def opened(source: MediaFile, limits: Limits) -> Iterator[Image.Image]:
     """The lazily opened image, after its size was checked; closed afterwards.
 
     Raises:
@@ -54,19 +54,19 @@ def opened(source: Source, limits: Limits) -> Iterator[Image.Image]:
             yield image
 
 
-def header_limit(source: Source, limits: Limits) -> int:
+def header_limit(source: MediaFile, limits: Limits) -> int:
     """The most pixels Pillow itself may accept while it opens the file."""
     if source.media == JPEG:
         return limits.max_header_pixels
     return _pixel_limit(source, limits)
 
 
-def _pixel_limit(source: Source, limits: Limits) -> int:
+def _pixel_limit(source: MediaFile, limits: Limits) -> int:
     by_memory = limits.max_memory_bytes // source.media.bytes_per_pixel
     return min(limits.max_pixels, by_memory)
 
 
-def check_header(image: Image.Image, source: Source, limits: Limits) -> None:
+def check_header(image: Image.Image, source: MediaFile, limits: Limits) -> None:
     """Refuse by the size the header states.
 
     Raises:
@@ -78,7 +78,7 @@ def check_header(image: Image.Image, source: Source, limits: Limits) -> None:
         check_memory(_jpeg_buffer_bytes(image, source), limits, f"the multi-scan {what[4:]}")
 
 
-def load_still(source: Source, min_edge: int, limits: Limits) -> tuple[Metadata, Picture]:
+def load_still(source: MediaFile, min_edge: int, limits: Limits) -> tuple[Metadata, Picture]:
     """The picture and what its file says.
 
     Args:
@@ -105,7 +105,7 @@ def load_still(source: Source, min_edge: int, limits: Limits) -> tuple[Metadata,
     return metadata, Picture(rgb, displayed_size(full_size, orientation))
 
 
-def _jpeg_buffer_bytes(image: Image.Image, source: Source) -> int:
+def _jpeg_buffer_bytes(image: Image.Image, source: MediaFile) -> int:
     """What libjpeg keeps of a JPEG with several scans, at full size even where it is shrunk.
 
     All coefficients, 2 bytes each (libjpeg.txt, "Progressive JPEG support"); 0 for a single scan.
@@ -120,7 +120,7 @@ def _jpeg_buffer_bytes(image: Image.Image, source: Source) -> int:
     return int(2 * blocks * image.width * image.height)
 
 
-def _has_more_scans(source: Source, components: int) -> bool:
+def _has_more_scans(source: MediaFile, components: int) -> bool:
     """Whether the first scan holds fewer components than the picture has."""
     with source.open() as file:
         position = 2

@@ -11,9 +11,10 @@ import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -108,8 +109,8 @@ def checks(target: Target) -> Iterator[Check]:
     yield from (_codec(*codec) for codec in _CODECS)
     yield _heif()
     yield _sqlite()
-    yield _faiss()
-    yield _onnxruntime()
+    yield _native("vector search", "faiss", "faiss-cpu", _faiss)
+    yield _native("text queries", "onnxruntime", "onnxruntime", _onnxruntime)
     yield _device()
     yield from _hub()
     yield _builtin()
@@ -175,28 +176,20 @@ def _heif() -> Check:
 # --- what computes
 
 
-def _faiss() -> Check:
+def _native(check: str, module: str, package: str, said: Callable[[Any], str]) -> Check:
+    """A compiled module: what it says of itself, or why it cannot be loaded."""
     try:
-        import faiss
-
-        return Check(
-            "vector search", f"faiss {faiss.__version__}, {faiss.get_compile_options().strip()}"
-        )
+        return Check(check, said(importlib.import_module(module)))
     except ImportError as error:
-        return Check("vector search", f"faiss: {error}", False, "pip install --upgrade faiss-cpu")
+        return Check(check, f"{module}: {error}", False, f"pip install --upgrade {package}")
 
 
-def _onnxruntime() -> Check:
-    try:
-        import onnxruntime
+def _faiss(module: Any) -> str:
+    return f"faiss {module.__version__}, {module.get_compile_options().strip()}"
 
-        return Check(
-            "text queries", f"onnxruntime with {', '.join(onnxruntime.get_available_providers())}"
-        )
-    except ImportError as error:
-        return Check(
-            "text queries", f"onnxruntime: {error}", False, "pip install --upgrade onnxruntime"
-        )
+
+def _onnxruntime(module: Any) -> str:
+    return f"onnxruntime with {', '.join(module.get_available_providers())}"
 
 
 def _device() -> Check:

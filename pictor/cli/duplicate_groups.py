@@ -14,7 +14,6 @@ from pictor.cli import output
 from pictor.cli.options import Target, Verb
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
-from pictor.cli.steps import count
 from pictor.duplicates import DUPLICATES, LADDER, Kind
 from pictor.library.names import path_fields, safe_text, shown
 
@@ -151,12 +150,12 @@ class _Totals:
         if not self.groups:
             return "no duplicates were found"
         said = (
-            f"{count(self.groups, 'group')} of {count(self.files, 'file')}; "
+            f"{output.count(self.groups, 'group')} of {output.count(self.files, 'file')}; "
             f"{output.number(self.going)} could go: {output.size(self.size_bytes) or '0 B'}"
         )
         if not self.hard_links:
             return said
-        names = count(self.hard_links, "hard link")
+        names = output.count(self.hard_links, "hard link")
         return f"{said}; {names} of files that are kept would free nothing"
 
 

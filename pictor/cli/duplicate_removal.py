@@ -10,7 +10,7 @@ from pictor.cli import output
 from pictor.cli.duplicate_groups import GroupChoice, which_groups
 from pictor.cli.options import Target, Verb
 from pictor.cli.signals import INTERRUPTED, StopSignals
-from pictor.cli.steps import StepReporter, count, sentence, step_writer
+from pictor.cli.steps import StepReporter, sentence, step_writer
 from pictor.library.names import safe_text
 
 if TYPE_CHECKING:
@@ -41,17 +41,17 @@ def plan(target: Target, choice: GroupChoice, path: str, force: bool) -> None:
 
 def _plan_sentence(made: RemovalPlan, path: str) -> str:
     size = output.size(made.size_bytes) or "0 B"
-    said = [
-        f"{safe_text(path)}: {count(len(made.steps), 'file')} of {count(made.groups, 'group')} "
-        f"would go, which frees {size}"
-    ]
+    files, groups = output.count(len(made.steps), "file"), output.count(made.groups, "group")
+    said = [f"{safe_text(path)}: {files} of {groups} would go, which frees {size}"]
     if made.free_nothing:
         said.append(f"{made.free_nothing} of them have another hard link and free nothing")
     if made.hard_links:
-        names = count(made.hard_links, "hard link")
+        names = output.count(made.hard_links, "hard link")
         said.append(f"{names} of files that are kept free nothing and are left out")
     if made.out_of_reach:
-        said.append(f"{count(made.out_of_reach, 'file')} that cannot be reached now are left out")
+        said.append(
+            f"{output.count(made.out_of_reach, 'file')} that cannot be reached now are left out"
+        )
     return "; ".join(said)
 
 
@@ -198,7 +198,7 @@ def _read_decisions(library: Library, source: str) -> None:
 
     decisions = read_decisions(source)
     library.duplicates.decide_all(decisions)
-    output.say(f"{count(len(decisions), 'decision')} stored")
+    output.say(f"{output.count(len(decisions), 'decision')} stored")
 
 
 def _list_decisions(rows: list[DecisionRow], *, as_json: bool) -> None:
@@ -231,6 +231,6 @@ def review(target: Target, choice: GroupChoice, again: bool, no_preview: bool) -
         groups = list(choice.groups(library))
         done = go_through(library.duplicates, groups, preview=not no_preview, again=again)
     output.say(
-        f"decided {count(done.decided, 'group')}, skipped {output.number(done.skipped)}, "
+        f"decided {output.count(done.decided, 'group')}, skipped {output.number(done.skipped)}, "
         f"{output.number(done.left)} left; see what would go with: pictor duplicates plan -o FILE"
     )

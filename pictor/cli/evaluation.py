@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -184,8 +184,9 @@ def _table(found: Sequence[Evaluation]) -> tuple[list[str], list[list[Any]]]:
         speed = evaluation.images_per_second
         own = ["" if speed is None else f"{speed:.1f}", size(evaluation.size_bytes)]
         for result in evaluation.results:
-            rows.append([evaluation.encoder, *_cells(result), *own, evaluation.dimension])
-    first = ["encoder", *_headings(found[0].task)]
+            cells = _CELLS[evaluation.task](result)
+            rows.append([evaluation.encoder, *cells, *own, evaluation.dimension])
+    first = ["encoder", *_HEADINGS[found[0].task]]
     return [*first, "images/s", "size", "dimension"], rows
 
 
@@ -198,22 +199,6 @@ _HEADINGS = {
     ],
     "negation": ["language", "pairs", "left out", "plain", "subtracted", "half", "most"],
 }
-
-
-def _headings(task: str) -> list[str]:
-    return _HEADINGS[task]
-
-
-def _cells(
-    result: RetrievalResult | ZeroShotResult | CutoffResult | NegationResult,
-) -> list[Any]:
-    from pictor import CutoffResult, NegationResult, RetrievalResult
-
-    if isinstance(result, RetrievalResult):
-        return _recall_cells(result)
-    if isinstance(result, CutoffResult):
-        return _cutoff_cells(result)
-    return _negation_cells(result) if isinstance(result, NegationResult) else _label_cells(result)
 
 
 def _cutoff_cells(result: CutoffResult) -> list[Any]:
@@ -242,6 +227,14 @@ def _recall_cells(result: RetrievalResult) -> list[Any]:
 def _label_cells(result: ZeroShotResult) -> list[Any]:
     figures = [_figure(result, name) for name in ("top1", "top5")]
     return [result.language, result.queries, result.labels, *figures, f"{result.probability:.3f}"]
+
+
+_CELLS: dict[str, Callable[[Any], list[Any]]] = {  # Any: the result of the task
+    "retrieval": _recall_cells,
+    "zero-shot": _label_cells,
+    "cutoff": _cutoff_cells,
+    "negation": _negation_cells,
+}
 
 
 def _figure(result: RetrievalResult | ZeroShotResult, name: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from pictor import Attention, Dtype, JsonObject, Library, Runtime
 from pictor.cli.options import Target, Verb
-from pictor.cli.output import number, say, write_json, write_line
+from pictor.cli.output import count, number, say, write_json, write_line
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
 
@@ -101,12 +101,11 @@ def sentence(summary: Summary) -> str:
     if summary.failed:
         failed += " (see: pictor errors)"
     rate = f" ({summary.encoded / summary.seconds:.1f} per second)" if summary.encoded else ""
-    vectors = "vector" if summary.encoded == 1 else "vectors"
     return (
         f"indexed {number(summary.indexed)}, unchanged {number(summary.unchanged)}, "
         f"moved {number(summary.moved)}, skipped {number(summary.skipped)}, {failed}; "
         f"missing {number(summary.missing)}; "
-        f"{number(summary.encoded)} {vectors} in {summary.seconds:.1f} s{rate}"
+        f"{count(summary.encoded, 'vector')} in {summary.seconds:.1f} s{rate}"
     )
 
 

@@ -15,7 +15,7 @@ from pictor.cli import output
 from pictor.cli.indexing import end, run, sentence
 from pictor.cli.options import Target, Verb, Verbs
 from pictor.library.errors import SourceError
-from pictor.library.names import path_fields, safe_text, shown
+from pictor.library.names import expanded, path_fields, safe_text, shown
 
 if TYPE_CHECKING:
     from pictor import FileProblem, Status
@@ -171,14 +171,11 @@ def purge(target: Target, roots: tuple[str, ...], yes: bool, as_json: bool) -> N
     if as_json:
         output.write_json(facts)
     elif yes:
-        held = output.number(facts["contents"])
-        output.write_line(f"forgot {_files(facts['files'])} and {held} contents found nowhere else")
+        files, held = output.count(facts["files"], "file"), output.number(facts["contents"])
+        output.write_line(f"forgot {files} and {held} contents found nowhere else")
     else:
-        output.write_line(f"would forget {_files(doomed)}; nothing was done: add --yes to do it")
-
-
-def _files(count: int) -> str:
-    return f"{output.number(count)} {'file' if count == 1 else 'files'}"
+        files = output.count(doomed, "file")
+        output.write_line(f"would forget {files}; nothing was done: add --yes to do it")
 
 
 def _doomed(found: Status, roots: tuple[str, ...]) -> int:
@@ -190,7 +187,7 @@ def _doomed(found: Status, roots: tuple[str, ...]) -> int:
     if not roots:
         return found.missing
     known = {root.path: root.files for root in found.roots}
-    named = {os.path.abspath(os.path.expanduser(os.fsencode(root))) for root in roots}
+    named = {os.path.abspath(expanded(root)) for root in roots}
     for path in named - known.keys():
         raise SourceError(f"{shown(path)!r} is not a root of this library; see: pictor status")
     return sum(known[path] for path in named)

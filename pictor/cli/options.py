@@ -69,36 +69,35 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         setattr(target, param.name, value)
 
 
+def _option(*names: str, **more: Any) -> click.Option:
+    return click.Option(names, expose_value=False, callback=_remember, **more)
+
+
 def common_options() -> list[click.Parameter]:
     """The options that the command and each verb take; what stands after the verb wins."""
     return [
-        click.Option(
-            ["--library"],
+        _option(
+            "--library",
             metavar="DIR",
-            expose_value=False,
-            callback=_remember,
             help="Library folder. Default: PICTOR_LIBRARY, or a folder in your data directory.",
         ),
-        click.Option(
-            ["--config"],
+        _option(
+            "--config",
             metavar="FILE",
             type=click.Path(),
-            expose_value=False,
-            callback=_remember,
             help="Settings file. Default: settings.toml in the library folder, if present.",
         ),
-        click.Option(
-            ["--offline", "is_offline"],
+        _option(
+            "--offline",
+            "is_offline",
             is_flag=True,
-            expose_value=False,
-            callback=_remember,
             help="Make no network requests: download neither models nor links.",
         ),
-        click.Option(
-            ["-v", "--verbose", "is_verbose"],
+        _option(
+            "-v",
+            "--verbose",
+            "is_verbose",
             is_flag=True,
-            expose_value=False,
-            callback=_remember,
             help="Also print the log messages and warnings of all packages.",
         ),
     ]

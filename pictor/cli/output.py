@@ -57,6 +57,11 @@ def number(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
+def count(things: int, noun: str) -> str:
+    """ "1 file", "2 files"."""
+    return f"{number(things)} {noun}{'' if things == 1 else 's'}"
+
+
 def size(count: int) -> str:
     """A number of bytes for people, in powers of 1000; "" for 0."""
     value = float(count)

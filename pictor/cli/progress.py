@@ -6,8 +6,7 @@ import signal
 import sys
 import threading
 import time
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from pictor import Progress
 from pictor.cli.output import say, size
@@ -34,15 +33,10 @@ class Reporter:
         self._drawn_at = time.monotonic()
         self._should_stop = threading.Event()
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close()
 
     def progress(self, state: Progress) -> None:
@@ -109,17 +103,12 @@ class TransferReporter(Reporter):
 
     _old_handler: Any = None  # what signal.signal gives back
 
-    def __enter__(self) -> TransferReporter:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._old_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close()
         if self._old_handler is not None:
             signal.signal(signal.SIGINT, self._old_handler)

@@ -223,8 +223,7 @@ def _is_decided(contents: Sequence[bytes], losers: dict[bytes, set[bytes]]) -> b
 
 def _contents(group: Group) -> list[bytes]:
     """The hashes of a group's contents, the keeper's first."""
-    hashes = (group.keep.content, *(one.content for one in group.members))
-    return [bytes.fromhex(one) for one in dict.fromkeys(hashes)]
+    return [bytes.fromhex(one) for one in group.contents]
 
 
 def _decisions_of(group: Group, key: str) -> list[PairDecision]:

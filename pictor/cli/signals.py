@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -48,12 +47,7 @@ class StopSignals:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._thread is None:
             return
         os.write(self._writer, _LEAVE)

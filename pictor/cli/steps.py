@@ -17,30 +17,22 @@ if TYPE_CHECKING:
 class StepReporter(Reporter):
     """The observer of a run of steps. The steps are lines already: no bar runs across them."""
 
-    def __enter__(self) -> StepReporter:
-        return self
-
     def progress(self, state: Progress) -> None:
         """Nothing."""
 
 
 def sentence(result: RemovalResult, done: str, left: str) -> str:
     """ "72 files and 1 sidecar moved, 0 left alone"; says so where a run was stopped early."""
-    said = f"{count(result.done, 'file')} "
-    said += f"and {count(result.sidecars, 'sidecar')} " if result.sidecars else ""
+    said = f"{output.count(result.done, 'file')} "
+    said += f"and {output.count(result.sidecars, 'sidecar')} " if result.sidecars else ""
     said += done
     if result.skipped or not (result.unseen or result.sidecars_skipped):
         said += f", {output.number(result.skipped)} {left}"
     if result.sidecars_skipped:
-        said += f", {count(result.sidecars_skipped, 'sidecar')} {left}"
+        said += f", {output.count(result.sidecars_skipped, 'sidecar')} {left}"
     if not result.unseen:
         return said
     return f"stopped early: {said}, {output.number(result.unseen)} not reached"
-
-
-def count(number: int, noun: str) -> str:
-    """ "1 file", "2 files"."""
-    return f"{output.number(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def step_writer(done: str, *, as_json: bool) -> Callable[[StepResult], None]:

@@ -106,7 +106,7 @@ def sentence(summary: TagSummary) -> str:
     labels, tags = output.number(summary.labels), output.number(summary.tags)
     return (
         f"{safe_text(summary.name)}: {scored} photos against {labels} labels in "
-        f"{summary.seconds:.1f} s; {tags} tags on {_photos(summary.tagged)}"
+        f"{summary.seconds:.1f} s; {tags} tags on {output.count(summary.tagged, 'photo')}"
     )
 
 
@@ -186,7 +186,7 @@ def tag_add(target: Target, paths: Sequence[str], label: str) -> None:
     """
     with target.open() as library:
         count = library.tags.add(paths, label)
-    output.write_line(f"tagged {_photos(count)} {safe_text(label)!r}")
+    output.write_line(f"tagged {output.count(count, 'photo')} {safe_text(label)!r}")
 
 
 @tag.command("remove", cls=Verb)
@@ -203,11 +203,7 @@ def tag_remove(target: Target, paths: Sequence[str], label: str) -> None:
     """
     with target.open() as library:
         count = library.tags.remove(paths, label)
-    output.write_line(f"removed {safe_text(label)!r} from {_photos(count)}")
-
-
-def _photos(count: int) -> str:
-    return f"{output.number(count)} {'photo' if count == 1 else 'photos'}"
+    output.write_line(f"removed {safe_text(label)!r} from {output.count(count, 'photo')}")
 
 
 @click.command(cls=Verb)

@@ -7,7 +7,6 @@ import sys
 import termios
 import tty
 from collections import deque
-from types import TracebackType
 
 from pictor.library.errors import PictorError
 
@@ -43,12 +42,7 @@ class Terminal:
         tty.setcbreak(self._input, termios.TCSADRAIN)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         termios.tcsetattr(self._input, termios.TCSADRAIN, self._modes)
 
     def write(self, text: str) -> None:

@@ -4,38 +4,18 @@
 only looked for, not read.
 """
 
-from pictor.search.query.parser import parse
-from pictor.search.query.records import (
-    MAX_TEXT_CHARS,
-    BytesPart,
-    ItemPart,
-    Part,
-    Pictured,
-    PicturePart,
-    Query,
-    Region,
-    WordsPart,
-    combined,
-    image,
-    item,
-    picture,
-    words,
-)
-
-__all__ = [
-    "MAX_TEXT_CHARS",
-    "BytesPart",
-    "ItemPart",
-    "Part",
-    "PicturePart",
-    "Pictured",
-    "Query",
-    "Region",
-    "WordsPart",
-    "combined",
-    "image",
-    "item",
-    "parse",
-    "picture",
-    "words",
-]
+from pictor.search.query.parser import parse as parse
+from pictor.search.query.records import MAX_TEXT_CHARS as MAX_TEXT_CHARS
+from pictor.search.query.records import BytesPart as BytesPart
+from pictor.search.query.records import ItemPart as ItemPart
+from pictor.search.query.records import Part as Part
+from pictor.search.query.records import Pictured as Pictured
+from pictor.search.query.records import PicturePart as PicturePart
+from pictor.search.query.records import Query as Query
+from pictor.search.query.records import Region as Region
+from pictor.search.query.records import WordsPart as WordsPart
+from pictor.search.query.records import combined as combined
+from pictor.search.query.records import image as image
+from pictor.search.query.records import item as item
+from pictor.search.query.records import picture as picture
+from pictor.search.query.records import words as words

@@ -46,7 +46,9 @@ def split(sentence: str) -> tuple[str, list[str]]:
     absent += more
     rest, more = _english(rest)
     absent += more
-    return (_trimmed(rest) if absent else sentence), absent
+    if not absent:
+        return sentence, absent
+    return rest.strip().strip(STOPS + "、").strip(), absent  # without what was left hanging
 
 
 # --- English
@@ -169,8 +171,3 @@ def _chinese_scope(sentence: str, start: int) -> tuple[int, int]:
 
 def _chinese_things(text: str) -> list[str]:
     return [thing.strip() for thing in _CHINESE_JOINERS.split(text) if thing.strip()]
-
-
-def _trimmed(text: str) -> str:
-    """The rest without what a negation left hanging at its ends."""
-    return text.strip().strip(STOPS + "、").strip()

@@ -42,7 +42,7 @@ from pictor.search.query.scanner import MINUS, QUOTES, WEIGHT, Scanner
 MAX_DEPTH = 32  # of brackets; far below what Python's stack takes
 MAX_FILTERS = 100  # SQLite takes expressions of 1,000 levels
 _ENDING = re.compile(r"/|\.\w+$")
-_NAMES = "|".join(re.escape(name) for name in filters.KEYS)
+_NAMES = "|".join(re.escape(name) for name in filters.FILTERS)
 _KEY = re.compile(rf"({_NAMES})[:：]", re.IGNORECASE)
 _ANY_KEY = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：](?=[^\s/])")
 _GROUP = re.compile(rf"\((?:[\s(]|[{MINUS}]|not\b)*(?:{_NAMES})[:：]", re.IGNORECASE)
@@ -201,7 +201,7 @@ class _Reader(Scanner):
         try:
             return made(what, _numbers(region[1]) if region else None)
         except QueryError as error:
-            hint = "; put a path with spaces in quotes" if _has_more(self.text, self.at) else ""
+            hint = "; put a path with spaces in quotes" if self.text[self.at :].strip() else ""
             hint = hint if made is image and not region else ""
             raise QuerySyntaxError(
                 f"{error}, at character {start + 1} of the query{hint}", start
@@ -280,7 +280,7 @@ class _Reader(Scanner):
         else:
             value = self.word()
         try:
-            return filters.read(match[1].lower(), value, is_ours=self.pictures)
+            return filters.read_filter(match[1].lower(), value, is_ours=self.pictures)
         except ValueError as error:
             self.fail(start, f"{error}; quote it if it is text")
 
@@ -295,10 +295,6 @@ class _Reader(Scanner):
 def negated(found: Filter) -> Filter:
     """The filter that holds where this one does not."""
     return found.filter if isinstance(found, Not) else Not(found)
-
-
-def _has_more(text: str, at: int) -> bool:
-    return bool(text[at:].strip())
 
 
 def _numbers(text: str) -> Sequence[float]:

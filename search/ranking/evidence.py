@@ -89,7 +89,7 @@ class Setting(NamedTuple):
     total: int
 
 
-class Query(NamedTuple):
+class QueryEvidence(NamedTuple):
     """A query as one collection sees it.
 
     Attributes:
@@ -112,7 +112,7 @@ class Query(NamedTuple):
     found: FloatVector
 
 
-def see(vector: FloatVector, setting: Setting) -> Query:
+def see(vector: FloatVector, setting: Setting) -> QueryEvidence:
     """The query of a unit vector (d,)."""
     bank, sample = setting.bank, setting.sample
     cosines = bank.vectors @ vector
@@ -121,7 +121,7 @@ def see(vector: FloatVector, setting: Setting) -> Query:
     within = _within(scores, setting.usual)
     known = float(cosines.max())
     weights = weights.astype(np.float32)
-    query = Query(vector, weights, known, *within, np.empty(0), np.zeros_like(vector))
+    query = QueryEvidence(vector, weights, known, *within, np.empty(0), np.zeros_like(vector))
     if not len(scores):
         return query
     ahead = scores - discounted(query, sample, setting)
@@ -129,7 +129,7 @@ def see(vector: FloatVector, setting: Setting) -> Query:
     return query._replace(best=np.sort(ahead)[-BEST:], found=found)
 
 
-def evidence(query: Query, images: Images, setting: Setting) -> DoubleMatrix:
+def evidence(query: QueryEvidence, images: Images, setting: Setting) -> DoubleMatrix:
     """(n, len(COLUMNS)) float64: what speaks for the query on each of n images."""
     scores = scaled(images.vectors @ query.vector, setting.scoring)
     log_odds = scores - discounted(query, images, setting)
@@ -145,7 +145,7 @@ def evidence(query: Query, images: Images, setting: Setting) -> DoubleMatrix:
     return table
 
 
-def discounted(query: Query, images: Images, setting: Setting) -> DoubleVector:
+def discounted(query: QueryEvidence, images: Images, setting: Setting) -> DoubleVector:
     """(n,) backgrounds of images without the captions that say the same as the query."""
     close = np.flatnonzero(query.weights < 1)
     if not close.size:
@@ -183,7 +183,7 @@ def _within(scores: DoubleVector, usual: Usual) -> tuple[float, float, float]:
     return centre, lower, float(np.log(upper / lower))
 
 
-def _best(query: Query, log_odds: DoubleVector, *, is_whole: bool) -> DoubleVector:
+def _best(query: QueryEvidence, log_odds: DoubleVector, *, is_whole: bool) -> DoubleVector:
     """(n,) the mean of the best of the sample and, unless that is all there is, of the image."""
     if is_whole and len(query.best):
         return np.full(len(log_odds), query.best.mean())

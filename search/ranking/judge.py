@@ -23,7 +23,7 @@ from pictor.library.catalog.rows import SpaceRow
 from pictor.library.records import DoubleVector, FloatMatrix, FloatVector, IdArray, Level
 from pictor.library.store import Store
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
-from pictor.search.ranking.evidence import Images, Query, Setting, evidence, see
+from pictor.search.ranking.evidence import Images, QueryEvidence, Setting, evidence, see
 
 #: Images of the collection that a query is compared with; about as many as calibrations are fitted
 #: on. Reading them takes 10 ms.
@@ -111,7 +111,7 @@ class QueryJudge(NamedTuple):
 
     base: Judge
     setting: Setting
-    query: Query
+    query: QueryEvidence
 
     def judge(
         self, connection: Connection, item_ids: IdArray, vectors: Mapping[int, FloatVector]

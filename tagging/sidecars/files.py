@@ -22,14 +22,14 @@ from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import FilePlace
 from pictor.library.catalog.tags import PATH_MARK, PERSON, TagRow, TagSetRow
 from pictor.library.errors import LabelError, SidecarError
+from pictor.library.names import is_link
 from pictor.library.store import Store
-from pictor.tagging.sidecars.packet import MAX_BYTES, Entry, Merged, merge
+from pictor.tagging.sidecars.packet import MAX_BYTES, Merged, PacketEntry, merge
 
 Naming = Literal["full", "stem"]
 ENDING = b".xmp"
 _PAGE = 500  # contents read at once
 _ON_DISK = frozenset({"folder", "file", "list"})
-_LINKS = (b"http://", b"https://")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def preview(
     Raises:
         LabelError: there is no such set.
     """
-    return _Run(library, _names(library, set_names, options), options, write=False).changes()
+    return _Run(library, _names(library, set_names, options), options, False).changes()
 
 
 def write(
@@ -111,7 +111,7 @@ def write(
     """
     written = unchanged = 0
     refused = []
-    run = _Run(library, _names(library, set_names, options), options, write=True)
+    run = _Run(library, _names(library, set_names, options), options, True)
     for change in run.changes():
         if change.problem:
             refused.append(change)
@@ -141,29 +141,27 @@ class _Names:
         self._by_label = {one["label"]: one for one in row.labels}
         self._language = language
 
-    def entry(self, label: str) -> Entry:
+    def entry(self, label: str) -> PacketEntry:
         """A label of the set as it is written."""
         if label not in self._by_label:  # a person's
-            return Entry(self.set_name, tuple(label.split(PATH_MARK)))
+            return PacketEntry(self.set_name, tuple(label.split(PATH_MARK)))
         path: list[str] = []
         while label:
             one = self._by_label[label]
             names = one.get("names", {}).get(self._language) or [label]
             path.insert(0, names[0])
             label = one.get("parent", "")
-        return Entry(self.set_name, tuple(path))
+        return PacketEntry(self.set_name, tuple(path))
 
 
+@dataclass(frozen=True)
 class _Run:
     """One pass over the contents, page by page."""
 
-    def __init__(
-        self, library: Store, names: dict[int, _Names], options: SidecarOptions, *, write: bool
-    ) -> None:
-        self._library = library
-        self._names = names
-        self._options = options
-        self._write = write
+    _library: Store
+    _names: dict[int, _Names]
+    _options: SidecarOptions
+    _write: bool
 
     def changes(self) -> Iterator[SidecarChange]:
         """What became of each sidecar, or would become of it."""
@@ -187,15 +185,15 @@ class _Run:
             last = page[-1]
             yield page
 
-    def _entries(self, rows: Sequence[TagRow]) -> dict[int, set[Entry]]:
+    def _entries(self, rows: Sequence[TagRow]) -> dict[int, set[PacketEntry]]:
         """What is to stand in the sidecars of each content."""
-        found: dict[int, set[Entry]] = defaultdict(set)
+        found: dict[int, set[PacketEntry]] = defaultdict(set)
         for row in rows:
             if row.set_id in self._names:
                 found[row.content_id].add(self._names[row.set_id].entry(row.label))
         return found
 
-    def _settled(self, photo: bytes, entries: set[Entry]) -> SidecarChange:
+    def _settled(self, photo: bytes, entries: set[PacketEntry]) -> SidecarChange:
         path = sidecar_path(photo, self._options.naming)
         sets = [names.set_name for names in self._names.values()]
         try:
@@ -227,7 +225,7 @@ def _has_sidecar(place: FilePlace) -> bool:
     if place.state != "present" or place.root_kind not in _ON_DISK:
         return False
     path = place.full_path
-    return not path.startswith(_LINKS) and os.path.isfile(path)
+    return not is_link(path) and os.path.isfile(path)
 
 
 def _read(path: bytes) -> bytes | None:

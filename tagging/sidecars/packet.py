@@ -38,7 +38,7 @@ _FRESH = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 """
 
 
-class Entry(NamedTuple):
+class PacketEntry(NamedTuple):
     """A tag as it is written: its set, and its names from the uppermost label down to itself."""
 
     set_name: str
@@ -79,7 +79,11 @@ class Merged(NamedTuple):
 
 
 def merge(
-    old: bytes | None, entries: Collection[Entry], sets: Collection[str], *, may_remove: bool = True
+    old: bytes | None,
+    entries: Collection[PacketEntry],
+    sets: Collection[str],
+    *,
+    may_remove: bool = True,
 ) -> Merged:
     """A packet with these tags.
 
@@ -110,7 +114,7 @@ def merge(
     return Merged(packet.data(), *names)
 
 
-def _put(packet: _Packet, entry: Entry) -> bool:
+def _put(packet: _Packet, entry: PacketEntry) -> bool:
     """Write a tag where it is lacking; whether it was.
 
     It is recorded as pictor's where its name was not there before: else it is somebody's own.
@@ -123,7 +127,7 @@ def _put(packet: _Packet, entry: Entry) -> bool:
     return is_new or added
 
 
-def _take_out(packet: _Packet, entry: Entry, kept: Sequence[Entry]) -> None:
+def _take_out(packet: _Packet, entry: PacketEntry, kept: Sequence[PacketEntry]) -> None:
     """Remove a tag of ours, but what another tag that stays is written as too."""
     packet.remove(_RECORDS, entry.record)
     if all(other.path[-1] != entry.path[-1] for other in kept):
@@ -133,9 +137,9 @@ def _take_out(packet: _Packet, entry: Entry, kept: Sequence[Entry]) -> None:
         packet.remove(_TAGS_LIST, "/".join(part.replace("/", "-") for part in entry.path))
 
 
-def _entry(record: str) -> Entry:
+def _entry(record: str) -> PacketEntry:
     set_name, _, path = record.partition("|")
-    return Entry(set_name, tuple(path.split("|")))
+    return PacketEntry(set_name, tuple(path.split("|")))
 
 
 class _Packet:

@@ -56,7 +56,7 @@ def test_the_page_has_every_filter_and_every_example_is_one() -> None:
         if line.startswith("| `")
         for example in re.findall(r"`([a-z-]+:[^`]*)`", line.split("|")[1])
     ]
-    assert {example.partition(":")[0] for example in examples} == set(filters.KEYS)
+    assert {example.partition(":")[0] for example in examples} == set(filters.FILTERS)
     for example in examples:
         assert parse(example).parts == () and parse(example).filter is not None
 

@@ -36,7 +36,7 @@ from pictor.library.errors import QueryError
 from pictor.library.records import FloatMatrix
 from pictor.library.store import Store
 from pictor.library.vectors.exact import ExactIndex
-from pictor.search.neighbours import FIRST, LOOK_FIRST_ABOVE, RARE, Selector, neighbours
+from pictor.search.neighbours import FIRST, LOOK_FIRST_ABOVE, RARE, FilterTest, neighbours
 from pictor.search.plan import Trace
 
 D = 16
@@ -380,7 +380,7 @@ def test_the_filtered_ranking_is_that_of_brute_force(
     for wanted_k in (10, FIRST + 1):
         trace = Trace()
         with drawn.library.reading() as connection:
-            selector = Selector(connection, wanted, trace)
+            selector = FilterTest(connection, wanted, trace)
             ids, scores = _first(neighbours(drawn.index, query, selector, 0), wanted_k)
         expected = drawn.index.search(query, wanted_k, passing)
         held = expected.ids[0] >= 0
@@ -405,7 +405,7 @@ def test_a_ranking_to_its_end_has_every_item_once(drawn: Drawn) -> None:
     trace = Trace()
     query = vectors_of(1, seed=8)
     with drawn.library.reading() as connection:
-        selector = Selector(connection, wanted, trace)
+        selector = FilterTest(connection, wanted, trace)
         runs = list(neighbours(drawn.index, query, selector, 0))
     ids = np.concatenate([run.ids for run in runs])
     scores = np.concatenate([run.scores for run in runs])

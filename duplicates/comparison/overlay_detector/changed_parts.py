@@ -12,7 +12,12 @@ import numpy as np
 
 from pictor.duplicates.comparison.alignment import AlignedPair
 from pictor.duplicates.comparison.overlay_detector.network import laid_over
-from pictor.duplicates.comparison.overlay_detector.traits import PartContext, Traits, traits_of
+from pictor.duplicates.comparison.overlay_detector.traits import (
+    PartContext,
+    Traits,
+    steepness,
+    traits_of,
+)
 from pictor.duplicates.comparison.still import FloatImage
 from pictor.duplicates.comparison.window_agreement import Agreement, grey_of
 from pictor.library.records import Mask
@@ -79,20 +84,13 @@ class Changes(NamedTuple):
         return other <= min(_MOST_OTHER, _OTHER_SHARE * self.share)
 
 
-class MeasuredParts(NamedTuple):
-    """The larger connected parts of the changed pixels, the largest first.
+class MeasuredPart(NamedTuple):
+    """A connected part of the changed pixels: (h, w) bool; the rest is as of `ChangedPart`."""
 
-    Attributes:
-        masks: one for each, (h, w) bool.
-        shares: of the common area, 0 to 1.
-        on_a: whether it lies on picture a rather than on b.
-        traits: of each.
-    """
-
-    masks: list[Mask]
-    shares: list[float]
-    on_a: list[bool]
-    traits: list[Traits]
+    mask: Mask
+    share: float
+    is_on_a: bool
+    traits: Traits
 
 
 def find_changes(pair: AlignedPair, agreement: Agreement) -> Changes:
@@ -103,10 +101,10 @@ def find_changes(pair: AlignedPair, agreement: Agreement) -> Changes:
     if not pixels.any():
         return Changes(0.0, ())
     parts = parts_of(pair, agreement, pixels)
-    sure = laid_over(parts.traits).tolist()
+    sure = laid_over([part.traits for part in parts]).tolist()
     return Changes(
         share=float(pixels.sum()) / int(pair.inside.sum()),
-        parts=tuple(ChangedPart(*one) for one in zip(parts.shares, parts.on_a, sure, strict=True)),
+        parts=tuple(ChangedPart(p.share, p.is_on_a, s) for p, s in zip(parts, sure, strict=True)),
     )
 
 
@@ -125,8 +123,8 @@ def changed_pixels(pair: AlignedPair, agreement: Agreement) -> Mask:
     return np.asarray(pixels)
 
 
-def parts_of(pair: AlignedPair, agreement: Agreement, pixels: Mask) -> MeasuredParts:
-    """The larger parts of some changed pixels, and what each is like."""
+def parts_of(pair: AlignedPair, agreement: Agreement, pixels: Mask) -> list[MeasuredPart]:
+    """The larger parts of some changed pixels, the largest first, and what each is like."""
     import cv2
 
     kernel = np.ones((_JOIN_PX, _JOIN_PX), np.uint8)
@@ -134,18 +132,16 @@ def parts_of(pair: AlignedPair, agreement: Agreement, pixels: Mask) -> MeasuredP
     count, labels = cv2.connectedComponents(closed)
     sizes = np.bincount(labels[pixels], minlength=count) / int(pair.inside.sum())
     moved = _moved(grey_of(pair.a), grey_of(pair.b), agreement.changed_mask & pair.inside)
-    context = PartContext.of(pair, agreement, pixels, _depth(pixels), moved=moved)
-    parts = MeasuredParts([], [], [], [])
+    steep = (steepness(pair.a), steepness(pair.b))
+    context = PartContext(pair, agreement, pixels, _depth(pixels), steep, moved)
+    parts = []
     for label in np.argsort(-sizes, kind="stable")[:_MOST_PARTS]:
         share = float(sizes[label])
         if share < _LEAST_PART:
             break
         whole = labels == label
-        parts.masks.append(pixels & whole)
-        parts.shares.append(share)
         traits, is_on_a = traits_of(context, whole, share)
-        parts.on_a.append(is_on_a)
-        parts.traits.append(traits)
+        parts.append(MeasuredPart(pixels & whole, share, is_on_a, traits))
     return parts
 
 

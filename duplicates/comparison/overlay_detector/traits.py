@@ -110,19 +110,6 @@ class PartContext(NamedTuple):
     steep: tuple[FloatImage, FloatImage]
     moved: bool
 
-    @classmethod
-    def of(
-        cls,
-        pair: AlignedPair,
-        agreement: Agreement,
-        pixels: Mask,
-        depth: FloatImage,
-        *,
-        moved: bool,
-    ) -> PartContext:
-        """With the steepness of both pictures measured."""
-        return cls(pair, agreement, pixels, depth, (_steep(pair.a), _steep(pair.b)), moved)
-
 
 class _Side(NamedTuple):
     """What one of the two pictures shows in a part."""
@@ -270,7 +257,7 @@ def _strokes(mine: Mask) -> tuple[float, float]:
     return math.log(len(heights)), float(heights.std() / heights.mean())
 
 
-def _steep(pixels: PixelArray) -> FloatImage:
+def steepness(pixels: PixelArray) -> FloatImage:
     """(h, w) float32 length of the gradient (Sobel) of the slightly blurred grey levels."""
     import cv2
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pictor.library import config
+from pictor.library.atomic import replaced
 from pictor.library.encoders.models.install import copy_checked, new_folder, put
 from pictor.library.encoders.models.lockfile import (
     FORMAT,
@@ -65,21 +66,15 @@ def export(models: Sequence[Stored], file: Path, observer: Observer = SILENT) ->
         model.lock or ModelLock(model.id, model.revision, facts_of(model.folder))
         for model in models
     ]
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with part.open("xb") as out:
+        with replaced(file, is_synced=True) as out:
             _write(out, models, locks, observer)
-            out.flush()
-            os.fsync(out.fileno())
-        part.rename(file)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise ModelError(
                 f"the disk of {str(file)!r} is full; free space, or name a file elsewhere"
             ) from error
         raise ModelError(f"{str(file)!r} cannot be written ({error.strerror or error})") from error
-    finally:
-        part.unlink(missing_ok=True)
     return file.stat().st_size
 
 
@@ -134,7 +129,7 @@ def import_bundle(file: Path, observer: Observer = SILENT) -> list[Stored]:
         raise ModelError(f"there is no file {str(file)!r}")
     try:
         with file.open("rb") as archive, ExitStack() as folders:
-            locks = _read_head(archive, file)
+            locks = _read_head(archive)
             _check_known(locks, file)
             _check_room(locks, file)
             filled = []
@@ -159,7 +154,7 @@ class _NoBundle(ValueError):
     """What is wrong with an archive."""
 
 
-def _read_head(archive: BinaryIO, file: Path) -> list[ModelLock]:
+def _read_head(archive: BinaryIO) -> list[ModelLock]:
     info = _read_header(archive, HEAD)
     if info.size > MAX_LOCK_BYTES:
         raise _NoBundle(f"its {HEAD!r} has {info.size} bytes")

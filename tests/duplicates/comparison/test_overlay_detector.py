@@ -108,12 +108,12 @@ def test_traits_are_within_their_ranges():
     found = compare_windows(pair)
     assert found is not None
     parts = parts_of(pair, found, changed_pixels(pair, found))
-    banner = parts.traits[0]
+    banner = parts[0].traits
     assert banner.spans == banner.wide > 0.9
     assert 0.9 < banner.two_colours <= 1.0 and banner.flat > 0.5
     assert banner.aspect > 1.5 and banner.filled > 0.95
-    assert parts.masks[0].sum() / pair.inside.sum() == pytest.approx(parts.shares[0])
-    assert np.isfinite(np.array(parts.traits)).all()
+    assert parts[0].mask.sum() / pair.inside.sum() == pytest.approx(parts[0].share)
+    assert np.isfinite(np.array([part.traits for part in parts])).all()
 
 
 def test_no_parts_no_probabilities():

@@ -266,7 +266,7 @@ def test_filters_are_read(written: str, filter_: Filter) -> None:
 
 def test_every_filter_has_an_example() -> None:
     shown = " ".join(written.lower() for written, _ in EXAMPLES)
-    assert [name for name in filters.KEYS if f"{name}:" not in shown] == ["camera"][:0]
+    assert [name for name in filters.FILTERS if f"{name}:" not in shown] == ["camera"][:0]
 
 
 def test_a_folder_may_be_named_from_home_or_from_here(here: Path) -> None:
@@ -364,7 +364,7 @@ _PIECES = [
         "~",
         "~a/",
     ),
-    *(f"{name}:" for name in filters.KEYS),
+    *(f"{name}:" for name in filters.FILTERS),
     *("and", "or", "not", "no", "without", "没有", "无", "不带", "除了", "以外", "的", "dog", "狗"),
     *("2023", "2023-05", "48.2,16.4,10km", "0.5", "*0.5", "cat.jpg", "http://", "\udc80", "\ud800"),
     *("item:", "item:12", "@0,0,0.5,0.5", "@,", "picture:", "0" * 64, "./cat.jpg", "1e-7"),

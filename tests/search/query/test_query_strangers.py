@@ -60,7 +60,7 @@ PIECES = (
         "a" * 300 + ".jpg",
         "%2e%2e/x.png",
     ),
-    *(f"{name}:" for name in filters.KEYS),
+    *(f"{name}:" for name in filters.FILTERS),
     *("dir:~/x", "dir:./x", "dir:..", "root:~", "root:~root", "dir:/a/../b", "dir:x/y", "root:/a"),
     *(
         "dog",

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from pictor.library.errors import SidecarError
 from pictor.library.images.xmp import xmp_facts
-from pictor.tagging.sidecars.packet import MAX_BYTES, Entry, merge
+from pictor.tagging.sidecars.packet import MAX_BYTES, PacketEntry, merge
 
-DOG = Entry("everyday", ("animal", "dog"))
-ANIMAL = Entry("everyday", ("animal",))
-SNOW = Entry("weather", ("snow",))
+DOG = PacketEntry("everyday", ("animal", "dog"))
+ANIMAL = PacketEntry("everyday", ("animal",))
+SNOW = PacketEntry("weather", ("snow",))
 SETS = ("everyday",)
 #: As Lightroom writes one, with settings that are not ours to know.
 LIGHTROOM = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0">
@@ -78,7 +78,7 @@ def test_other_sets_stay() -> None:
 
 
 def test_a_word_of_two_sets_stays_while_one_has_it() -> None:
-    twin = Entry("coco", ("animal", "dog"))
+    twin = PacketEntry("coco", ("animal", "dog"))
     both = merge(merge(None, [DOG], SETS).data, [twin], ["coco"])
     left = merge(both.data or merge(None, [DOG], SETS).data, [], ["coco"])
     data = left.data or both.data or merge(None, [DOG], SETS).data
@@ -101,7 +101,7 @@ def test_a_bare_text_becomes_the_first_item() -> None:
 
 
 def test_a_slash_does_not_make_a_level() -> None:
-    data = merge(None, [Entry("s", ("rock/pop",))], ["s"]).data
+    data = merge(None, [PacketEntry("s", ("rock/pop",))], ["s"]).data
     assert data is not None
     assert b"<rdf:li>rock-pop</rdf:li>" in data
     assert b"<rdf:li>rock/pop</rdf:li>" in data
@@ -150,7 +150,7 @@ _WORDS = st.text(
 def test_any_names_come_back_and_any_bytes_are_refused(
     names: set[tuple[str, str]], noise: bytes
 ) -> None:
-    entries = [Entry("everyday", path) for path in names]
+    entries = [PacketEntry("everyday", path) for path in names]
     data = merge(None, entries, SETS).data
     if data is not None:
         assert merge(data, entries, SETS).data is None
