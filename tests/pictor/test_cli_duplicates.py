@@ -259,7 +259,7 @@ def test_mistakes_are_one_sentence(run: Any, home: Path, photos: Path, tmp_path:
     assert run("duplicates", "decide", one, two, "--list", *where).exit_code == 2
     assert run("duplicates", "decide", one, two, "--related", "--undo", *where).exit_code == 2
     same = run("duplicates", "decide", one, photos / "copies" / "one (1).png", "--related", *where)
-    assert same.exit_code == 1 and "one content" in same.stderr
+    assert same.exit_code == 1 and "the same content" in same.stderr
     unknown = run("duplicates", "decide", one, photos / "none.png", "--related", *where)
     assert unknown.exit_code == 1 and "no file of this library" in unknown.stderr
     short = run("duplicates", "decide", one, "abcdef1", "--related", *where)

@@ -224,7 +224,7 @@ def test_first_signal_ends_the_run_and_the_next_completes(run, many, tmp_path, n
     assert counts["interrupted"] is True
     assert 0 < counts["items"] < 300
     assert counts["failed"] == 0
-    assert "goes on from there" in err
+    assert "run pictor index again to resume" in err
     assert "Traceback" not in err
     rest = last_json(run("index", "--library", home, "--json").stdout)
     assert (rest["seen"], rest["items"], rest["failed"]) == (300, 300, 0)
