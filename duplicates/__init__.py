@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pictor.duplicates.groups.descriptions import facts as facts
     from pictor.duplicates.groups.descriptions import has_copies as has_copies
     from pictor.duplicates.groups.descriptions import link_with as link_with
-    from pictor.duplicates.groups.keep_rules import KeepRules as KeepRules
-    from pictor.duplicates.groups.keep_rules import Term as Term
     from pictor.duplicates.groups.records import Group as Group
     from pictor.duplicates.groups.records import Link as Link
     from pictor.duplicates.groups.records import Member as Member
+    from pictor.duplicates.groups.rule_language import KeepRules as KeepRules
+    from pictor.duplicates.groups.rule_language import Term as Term
     from pictor.duplicates.removal.apply import Mode as Mode
     from pictor.duplicates.removal.plan import RemovalPlan as RemovalPlan
     from pictor.duplicates.removal.plan import freed_bytes as freed_bytes

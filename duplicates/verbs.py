@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pictor.duplicates.comparison.run import Compared
     from pictor.duplicates.groups.assembly import GroupOptions
     from pictor.duplicates.groups.decisions_file import PairDecision
-    from pictor.duplicates.groups.keep_rules import KeepRules
     from pictor.duplicates.groups.records import Group
+    from pictor.duplicates.groups.rule_language import KeepRules
     from pictor.duplicates.removal.apply import ApplyOptions, Mode
     from pictor.duplicates.removal.plan import RemovalPlan
     from pictor.duplicates.removal.steps import OnStep, RemovalResult, Step
@@ -305,7 +305,7 @@ def _refuse_unknown(library: Store, places: Sequence[bytes]) -> None:
 
 
 def _rules(library: Store, rules: str | KeepRules | None) -> KeepRules:
-    from pictor.duplicates.groups.keep_rules import KeepRules, parse_rules, rules_of
+    from pictor.duplicates.groups.rule_language import KeepRules, parse_rules, rules_of
 
     if isinstance(rules, KeepRules):
         return rules

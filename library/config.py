@@ -75,7 +75,7 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class DuplicateSettings:
-    """Which of several copies is kept, as `duplicates.groups.keep_rules` reads it."""
+    """Which of several copies is kept, as `duplicates.groups.rule_language` reads it."""
 
     prefer: tuple[str, ...] = ("no-edit", "resolution", "raw", "metadata", "oldest")
     never: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from pictor.library.catalog import contents, decisions, files, items, members, pairs, tags
-from pictor.library.catalog.filter_conditions import ANIMATED, items_of
+from pictor.library.catalog.filter_sql import ANIMATED, items_of
 from pictor.library.catalog.filters import Kind as MediaKind
 from pictor.library.catalog.rows import ItemRow
 from pictor.library.pairs import DUPLICATES, Kind, Verdict

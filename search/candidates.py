@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pictor.library.arrays import is_among
-from pictor.library.catalog import filter_conditions, words
+from pictor.library.catalog import filter_sql, words
 from pictor.library.catalog.rows import WordHit
 from pictor.library.records import FloatVector, IdArray
 from pictor.search.neighbours import FIRST, FilterTest, RankedItems, neighbours
@@ -90,7 +90,7 @@ def _word_hits(run: SearchRun, text: str) -> dict[WordHit, list[int]]:
     with run.trace.time("words"):
         hits = words.find(run.connection, text, MAX_WORD_HITS)
         run.trace.words = len(hits)
-        items = filter_conditions.items_of(run.connection, [hit.content_id for hit in hits])
+        items = filter_sql.items_of(run.connection, [hit.content_id for hit in hits])
     return {hit: items[hit.content_id] for hit in hits}
 
 

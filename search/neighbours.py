@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from pictor.library.arrays import is_among
-from pictor.library.catalog import filter_conditions
+from pictor.library.catalog import filter_sql
 from pictor.library.catalog.filters import Filter
 from pictor.library.records import FloatMatrix, FloatVector, IdArray
 from pictor.library.vectors.layers import VectorIndex
@@ -71,7 +71,7 @@ class FilterTest:
         """Every item that passes, ascending; None where all do."""
         if self._wanted is not None and self._allowed is None:
             with self.trace.time("filter"):
-                self._allowed = filter_conditions.item_ids(self._connection, self._wanted)
+                self._allowed = filter_sql.item_ids(self._connection, self._wanted)
             self.trace.passing = len(self._allowed)
         return self._allowed
 
@@ -82,19 +82,19 @@ class FilterTest:
         if self._allowed is not None:
             return ids[is_among(ids, self._allowed)]
         with self.trace.time("filter"):
-            return filter_conditions.items_among(self._connection, self._wanted, ids)
+            return filter_sql.items_among(self._connection, self._wanted, ids)
 
     def share(self) -> float:
         """About which share of all items passes, 0 to 1; 1 where all do."""
         if self._wanted is None:
             return 1.0
         with self.trace.time("filter"):
-            return filter_conditions.share(self._connection, self._wanted)
+            return filter_sql.share(self._connection, self._wanted)
 
     def newest_first(self) -> IdArray:
         """Every item that passes, by the time it was taken."""
         with self.trace.time("filter"):
-            ids = np.array(filter_conditions.newest_first(self._connection, self._wanted), np.int64)
+            ids = np.array(filter_sql.newest_first(self._connection, self._wanted), np.int64)
         self.trace.passing = None if self._wanted is None else len(ids)
         return ids
 

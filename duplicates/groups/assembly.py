@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 
 from pictor.duplicates.groups.clusters import Cluster, Links, clusters, clusters_around
 from pictor.duplicates.groups.decisions import APART, DECIDED, RANKS, DecisionSet, apply_decisions
-from pictor.duplicates.groups.keep_rules import KeepRules, rules_of
 from pictor.duplicates.groups.keeper import Keeper, choose, is_protected
 from pictor.duplicates.groups.records import Group, Link, Member
+from pictor.duplicates.groups.rule_language import KeepRules, rules_of
 from pictor.library.catalog import members
 from pictor.library.catalog.members import KINDS
 from pictor.library.names import under_any

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from pictor.duplicates.groups.keep_rules import KeepRules, Term
 from pictor.duplicates.groups.records import Member
+from pictor.duplicates.groups.rule_language import KeepRules, Term
 from pictor.library.edited_names import is_copy, is_edited
 from pictor.library.names import is_under, under_any
 from pictor.library.raw_names import RAW_ENDINGS

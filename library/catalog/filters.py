@@ -1,7 +1,7 @@
 """What a filter asks, as frozen records: facts of a content or item, and their combinations.
 
 `str()` of one is its text in the query language, from which `search.filters` reads an equal record.
-`filter_conditions` turns them into conditions on rows. A fact that is not known never
+`filter_sql` turns them into conditions on rows. A fact that is not known never
 passes: a picture without a date is neither after nor before 2023, and passes `-after:2023`.
 """
 

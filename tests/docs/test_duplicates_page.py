@@ -19,7 +19,7 @@ from pictor import open_library
 from pictor.cli import output
 from pictor.cli.demo import collect
 from pictor.cli.main import cli
-from pictor.duplicates.groups.keep_rules import WORDS
+from pictor.duplicates.groups.rule_language import WORDS
 from pictor.library.config import Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "duplicates.md"

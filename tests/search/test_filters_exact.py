@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
-from pictor.library.catalog import filter_conditions as conditions
+from pictor.library.catalog import filter_sql as conditions
 from pictor.library.catalog import filters
 from pictor.library.catalog.filters import AllOf, Filter, Not
 from pictor.library.catalog.schema import (

@@ -12,8 +12,8 @@ from duplicate_world import content_ids, link
 from small_world import World
 
 from pictor.duplicates.groups.assembly import GroupOptions, groups
-from pictor.duplicates.groups.keep_rules import parse_rules
 from pictor.duplicates.groups.records import Group
+from pictor.duplicates.groups.rule_language import parse_rules
 from pictor.library.catalog import decisions
 from pictor.library.pairs import LADDER, Evidence, Kind, Verdict
 from pictor.library.store import Store

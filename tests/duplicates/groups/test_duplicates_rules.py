@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pictor.duplicates.groups.keep_rules import KeepRules, Term, parse_rules, rules_of
 from pictor.duplicates.groups.keeper import choose, is_protected
 from pictor.duplicates.groups.records import Member
+from pictor.duplicates.groups.rule_language import KeepRules, Term, parse_rules, rules_of
 from pictor.library.config import Settings
 from pictor.library.errors import RuleError
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import LargeBinary, cast, insert, literal
 
 from pictor.library.catalog import contents, files, filters, removals
-from pictor.library.catalog.filter_conditions import item_ids, items_among, newest_first, share
+from pictor.library.catalog.filter_sql import item_ids, items_among, newest_first, share
 from pictor.library.catalog.photos import photos_at
 from pictor.library.catalog.schema import CONTENT, FILE, ITEM, ROOT
 from pictor.library.catalog.spaces import vectors_of
