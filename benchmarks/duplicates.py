@@ -226,7 +226,7 @@ def _by_library(home: Path, files: Sequence[Made]) -> Pairs:
         note(f"  {compared}")
         with library.reading() as connection:
             digests = dict(connection.execute(select(CONTENT.c.id, CONTENT.c.hash)).all())
-            rows = list(pairs.read(connection, DUPLICATES))
+            rows = pairs.of_contents(connection, digests, DUPLICATES)
     for row in rows:
         for i in places[bytes(digests[row.low])]:
             found |= {(min(i, j), max(i, j)) for j in places[bytes(digests[row.high])]}

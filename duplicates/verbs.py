@@ -31,7 +31,7 @@ _FEWEST_DIGITS = 8
 
 
 class Duplicates:
-    """Duplicates: compared, grouped, decided on, and removed by plans that can be undone.
+    """Find, group and decide on duplicates, and remove them by plans that can be undone.
 
     The verbs that write raise `LibraryLocked` while another process writes the library.
     """
@@ -41,7 +41,7 @@ class Duplicates:
         self._opened = opened
 
     def find(self, *, observer: Observer | None = None) -> Compared:
-        """Compare contents that are new since the last time with all others; the counts."""
+        """Compare contents new since the last call with all others; returns the counts."""
         from pictor.duplicates.comparison.run import compare_all
 
         return compare_all(self._opened(), observer or SILENT)
@@ -54,15 +54,15 @@ class Duplicates:
         against: PathLike | None = None,
         rules: str | KeepRules | None = None,
     ) -> Iterator[Group]:
-        """Groups of files that are one picture, as far as they were compared: see `find`.
+        """Groups of files that show the same picture, as far as they were compared: see `find`.
 
         Args:
-            roots: only files at or below these; all if none is named.
+            roots: only files at or below these; all if none is given.
             kinds: of the groups, each by the weakest link in it.
-            against: only groups that have a file at or below this path and one elsewhere; what is
-                stored there stays.
+            against: only groups that have a file at or below this path and one elsewhere; files
+                there are kept.
             rules: what is kept, such as "prefer: resolution, oldest; never: path:~/Archive"; a
-                clause that is not named is that of the library's settings.
+                clause that is not given is taken from the library's settings.
 
         Raises:
             RuleError: a rule cannot be read.
@@ -86,10 +86,10 @@ class Duplicates:
     def report(
         self, groups: Sequence[Group], path: PathLike, *, observer: Observer | None = None
     ) -> None:
-        """Write groups as one HTML page to look and decide in.
+        """Write groups as one HTML page for review and decisions.
 
         Raises:
-            PictorError: there is a file of that name that is no such page.
+            PictorError: there is a file of that name that is not such a page.
         """
         from pictor.duplicates.report import write_report
 
@@ -99,14 +99,14 @@ class Duplicates:
     def plan(
         self, groups: Iterable[Group], path: PathLike | None = None, *, force: bool = False
     ) -> RemovalPlan:
-        """What of some groups goes, and what that frees on this disk now.
+        """Which files of some groups to remove, and what that frees on this disk now.
 
         Args:
             path: a plan to write, as JSON lines; none if None.
-            force: replace a plan that is there.
+            force: overwrite an existing plan.
 
         Raises:
-            PlanError: something of that name is there, or it cannot be written.
+            PlanError: the file exists, or cannot be written.
         """
         from pictor.duplicates.removal.plan import plan_of, write_plan
 
@@ -124,7 +124,7 @@ class Duplicates:
         on_step: OnStep | None = None,
         observer: Observer | None = None,
     ) -> RemovalResult:
-        """What `apply` would do with a plan. Nothing is touched."""
+        """What `apply` would do with a plan. Nothing is changed."""
         from pictor.duplicates.removal.apply import preview
 
         library = self._opened()
@@ -140,15 +140,15 @@ class Duplicates:
         on_step: OnStep | None = None,
         observer: Observer | None = None,
     ) -> RemovalResult:
-        """Do what a plan says; `undo` takes it back.
+        """Carry out a plan; `undo` reverts it.
 
-        Each file is hashed again right before it is touched, and so is the one that stays. What
-        cannot be done is left alone, and the others go on.
+        Each file is hashed again right before it is touched, and so is the kept one. A file that
+        cannot be removed is left alone, and the run continues.
 
         Args:
             mode: "trash", "move" or "hardlink".
             folder: of the trash (the library's own if None), or to move to.
-            on_step: receives what became of each file, right after it.
+            on_step: receives the result of each step, right after it.
 
         Raises:
             PlanError: the plan cannot be read, or the log not be written.
@@ -170,7 +170,7 @@ class Duplicates:
 
         Args:
             log: of the run; "last" for the last one that removed anything.
-            on_step: receives what became of each file, right after it.
+            on_step: receives the result of each step, right after it.
 
         Raises:
             PlanError: there is no such log, or nothing is left to undo.
@@ -188,14 +188,14 @@ class Duplicates:
         *,
         keep: PathLike | None = None,
     ) -> None:
-        """Store what you know of two files, or of two contents by the first digits of their hashes.
+        """Store a decision on two files, or on two contents by the first digits of their hashes.
 
         Args:
-            decision: "not-duplicate", "related" (they belong together and none goes), or "keep":
-                they are one picture, `keep` stays and the other may go.
+            decision: "not-duplicate", "related" (they belong together, both are kept), or "keep":
+                they show the same picture, `keep` is kept and the other may go.
 
         Raises:
-            DecisionError: one is not known, both are one content, or `keep` is none of the two.
+            DecisionError: one is not known, both are one content, or `keep` is not one of the two.
         """
         from pictor.duplicates.groups.decisions_file import decision_of
 
@@ -204,12 +204,12 @@ class Duplicates:
         if decision == "keep":
             kept = None if keep is None else self._named([keep])[0]
             if kept not in (a, b):
-                raise DecisionError("the file to keep is none of the two")
+                raise DecisionError("the file to keep is not one of the two")
             verdict = "keep-a" if kept == a else "keep-b"
         self.decide_all([decision_of(a, b, verdict)])
 
     def decide_all(self, decisions: Sequence[PairDecision]) -> list[PairDecision]:
-        """Store decisions, such as those of a file that the report saved; those they replace."""
+        """Store decisions, such as those saved by the report; returns the ones they replace."""
         from pictor.duplicates.groups.decisions_file import PairDecision
         from pictor.library.catalog.decisions import decide, decided
 
@@ -221,7 +221,7 @@ class Duplicates:
         return [PairDecision(row.low, row.high, row.verdict) for row in rows]
 
     def undecide(self, one: PathLike, other: PathLike) -> bool:
-        """Take back what was decided of two files or contents; whether anything was.
+        """Withdraw the decision on two files or contents; returns whether there was one.
 
         Raises:
             DecisionError: one is not known.
@@ -230,7 +230,7 @@ class Duplicates:
         return self.undecide_all([(low, high)]) > 0
 
     def undecide_all(self, pairs: Sequence[tuple[bytes, bytes]]) -> int:
-        """Take back the decisions on pairs of hashes, each with the lower one first; how many."""
+        """Withdraw decisions on pairs of hashes, the lower one first; returns how many."""
         from pictor.library.catalog.decisions import forget
 
         library = self._opened()
@@ -238,7 +238,7 @@ class Duplicates:
             return sum(forget(connection, low, high) for low, high in pairs)
 
     def decisions(self) -> list[DecisionRow]:
-        """What was decided, the newest first."""
+        """All decisions, the newest first."""
         from pictor.library.catalog import decisions
 
         with self._opened().reading() as connection:
@@ -299,8 +299,8 @@ def _refuse_unknown(library: Store, places: Sequence[bytes]) -> None:
         with library.reading() as connection:
             if not removals.has_files_under(connection, place):
                 raise SourceError(
-                    f"{quoted(os.fsdecode(place))} is neither on this disk nor anything that this "
-                    "library knows"
+                    f"{quoted(os.fsdecode(place))} is neither on this disk nor known to this "
+                    "library"
                 )
 
 
@@ -328,5 +328,5 @@ def _only(contents: Sequence[str], name: str) -> str:
             f"{_FEWEST_DIGITS} digits or more of its hash; index it first: pictor index"
         )
     if len(contents) > 1:
-        raise DecisionError(f"{quoted(name)} can mean several contents; name it by its whole hash")
+        raise DecisionError(f"{quoted(name)} matches several contents; give the whole hash")
     return contents[0]

@@ -18,14 +18,13 @@ from pictor.evaluation.texts import TextVectors
 from pictor.library import indexes
 from pictor.library.caption_bank import Bank, log_sum_exp, open_bank
 from pictor.library.catalog import spaces
-from pictor.library.catalog.files import chunked
 from pictor.library.catalog.photos import photos_at
 from pictor.library.catalog.rows import PhotoRow, SpaceRow
 from pictor.library.observer import Observer
 from pictor.library.records import EncoderCard, FloatMatrix, HalfMatrix, IdArray
 from pictor.library.store import Store
-from pictor.library.vectors.base import VectorIndex
 from pictor.library.vectors.cache import IndexKind
+from pictor.library.vectors.layers import VectorIndex
 from pictor.search.ranking.evidence import Images
 
 
@@ -79,7 +78,7 @@ class Bench:
 
         Args:
             paths: None for those that were left out before.
-            problems: is told which others cannot be had, and which are the same content.
+            problems: receives which others are not available, and which are the same content.
         """
         named = [path for path in dict.fromkeys(paths) if path is not None]
         with self._library.reading() as connection:
@@ -99,24 +98,16 @@ class Bench:
 
     def _vectors(self, items: list[int]) -> dict[int, HalfMatrix]:
         """Item id → stored vector, ascending by id."""
-        found: dict[int, HalfMatrix] = {}
         with self._library.reading() as connection:
-            for chunk in chunked(items):
-                part = spaces.vectors_of(
-                    connection, self._space.id, self._space.dimension, list(chunk)
-                )
-                found |= {item: part[item] for item in chunk if item in part}
-        return found
+            found = spaces.vectors_of(connection, self._space.id, items)
+        return {item: found[item] for item in items if item in found}
 
     @contextlib.contextmanager
     def photo_index(self, photos: Photos) -> Iterator[VectorIndex]:
         """The library's own index of the space, or one of the type asked for over these photos."""
         if self.kind == "auto":
-            index: VectorIndex = indexes.open_index(self._library, self._space).index
-            try:
+            with contextlib.closing(indexes.open_index(self._library, self._space).index) as index:
                 yield index
-            finally:
-                index.close()
             return
         queries = indexes.tuning_queries(self._library, self._space)
         with self.built_index(photos.items, photos.vectors, queries) as built:
@@ -135,10 +126,8 @@ class Bench:
             index = indexes.build_apart(
                 self._library, self._space, Path(folder), ids, vectors, self.kind, queries
             )
-            try:
+            with contextlib.closing(index):
                 yield index
-            finally:
-                index.close()
 
 
 def _item_of(path: bytes, row: PhotoRow | None, problems: Problems) -> int | None:

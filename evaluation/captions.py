@@ -64,7 +64,7 @@ def captions_in(
 
     Args:
         path: of the file, for messages; content: what `reading.read` gave of it.
-        problems: is told what was left out.
+        problems: receives what was left out.
         languages: keys to take; English and Chinese if empty. Captions that do not say their
             language have the only one named here, else the one they are written in.
         split: take photos of this split only; None is "test" for Karpathy's files, else all.
@@ -256,7 +256,7 @@ class _Builder:
         if not found or missing:
             languages = " or ".join(repr(name) for name in missing or self._languages)
             raise EvaluationError(
-                f"nothing is left to evaluate: {str(path)!r} holds no caption in "
+                f"nothing is left to evaluate: {str(path)!r} has no caption in "
                 f"{languages} ({self._problems})"
             )
         return CaptionSet(tuple(self._numbers), found, self._is_by_id)

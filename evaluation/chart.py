@@ -53,7 +53,7 @@ def check_chart(path: Path) -> None:
         EvaluationError: the ending is not .svg, or there is no such folder.
     """
     if path.suffix.lower() != ".svg":
-        raise EvaluationError(f"a chart is an .svg, so it cannot be {str(path)!r}")
+        raise EvaluationError(f"charts are written as .svg only, not {str(path)!r}")
     if not path.absolute().parent.is_dir():
         raise EvaluationError(f"there is no folder for {str(path)!r}")
 

@@ -56,13 +56,6 @@ def plain(query: FloatVector, photos: FloatMatrix) -> IntVector:
     return np.argsort(-(photos @ query), kind="stable")
 
 
-def subtracted(
-    query: FloatVector, negated: FloatVector, photos: FloatMatrix, weight: float
-) -> IntVector:
-    """Rows of photos, the most like the difference of two vectors first."""
-    return plain(query - weight * negated, photos)
-
-
 def left_out(query: FloatVector, photos: FloatMatrix, is_out: BoolVector) -> IntVector:
     """Rows of photos, the most like the query first, without those that are out."""
     order = plain(query, photos)

@@ -1,6 +1,6 @@
 """Cut-off: does a search for what is not there return nothing, and one for what is there its hits?
 
-Each level of the judgement is held against the best single score threshold for all queries: the one
+Each level is compared with the best single score threshold for all queries: the one
 that has the same recall. Queries and right answers are made from the captions: `absence.py`.
 """
 

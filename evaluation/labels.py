@@ -43,7 +43,7 @@ def labelled_by_folder(folder: Path) -> LabelledPhotos:
     if not found:
         raise EvaluationError(
             f"nothing is left to evaluate: {str(folder)!r} has no subfolder with photos; "
-            "zero-shot takes a folder with one subfolder a class"
+            "zero-shot takes a folder with one subfolder per class"
         )
     return LabelledPhotos(
         tuple(os.fsdecode(path) for _, path in found), tuple(label for label, _ in found)
@@ -130,7 +130,7 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
             raise EvaluationError(f"{record.where} of {str(path)!r} has no label")
         yield label, _names_in(record.data)
     if problems.listed():
-        raise EvaluationError(f"{str(path)!r} is no whole file of labels: {problems}")
+        raise EvaluationError(f"{str(path)!r} is not a complete labels file: {problems}")
 
 
 def _names_in(data: Mapping[str, Any]) -> Any:

@@ -57,7 +57,7 @@ def recalls(ranks: IntVector, photo: IntVector) -> Recalls:
     """
     values = hits(ranks, CUTS)
     drawn = _drawn_counts(photo)
-    rates = _rates(values, photo, drawn)
+    rates = _rates(values, drawn)
     rates = np.column_stack([rates, rates.mean(axis=1)])
     order = np.argsort(ranks, kind="stable")
     medians = np.array([_median(ranks[order], times[order]) for times in drawn])
@@ -76,7 +76,7 @@ def accuracies(ranks: IntVector) -> Accuracies:
     """Accuracy at `TOPS` of photos whose label has these ranks, from 1."""
     photo = np.arange(len(ranks))
     values = hits(ranks, TOPS)
-    low_high = _intervals(_rates(values, photo, _drawn_counts(photo)))
+    low_high = _intervals(_rates(values, _drawn_counts(photo)))
     figures = values.mean(axis=0) * 100
     return Accuracies(
         float(figures[0]), float(figures[1]), dict(zip(("top1", "top5"), low_high, strict=True))
@@ -98,7 +98,7 @@ def _drawn_counts(photo: IntVector) -> list[CountVector]:
     return [np.bincount(drawn, minlength=count)[place].astype(np.uint16) for drawn in draws]
 
 
-def _rates(values: DoubleVector, photo: IntVector, drawn: list[CountVector]) -> DoubleVector:
+def _rates(values: DoubleVector, drawn: list[CountVector]) -> DoubleVector:
     """(draws, columns) percentages."""
     return np.array([100 * (times @ values) / times.sum() for times in drawn])
 

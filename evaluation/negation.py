@@ -67,13 +67,12 @@ def _result(
         query, negated = words[wanted], words[unwanted]
         is_out = explains(query[None], negated[None], images, setting, calibration)
         is_right = shown[wanted] & ~shown[unwanted]
+        away = away_from(query[None], negated[None], setting)[0]
         orders = (
-            concept_pairs.left_out(
-                away_from(query[None], negated[None], setting)[0], photos, is_out
-            ),
+            concept_pairs.left_out(away, photos, is_out),
             concept_pairs.plain(query, photos),
-            concept_pairs.subtracted(query, negated, photos, 1.0),
-            concept_pairs.subtracted(query, negated, photos, HALF),
+            concept_pairs.plain(query - negated, photos),
+            concept_pairs.plain(query - HALF * negated, photos),
             concept_pairs.left_out(query, photos, shown[unwanted]),
         )
         shares.append([concept_pairs.precision(order, is_right) for order in orders])

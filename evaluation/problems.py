@@ -10,25 +10,25 @@ MOST_EXAMPLES = 100
 
 #: What each kind means. Those of `_KEPT` change what is measured only as the sentence says.
 MEANINGS = {
-    "bad_line": "lines that are no JSON object in UTF-8",
+    "bad_line": "lines that are not a JSON object in UTF-8",
     "no_image": "records that name no image",
     "no_caption": "records without a caption in a language asked for",
-    "empty_caption": "captions that are empty, or no text",
+    "empty_caption": "captions that are empty or not text",
     "duplicate_caption": "captions given again by a second record of their image",
-    "repeated_caption": "captions that stand twice in one record (both kept, as published)",
+    "repeated_caption": "captions given twice in one record (both kept, as published)",
     "duplicate_image": "records of an image that had one already (their captions were joined)",
-    "unsafe_path": "image names that lead out of the images folder",
+    "unsafe_path": "image names that point outside the images folder",
     "missing_image": "images that are not there",
     "bad_base64": "images whose base64 is damaged",
     "undecodable_image": "images that cannot be decoded",
     "unindexed_image": "images that the library's settings exclude, or that have no vector",
-    "same_content": "images with the very bytes of another one (taken as one photo)",
+    "same_content": "images with the same bytes as another one (counted as one photo)",
     "lost_caption": "captions whose images were all left out",
     "no_label": "records without a label",
     "unknown_label": "photos whose label the file of labels does not have",
     "nameless_label": "labels without a name in a language",
     "several_labels": "photos that have several labels",
-    "label_without_photo": "labels that no photo has (kept: a photo may be taken for one)",
+    "label_without_photo": "labels without photos (kept: a photo may be mistaken for one)",
 }
 _KEPT = frozenset({"repeated_caption", "duplicate_image", "same_content", "label_without_photo"})
 
@@ -88,4 +88,4 @@ class Problems:
     def __str__(self) -> str:
         """All counts as one line."""
         found = [f"{problem.count} {problem.meaning}" for problem in self.listed()]
-        return "; ".join(found) or "no trouble was met"
+        return "; ".join(found) or "no problems"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.library.records import FloatMatrix, IdArray
-from pictor.library.vectors.base import VectorIndex
+from pictor.library.vectors.layers import VectorIndex
 
 IntVector = NDArray[np.int64]
 

@@ -71,7 +71,7 @@ def _bytes_of(path: Path) -> bytes:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise EvaluationError(
-                f"{str(path)!r} has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read"
+                f"{str(path)!r} has {size:,} bytes; the limit is {MAX_FILE_BYTES:,}"
             )
         return path.read_bytes()
     except (OSError, ValueError) as error:

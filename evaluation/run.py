@@ -100,7 +100,7 @@ def evaluate(
 
     Raises:
         EvaluationError: a file cannot be read, or nothing is left to measure.
-        ModelError: an encoder cannot be had, or has no text tower.
+        ModelError: an encoder is not available, or has no text tower.
     """
     named = _path(labels)
     source = TaskSource(
@@ -108,7 +108,7 @@ def evaluate(
     )
     task_of_files = open_task(source, scratch_folder(source.photos_home) / _UNPACKED)
     run = _Run(source, task_of_files, _path(library), settings or load_settings(), observer)
-    cards = run.cards(encoders)  # one that cannot be had stops the run before it starts
+    cards = run.cards(encoders)  # one that is not available stops the run before it starts
     return _measured(run, cards, index)
 
 

@@ -35,7 +35,7 @@ class TaskSource:
     """What a person named.
 
     Attributes:
-        captions: a file of captions or labelled photos, or a folder with one subfolder a class.
+        captions: a file of captions or labelled photos, or a folder with one subfolder per class.
         images: the folder of the photos, or a TSV that holds them; None where `captions` says it.
         task: None is what the file looks like: "retrieval" or "zero-shot".
         languages: those to measure; all there are if empty.
@@ -137,7 +137,7 @@ def _by_lines(
     if not isinstance(content, list):
         raise EvaluationError(
             f"{str(source.captions)!r} has captions; zero-shot needs JSON lines with image and "
-            "label, or a folder with one subfolder a class"
+            "label, or a folder with one subfolder per class"
         )
     labelled = labels.labelled_by_lines(source.captions, content, problems)
     return _zero_shot(source, _images(source), labelled, problems)

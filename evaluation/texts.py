@@ -37,7 +37,7 @@ class TextVectors:
 
         Raises:
             QueryError: the encoder takes images only.
-            ModelError: the text tower cannot be had.
+            ModelError: the text tower is not available.
             Stopped: the observer ended it.
         """
         path = self._folder / f"texts-{self._key(texts)}.npy"

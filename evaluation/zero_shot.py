@@ -101,7 +101,7 @@ class ZeroShot:
             if row >= 0 and owners.setdefault(row, label) != label:
                 torn.add(row)
         for row in torn:
-            problems.add("several_labels", f"one content lies under {owners.pop(row)} and others")
+            problems.add("several_labels", f"one content is under {owners.pop(row)} and others")
         return owners
 
     def _label_vectors(

@@ -36,7 +36,7 @@ class Backfill:
 
     @classmethod
     def of(cls, library: Store, spaces: OpenSpaces) -> Backfill | None:
-        """One for the spaces that lack something and whose encoders can be had; None if none does.
+        """One for incomplete spaces whose encoders are available; None if there are none.
 
         Loads encoders only if there is something to encode.
         """
@@ -57,7 +57,7 @@ class Backfill:
     def problems(self) -> list[str]:
         """Sentences about archives that could not be listed."""
         found = self._archives.problems.values()
-        return [f"what it holds was not encoded for every space: {problem}" for problem in found]
+        return [f"its contents were not encoded for every space: {problem}" for problem in found]
 
     def tasks(self) -> Iterator[ReadTask]:
         """A forced task, with a negative id, for each content that lies where it can be read."""

@@ -12,6 +12,7 @@ from pictor.indexer.sources.locations import kind_at
 from pictor.library.catalog import files
 from pictor.library.catalog.rows import FilePlace
 from pictor.library.errors import SourceError
+from pictor.library.names import is_link
 from pictor.library.store import Store
 
 #: Roots whose files are found only by listing them again.
@@ -117,5 +118,5 @@ def is_there(place: FilePlace) -> bool:
 def locator_of(place: FilePlace) -> Locator:
     """Where to read a file of a folder, a list or a single-file root."""
     path = place.full_path
-    is_url = place.root_kind == RootKind.LIST and path.startswith((b"http://", b"https://"))
+    is_url = place.root_kind == RootKind.LIST and is_link(path)
     return Locator("url" if is_url else "file", path)

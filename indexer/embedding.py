@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +20,7 @@ from pictor.indexer.loose_pictures import open_card, pixels_of, tower_folder
 from pictor.indexer.vector_files import VectorFile, open_vector_file
 from pictor.library.config import Settings, load_settings
 from pictor.library.errors import ImageError
-from pictor.library.names import PathLike, shown
+from pictor.library.names import PathLike, is_link, shown
 from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import EncoderCard, PixelArray, Reason
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pictor.indexer.sources import Locator
     from pictor.library.encoders.base import EncoderOptions
 
-_LINKS = (b"http://", b"https://")
 #: Pictures of a forward pass for unpooled features, whose towers state no number of their own.
 _UNPOOLED_BATCH = 16
 #: Files in a folder that are no pictures are passed over, not reported.
@@ -78,14 +78,14 @@ def embed(
     Raises:
         PictorError: the file cannot be written in that form.
         SourceError: a folder, archive or list cannot be read.
-        ModelError: the encoder cannot be had, or has no hidden states to give.
+        ModelError: the encoder is not available, or has no hidden states to give.
     """
     settings = settings or load_settings()
     with open_vector_file(Path(output)) as file:
         card, options = open_card(encoder, settings)
         timeout = settings.index.fetch_timeout_s if timeout_s is None else timeout_s
         run = _Run(card, settings, timeout, observer)
-        with _Tower(card, options, pool=pool) as tower:
+        with closing(_Tower(card, options, pool=pool)) as tower:
             for batch in run.batches(images, tower.batch_size):
                 run.write(batch, tower.encode([one.pixels for one in batch]), file)
     return Embedded(run.written, run.failed, run.shape)
@@ -172,15 +172,10 @@ def _found(images: Iterable[PathLike], settings: Settings) -> Iterator[tuple[byt
     from pictor.library.catalog.rows import full_path
     from pictor.library.errors import SourceError
 
-    options = ScanOptions(
-        include=settings.index.include,
-        exclude=settings.index.exclude,
-        hidden=settings.index.hidden,
-        follow_symlinks=settings.index.follow_symlinks,
-    )
+    options = ScanOptions.of(settings.index)
     for image in images:
         location = os.fsencode(image)
-        if location.startswith(_LINKS):
+        if is_link(location):
             yield location, Locator("url", location), True
             continue
         path = os.path.abspath(os.path.expanduser(location))
@@ -197,7 +192,7 @@ def _found(images: Iterable[PathLike], settings: Settings) -> Iterator[tuple[byt
 
 
 class _Tower:
-    """One image tower, for vectors or for hidden states. Use it in a `with` block."""
+    """One image tower, for vectors or for hidden states."""
 
     def __init__(self, card: EncoderCard, options: EncoderOptions, *, pool: bool) -> None:
         from pictor.library.encoders import towers
@@ -212,8 +207,5 @@ class _Tower:
             self._tower = towers.open_unpooled_encoder(card, options)
             self.encode = self._tower.encode_unpooled
 
-    def __enter__(self) -> _Tower:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._tower.close()

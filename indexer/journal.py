@@ -47,8 +47,7 @@ class Journal:
             assert isinstance(result.pictures, Refusal)  # what file_failed means
             self._path_failed(pending, result.pictures)
             return
-        if result.digest is None:  # pragma: no cover - results without a digest are refusals
-            raise AssertionError("a decoded file has a digest")
+        assert result.digest is not None  # a decoded file has one
         self._by_content.append((pending, result.digest))
         if isinstance(result.pictures, Refusal):
             refusal = result.pictures
@@ -130,14 +129,14 @@ class Journal:
         for entry in self._by_content:
             pending, digest = entry
             if digest in self._contents:
-                ready.append(_from_change(pending, self._contents[digest]))
+                known = self._contents[digest]
+                outcome = _change(pending, known.outcome, digest, known.reason, known.detail)
+                ready.append(outcome)
             elif digest in states and (last or digest not in in_flight):
                 ready.append(_from_state(pending, digest, states[digest], gone))
             elif last:
-                detail = (
-                    "its content could not be read through another path; the next run tries again"
-                )
-                ready.append(_change(pending, Outcome.FAILED, None, Reason.CHANGED, detail))
+                why = "its content could not be read through another path; the next run tries again"
+                ready.append(_change(pending, Outcome.FAILED, None, Reason.CHANGED, why))
             else:
                 waiting.append(entry)
         return ready, waiting
@@ -188,11 +187,6 @@ def _from_state(
     if left_behind:
         return _change(pending, Outcome.MOVED, digest, file_id=left_behind.pop(0).file_id)
     return _change(pending, Outcome.INDEXED, digest)
-
-
-def _from_change(pending: Pending, change: ContentChange) -> FileChange:
-    """The outcome of a file whose content is in this batch."""
-    return _change(pending, change.outcome, change.hash, change.reason, change.detail)
 
 
 def _change(

@@ -10,13 +10,13 @@ import platformdirs
 
 from pictor.library.config import Settings
 from pictor.library.errors import ImageError, ModelUnsupported
+from pictor.library.names import is_link
 from pictor.library.records import EncoderCard, PixelArray
 
 if TYPE_CHECKING:
     from pictor.indexer.sources import Locator
     from pictor.library.encoders.base import EncoderOptions
 
-_LINKS = (b"http://", b"https://")
 _MIB = 1 << 20
 
 
@@ -46,9 +46,10 @@ def read_pixels(
     """
     from pictor.indexer.sources import Locator
 
-    is_link = location.startswith(_LINKS)
-    path = location if is_link else os.path.abspath(os.path.expanduser(location))
-    return pixels_of(Locator("url" if is_link else "file", path), card, settings, timeout_s)
+    if is_link(location):
+        return pixels_of(Locator("url", location), card, settings, timeout_s)
+    path = os.path.abspath(os.path.expanduser(location))
+    return pixels_of(Locator("file", path), card, settings, timeout_s)
 
 
 def pixels_of(

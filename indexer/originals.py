@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pictor.library.errors import ImageError
-from pictor.library.names import shown
+from pictor.library.names import is_link, shown
 from pictor.library.records import Reason
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MAX_MEMBER_BYTES = 512 << 20
 
 def link_of(path: bytes) -> str:
     """A file: link to a file, or to the archive that holds it; "" for one that is on the web."""
-    if _is_link(path):
+    if is_link(path):
         return ""
     return "file://" + urllib.parse.quote_from_bytes(_archive_of(path) or path)
 
@@ -40,7 +40,7 @@ def original(place: FilePlace, settings: Settings) -> bytes | Path:
         ImageError: it is not there any more, or cannot be read or fetched.
     """
     path = place.full_path
-    if not _is_link(path):
+    if not is_link(path):
         found = Originals([path]).read(path)
         if isinstance(found, Path) and not found.is_file():
             raise ImageError(Reason.VANISHED, f"there is no file {shown(path)}")
@@ -73,7 +73,7 @@ class Originals:
         """
         from pictor.indexer.sources import read_bytes
 
-        if _is_link(path):
+        if is_link(path):
             raise ImageError(Reason.FETCH, "it is on the web, and a page is made without a network")
         archive = _archive_of(path)
         if archive is None:
@@ -98,10 +98,6 @@ class Originals:
 
         name = path.rpartition(b"/")[2]
         return load_rgb(self.read(path), min_edge=edge_px, name_hint=name)[0]
-
-
-def _is_link(path: bytes) -> bool:
-    return path.startswith((b"http://", b"https://"))
 
 
 def _archive_of(path: bytes) -> bytes | None:

@@ -168,9 +168,8 @@ class ReaderPool:
             self._pool.give(_FileWork(task))
 
     def _has_room(self) -> bool:
-        if self._results.qsize() >= QUEUED_RESULTS:
-            return False
-        return self._waiting_bytes < self._lookahead_bytes
+        is_short = self._results.qsize() < QUEUED_RESULTS
+        return is_short and self._waiting_bytes < self._lookahead_bytes
 
     def _listen(self) -> None:
         """Wait for messages, a deadline or new tasks, whichever comes first."""

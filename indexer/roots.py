@@ -200,13 +200,9 @@ def check_reachable(connection: Connection, root: RootRow) -> tuple[str | None, 
         return "it is empty, though files of it are indexed: is its volume mounted?", None
     if root.kind == RootKind.FOLDER and root.volume and not same_volume(root.volume, volume):
         sample = files.sample_paths(connection, root.id, VOLUME_SAMPLE)
-        if sample and not _any_exists(location, sample):
+        if sample and not any(os.path.lexists(location + b"/" + path) for path in sample):
             return "another volume is mounted there", None
     return None, volume
-
-
-def _any_exists(location: bytes, paths: Sequence[bytes]) -> bool:
-    return any(os.path.lexists(location + b"/" + path) for path in paths)
 
 
 def require_any_reachable(scopes: Sequence[Scope], reasons: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from pictor.library.errors import LibraryError, ModelError
 from pictor.library.names import display
 from pictor.library.observer import SILENT, Observer, Remembering
 from pictor.library.records import Outcome
-from pictor.library.space_encoders import encoder_options
+from pictor.library.space_encoders import options_of
 from pictor.library.store import Store
 
 
@@ -74,23 +74,17 @@ def index(
     Raises:
         SourceError: nothing that was named can be reached.
         LibraryLocked: another process writes the library.
-        ModelError: a named encoder cannot be had.
+        ModelError: a named encoder is not available.
     """
     observer = observer or SILENT
     remembering = Remembering(observer)
-    settings = library.settings.index
-    options = ScanOptions(
-        include=settings.include,
-        exclude=settings.exclude,
-        hidden=settings.hidden,
-        follow_symlinks=settings.follow_symlinks,
-    )
+    options = ScanOptions.of(library.settings.index)
     with library.writer():
         scopes = roots.resolve(library, named, options)
         if retry:
             with library.writing() as connection:
                 files.forget_stat(connection, [Outcome.FAILED, Outcome.SKIPPED])
-        run_options = encoder_options(library)
+        run_options = options_of(library.settings)
         is_first = not library.spaces()
         with opened(
             library, encoders, run_options, remembering, keep_default=keep_default
@@ -132,13 +126,13 @@ def fill_background(library: Store, spaces: OpenSpaces, observer: Observer) -> N
             observer.notice(f"the background of {space.row.encoder} was not renewed: {error}")
 
 
+@dataclass(frozen=True)
 class _Run:
     """What comes before and after the pipeline."""
 
-    def __init__(self, library: Store, spaces: OpenSpaces, observer: Observer) -> None:
-        self._library = library
-        self._spaces = spaces
-        self._observer = observer
+    _library: Store
+    _spaces: OpenSpaces
+    _observer: Observer
 
     def run(self, scopes: Sequence[Scope], *, retry: bool) -> Summary:
         started = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import SpaceRow
@@ -17,6 +18,7 @@ from pictor.library.space_encoders import ensure_text_tower
 from pictor.library.store import Store
 
 
+@dataclass(eq=False)
 class OpenSpace:
     """A space and its encoder, which is loaded when there is something to encode.
 
@@ -25,17 +27,16 @@ class OpenSpace:
         spec_index: which of the run's specs it takes.
     """
 
-    def __init__(self, row: SpaceRow, spec_index: int, loader: Callable[[], ImageEncoder]) -> None:
-        self.row = row
-        self.spec_index = spec_index
-        self._loader = loader
-        self._encoder: ImageEncoder | None = None
+    row: SpaceRow
+    spec_index: int
+    _loader: Callable[[], ImageEncoder]
+    _encoder: ImageEncoder | None = None
 
     def load(self) -> ImageEncoder:
         """The encoder, loaded by the first call.
 
         Raises:
-            ModelError: it cannot be had.
+            ModelError: it is not available.
         """
         if self._encoder is None:
             self._encoder = self._loader()
@@ -53,7 +54,7 @@ class OpenSpaces:
 
     Attributes:
         spaces: those that the run fills. One that nobody named leaves, with a notice, when its
-            encoder cannot be had; it stays as it is.
+            encoder is not available; it stays as it is.
         specs: what the decoders are to make of each picture.
     """
 
@@ -94,7 +95,7 @@ class OpenSpaces:
             usable.append(space)
         if not usable:
             raise ModelError(
-                "no encoder of this library can be had; name one with --encoder, "
+                "no encoder of this library is available; choose one with --encoder, "
                 "for example: pictor index --encoder builtin"
             )
         self.spaces = tuple(usable)
@@ -117,7 +118,7 @@ def opened(
     complete, unless the library is to keep the one it has.
 
     Raises:
-        ModelError: a named encoder cannot be had.
+        ModelError: a named encoder is not available.
     """
     _add_named(library, names, options, observer, keep_default=keep_default)
     rows = library.spaces()
@@ -174,7 +175,7 @@ def _stand_in(name: str, error: ModelNotAvailable) -> str:
     """Why the built-in encoder is used, and the two ways to the one that was meant."""
     reason = str(error).partition("; ")[0]
     return (
-        f"the built-in encoder is used, as the configured {name!r} cannot be had: {reason}; get "
+        f"the built-in encoder is used, as the configured {name!r} is not available: {reason}; get "
         f"it with: pictor models pull {name} (HF_ENDPOINT names a mirror), or where there is no "
         "network with: pictor models import FILE (made by pictor models export elsewhere); then "
         f"run: pictor index --encoder {name}"
@@ -187,7 +188,7 @@ def _plan_default(library: Store, row: SpaceRow, observer: Observer) -> None:
     if default.card.has_text and not row.card.has_text:
         observer.notice(
             f"{row.encoder} finds by images only, so {default.encoder} stays the default; "
-            f"ask it with: --encoder {row.encoder}"
+            f"use it with: --encoder {row.encoder}"
         )
         return
     with library.writing() as connection:

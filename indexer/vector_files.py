@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from pictor.indexer.sources.external_sort import split_records
 from pictor.library.errors import PictorError
 from pictor.library.names import path_fields
 
@@ -93,7 +95,7 @@ class _Npz:
             self._paths.seek(0)
             width = max(1, self._width)
             with self._member(archive, "paths", f"|S{width}", (self._count,)) as member:
-                for path in _records(self._paths):
+                for path in split_records(self._paths, b"\0"):
                     member.write(path.ljust(width, b"\0"))
 
     @contextlib.contextmanager
@@ -106,14 +108,6 @@ class _Npz:
         with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
             npy.write_array_header_1_0(member, header)
             yield member
-
-
-def _records(file: IO[bytes]) -> Iterator[bytes]:
-    """What stands before each NUL."""
-    rest = b""
-    while block := file.read(_COPY_BYTES):
-        *whole, rest = (rest + block).split(b"\0")
-        yield from whole
 
 
 class _JsonLines:
@@ -178,9 +172,7 @@ class _Parquet:
 
     def _open(self, shape: tuple[int, ...]) -> None:
         arrow = self._arrow
-        width = 1
-        for size in shape:
-            width *= size
-        fields = [("path", arrow.binary()), ("vector", arrow.list_(arrow.float32(), width))]
+        vector = arrow.list_(arrow.float32(), math.prod(shape))
+        fields = [("path", arrow.binary()), ("vector", vector)]
         self._schema = arrow.schema(fields, metadata={"shape": json.dumps(list(shape))})
         self._writer = arrow.parquet.ParquetWriter(self._path, self._schema)

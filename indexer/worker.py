@@ -22,7 +22,7 @@ from pictor.indexer.sources.base import Locator
 from pictor.indexer.sources.descriptors import opened_regular
 from pictor.indexer.sources.file_bytes import read_bytes
 from pictor.library.config import Settings
-from pictor.library.errors import ImageError
+from pictor.library.errors import ImageError, reason_of
 from pictor.library.hashing import Hasher, content_hash
 from pictor.library.images import (
     HEAD_BYTES,
@@ -179,16 +179,10 @@ def read(task: ReadTask, options: WorkerOptions, ask: Ask) -> ReadResult:
     except MemoryError:
         pictures = Refusal(Reason.OUT_OF_MEMORY, "decoding it took more memory than there is")
     except OSError as error:
-        pictures = Refusal(_reason_of(error), f"reading it failed: {error.strerror or error}")
+        pictures = Refusal(reason_of(error), f"reading it failed: {error.strerror or error}")
     except Exception as error:  # the boundary of one file: what a decoder raises is its own
         pictures = Refusal(Reason.CORRUPT, f"its decoder raised {type(error).__name__}: {error}")
     return ReadResult(task.task_id, job.digest, job.size_bytes, pictures)
-
-
-def _reason_of(error: OSError) -> Reason:
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return Reason.VANISHED
-    return Reason.PERMISSION if isinstance(error, PermissionError) else Reason.IO_ERROR
 
 
 class _Job:
@@ -282,11 +276,8 @@ class _Job:
         """Raise unless the file still is what the scan saw (and as long as what was read)."""
         task = self.task
         listed = (task.size_bytes, task.mtime_ns)
-        if listed != (-1, -1) and listed != (stat.st_size, stat.st_mtime_ns):
-            raise ImageError(
-                Reason.CHANGED, "it changed while it was being read; the next run takes it"
-            )
-        if read is not None and read != stat.st_size:
+        is_same = listed in ((-1, -1), (stat.st_size, stat.st_mtime_ns))
+        if not is_same or read not in (None, stat.st_size):
             raise ImageError(
                 Reason.CHANGED, "it changed while it was being read; the next run takes it"
             )

@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+_STALE_S = 86_400  # a temporary folder older than a day was left by a kill
 
 
 @contextlib.contextmanager
@@ -35,3 +40,24 @@ def replaced(path: Path, *, is_synced: bool = False, is_new: bool = False) -> It
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+
+
+@contextlib.contextmanager
+def new_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """An empty folder in `parent`, which is made, to be filled and renamed; else it goes again.
+
+    Those that a kill left there under the same prefix go, too.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -33,7 +33,6 @@ BANK_FILE = "background.toml"
 #: the bank's captions lie below. Measured on the bank itself: above 0.999 are "a hot air balloon at
 #: sunrise" and 热气球升空, above 0.99 captions of one subject.
 NEAR_SHARE, SAME_SHARE = 0.99, 0.999
-_STEP = 256  # captions a forward pass
 _ROWS = 1024  # items scored at once: with 1,322 captions 11 MB
 
 
@@ -81,7 +80,7 @@ def open_bank(library: Store, space: SpaceRow) -> Bank:
 
     Raises:
         QueryError: the encoder takes images only.
-        ModelError: its text tower cannot be had.
+        ModelError: its text tower is not available.
     """
     texts = captions()
     name = f"{digest_of(texts)}-{space.fingerprint}.npz"
@@ -90,8 +89,7 @@ def open_bank(library: Store, space: SpaceRow) -> Bank:
     if kept is not None:
         return kept
     tower = space_encoders.open_text(library, space)
-    parts = [tower.encode(texts[start : start + _STEP]) for start in range(0, len(texts), _STEP)]
-    bank = Bank.of(texts, np.concatenate(parts))
+    bank = Bank.of(texts, tower.encode(texts))
     _keep(path, bank)
     return bank
 
@@ -118,11 +116,11 @@ def log_sum_exp(vectors: FloatMatrix, bank: FloatMatrix, scoring: Scoring) -> Do
 def fill(library: Store, space: SpaceRow, observer: Observer) -> int:
     """Store the background of every item of a space that lacks it; how many. Hold `writer()`.
 
-    One transaction a block. A pass that is stopped is gone on with by the next one; after a change
+    One transaction a block. A pass that is stopped is resumed by the next one; after a change
     of the bank everything is made anew.
 
     Raises:
-        ModelError: the text tower cannot be had.
+        ModelError: the text tower is not available.
     """
     if not space.card.has_text:
         return 0

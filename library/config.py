@@ -184,17 +184,17 @@ def load_settings(
 
 def default_library_dir(environ: Mapping[str, str] | None = None) -> Path:
     """`PICTOR_LIBRARY` if set, else the user's data folder for pictor."""
-    environ = os.environ if environ is None else environ
-    named = environ.get("PICTOR_LIBRARY")
-    return Path(named) if named else Path(platformdirs.user_data_dir("pictor")) / "library"
+    return _own_dir("PICTOR_LIBRARY", "library", environ)
 
 
 def models_dir(environ: Mapping[str, str] | None = None) -> Path:
     """`PICTOR_MODELS_DIR` if set, else "models" in the user's data folder for pictor."""
-    environ = os.environ if environ is None else environ
-    named = environ.get("PICTOR_MODELS_DIR")
-    folder = Path(named) if named else Path(platformdirs.user_data_dir("pictor")) / "models"
-    return folder.expanduser()
+    return _own_dir("PICTOR_MODELS_DIR", "models", environ).expanduser()
+
+
+def _own_dir(variable: str, name: str, environ: Mapping[str, str] | None) -> Path:
+    named = (os.environ if environ is None else environ).get(variable)
+    return Path(named) if named else Path(platformdirs.user_data_dir("pictor")) / name
 
 
 def presets_dir() -> Path:
@@ -275,6 +275,6 @@ def _flatten(data: Mapping[str, Any], origin: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for section, keys in data.items():
         if not isinstance(keys, Mapping):
-            raise ConfigError(f"{origin}: {section!r} must stand in a section, such as [index]")
+            raise ConfigError(f"{origin}: {section!r} must be in a section, such as [index]")
         flat |= {f"{section}.{key}": value for key, value in keys.items()}
     return flat

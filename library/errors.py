@@ -2,25 +2,25 @@
 
 PictorError
 ├── ConfigError            a setting is unknown, of the wrong type, or out of range
-├── LibraryError           one library on disk cannot do what was asked
+├── LibraryError           a library cannot be opened, read or written
 │   ├── LibraryNotFound    there is no library at that path
 │   ├── LibraryTooNew      it was written by a newer release
 │   ├── LibraryLocked      another process is writing it, or its catalog stays locked
-│   ├── LibraryCorrupt     what is stored contradicts itself
+│   ├── LibraryCorrupt     the stored data is inconsistent
 │   └── LibraryFull        the disk that holds it is full
 ├── SourceError            a root cannot be read at all
-├── ImageError             one file gives no picture (carries a `Reason`)
-├── ModelError             an encoder cannot be had or cannot do what was asked
-│   ├── ModelNotAvailable  its files are neither here nor to be fetched
-│   └── ModelUnsupported   its family, format or tower is not one pictor reads
+├── ImageError             a file cannot be decoded (carries a `Reason`)
+├── ModelError             an encoder is not available or does not support the request
+│   ├── ModelNotAvailable  its files are not here and cannot be downloaded
+│   └── ModelUnsupported   its family, format or tower is not supported
 ├── QueryError             a query cannot be understood or answered
 │   └── QuerySyntaxError   its text breaks the grammar (carries the position)
 ├── LabelError             a set of labels cannot be read, or a tag cannot be given
 ├── SidecarError           an XMP file beside a photo cannot be read or written
-├── RuleError              a rule of what to keep cannot be read (carries the position)
-├── DecisionError          two files cannot be decided on
+├── RuleError              a keep rule cannot be parsed (carries the position)
+├── DecisionError          a decision on two files is invalid
 ├── PlanError              a plan or a log cannot be read, written, applied or undone
-└── EvaluationError        a set of captions or labels cannot be measured with
+└── EvaluationError        a set of captions or labels cannot be evaluated
 
 A message is one sentence: what failed, on what, what was expected and found, what to do. Facts are
 attributes, so that edges need not parse messages.
@@ -56,6 +56,13 @@ def _without_middle(text: str, most: int) -> str:
     return f"{text[: most // 2]}…{text[len(text) - most // 2 :]}"
 
 
+def reason_of(error: OSError) -> Reason:
+    """What a failed system call says of the file it was for."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return Reason.VANISHED
+    return Reason.PERMISSION if isinstance(error, PermissionError) else Reason.IO_ERROR
+
+
 class PictorError(Exception):
     """The base of every error pictor raises on purpose."""
 
@@ -65,7 +72,7 @@ class ConfigError(PictorError):
 
 
 class LibraryError(PictorError):
-    """One library on disk cannot do what was asked."""
+    """A library cannot be opened, read or written."""
 
 
 class LibraryNotFound(LibraryError):
@@ -81,7 +88,7 @@ class LibraryLocked(LibraryError):
 
 
 class LibraryCorrupt(LibraryError):
-    """What the library stores contradicts itself."""
+    """The stored data of the library is inconsistent."""
 
 
 class LibraryFull(LibraryError):
@@ -93,7 +100,7 @@ class SourceError(PictorError):
 
 
 class ImageError(PictorError):
-    """One file gives no picture.
+    """A file cannot be decoded.
 
     Attributes:
         reason: the code that is stored as the file's outcome.
@@ -110,34 +117,36 @@ class ImageError(PictorError):
 
 
 class ModelError(PictorError):
-    """An encoder cannot be had or cannot do what was asked."""
+    """An encoder is not available or does not support the request."""
 
 
 class ModelNotAvailable(ModelError):
-    """The files of an encoder are neither here nor to be fetched."""
+    """The files of an encoder are not here and cannot be downloaded."""
 
 
 class ModelUnsupported(ModelError):
-    """The family, file format or tower of an encoder is not one pictor reads."""
+    """The family, file format or tower of an encoder is not supported."""
 
 
 class QueryError(PictorError):
     """A query cannot be understood or answered."""
 
 
-class QuerySyntaxError(QueryError):
+class _AtPosition(PictorError):
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+    def __reduce__(self) -> tuple[type[_AtPosition], tuple[str, int]]:
+        return (type(self), (str(self), self.position))
+
+
+class QuerySyntaxError(_AtPosition, QueryError):
     """The text of a query breaks the grammar.
 
     Attributes:
         position: the character where it does, from 0.
     """
-
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(message)
-        self.position = position
-
-    def __reduce__(self) -> tuple[type[QuerySyntaxError], tuple[str, int]]:
-        return (type(self), (str(self), self.position))
 
 
 class LabelError(PictorError):
@@ -148,23 +157,16 @@ class SidecarError(PictorError):
     """An XMP file beside a photo cannot be read or written."""
 
 
-class RuleError(PictorError):
-    """A rule of what to keep cannot be read.
+class RuleError(_AtPosition):
+    """A keep rule cannot be parsed.
 
     Attributes:
         position: the character where it breaks, from 0.
     """
 
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(message)
-        self.position = position
-
-    def __reduce__(self) -> tuple[type[RuleError], tuple[str, int]]:
-        return (type(self), (str(self), self.position))
-
 
 class DecisionError(PictorError):
-    """Two files cannot be decided on."""
+    """A decision on two files is invalid."""
 
 
 class PlanError(PictorError):
@@ -172,4 +174,4 @@ class PlanError(PictorError):
 
 
 class EvaluationError(PictorError):
-    """A set of captions or labels cannot be measured with."""
+    """A set of captions or labels cannot be evaluated."""

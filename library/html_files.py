@@ -26,7 +26,7 @@ def check_target(path: Path) -> None:
             start = file.read(len(DOCTYPE))
         if not start or start.lower() == DOCTYPE.encode():
             return
-    raise PictorError(f"{str(path)!r} is there and is no page; choose another name for --html")
+    raise PictorError(f"{str(path)!r} exists and is not an HTML page; choose another file name")
 
 
 def asset(package: str, name: str) -> str:

@@ -22,9 +22,10 @@ from pictor.library.config import presets_dir
 from pictor.library.errors import LibraryCorrupt, LibraryError
 from pictor.library.records import FloatMatrix, IdArray
 from pictor.library.store import Store
-from pictor.library.vectors.base import FLAT_MAX, VectorIndex
+from pictor.library.vectors.base import FLAT_MAX
 from pictor.library.vectors.cache import CacheInfo, IndexCache, IndexKind, Stamp, Unusable
 from pictor.library.vectors.exact import ExactIndex
+from pictor.library.vectors.layers import VectorIndex
 
 #: With more changes than this above what it was opened with, an index is opened anew once a newer
 #: cache is there: every search scans them, some 2 ms for so many.

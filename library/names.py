@@ -87,6 +87,11 @@ def under_any(path: bytes, places: Iterable[bytes]) -> bool:
     return any(is_under(path, place) for place in places)
 
 
+def is_link(path: bytes) -> bool:
+    """Whether a place is on the web, and no path."""
+    return path.startswith((b"http://", b"https://"))
+
+
 def expanded(path: PathLike) -> bytes:
     """A path with a leading ~ replaced, as the bytes of the file system."""
     return os.path.expanduser(os.fsencode(path))

@@ -37,7 +37,7 @@ class Observer(Protocol):
         ...
 
     def notice(self, text: str) -> None:
-        """A sentence a person should read: a fallback, an unreachable root, a download's size."""
+        """Receives a message for the user: a fallback, an unreachable root, a download's size."""
         ...
 
     def should_stop(self) -> bool:

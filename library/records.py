@@ -127,16 +127,8 @@ class ImageSpec:
     @property
     def pixels_key(self) -> tuple[object, ...]:
         """What decides the uint8 pixels; mean, std and rescale do not."""
-        return (
-            self.height,
-            self.width,
-            self.resize,
-            self.edge,
-            self.resample,
-            self.patch,
-            self.max_patches,
-            self.backend,
-        )
+        size = (self.height, self.width, self.resize, self.edge)
+        return (*size, self.resample, self.patch, self.max_patches, self.backend)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Generic, TypeVar
 
 from pictor.library.catalog.rows import SpaceRow
@@ -86,23 +87,11 @@ class _Opened(Generic[Tower]):
         return closed
 
 
-def encoder_options(library: Store) -> EncoderOptions:
-    """How the library's settings say encoders are to be run."""
-    return options_of(library.settings)
-
-
 def options_of(settings: Settings) -> EncoderOptions:
     """How some settings say encoders are to be run."""
-    wanted = settings.encoder
-    return EncoderOptions(
-        device=wanted.device,
-        dtype=wanted.dtype,  # type: ignore[arg-type]  # checked against the choices by the settings
-        batch_size=wanted.batch_size,
-        attention=wanted.attention,  # type: ignore[arg-type]  # likewise
-        runtime=wanted.runtime,  # type: ignore[arg-type]  # likewise
-        offline=settings.network.offline,
-        threads=wanted.threads,
-    )
+    wanted = asdict(settings.encoder)
+    del wanted["names"]
+    return EncoderOptions(**wanted, offline=settings.network.offline)
 
 
 def ensure_text_tower(library: Store, space: SpaceRow, options: EncoderOptions) -> None:
@@ -126,11 +115,11 @@ def open_text(library: Store, space: SpaceRow) -> TextEncoder:
     try:
         return towers.open_text_encoder(space.card, folder)
     except ModelError:
-        ensure_text_tower(library, space, encoder_options(library))
+        ensure_text_tower(library, space, options_of(library.settings))
         return towers.open_text_encoder(space.card, folder)
 
 
 def open_image(library: Store, space: SpaceRow) -> ImageEncoder:
     """The image tower of a space, for a query by an image that is not in the library."""
     folder = library.cache_dir(space, "image")
-    return towers.open_image_encoder(space.card, encoder_options(library), folder)
+    return towers.open_image_encoder(space.card, options_of(library.settings), folder)

@@ -76,7 +76,7 @@ class Store:
         """The library in folder `path`.
 
         Raises:
-            LibraryNotFound: there is none, or its making was cut short before it held anything.
+            LibraryNotFound: there is none, or its creation was interrupted while it was empty.
             LibraryTooNew: a newer release wrote it.
             LibraryCorrupt: the catalog is damaged.
         """
@@ -84,19 +84,24 @@ class Store:
         settings = settings or settings_of(path)
         if not settings.library.catalog_url and not (path / CATALOG_FILE).is_file():
             raise LibraryNotFound(
-                f"there is no library at {str(path)!r}; make one with: pictor index FOLDER"
+                f"there is no library at {str(path)!r}; create one with: pictor index FOLDER"
             )
         try:
-            return cls._checked(path, settings, is_frozen=False)
+            return cls._checked(path, settings)
         except LibraryError:
             if settings.library.catalog_url or not _can_be_read_frozen(path):
                 raise
         return cls._checked(path, settings, is_frozen=True)
 
     @classmethod
-    def _checked(cls, path: Path, settings: Settings, *, is_frozen: bool) -> Store:
+    def _checked(
+        cls, path: Path, settings: Settings, *, is_frozen: bool = False, is_new: bool = False
+    ) -> Store:
         library = cls(path, settings, is_frozen=is_frozen)
         try:
+            if is_new and library._revision() is None:
+                with write_lock(path):
+                    library._upgrade()
             library._check_schema()
         except BaseException:
             library.close()
@@ -117,18 +122,9 @@ class Store:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(
-                f"the library folder {str(path)!r} cannot be made: {error.strerror}"
+                f"the library folder {str(path)!r} cannot be created: {error.strerror}"
             ) from error
-        library = cls(path, settings)
-        try:
-            if library._revision() is None:
-                with write_lock(path):
-                    library._upgrade()
-            library._check_schema()
-        except BaseException:
-            library.close()
-            raise
-        return library
+        return cls._checked(path, settings, is_new=True)
 
     def close(self) -> None:
         """Give back the catalog's connections; one in use, when its block ends."""
@@ -200,7 +196,7 @@ class Store:
         rows = self.spaces()
         if not rows:
             raise QueryError(
-                f"the library {str(self.path)!r} holds nothing yet: pictor index FOLDER"
+                f"the library {str(self.path)!r} is empty; index a folder: pictor index FOLDER"
             )
         return rows[0] if encoder is None else space_named(rows, encoder)
 
@@ -240,8 +236,8 @@ class Store:
             tables = inspect(connection).get_table_names()
         if not tables:
             raise LibraryNotFound(
-                f"the library at {str(self.path)!r} is empty: its making was cut short; "
-                "make it again with: pictor index FOLDER"
+                f"the library at {str(self.path)!r} is empty: its creation was interrupted; "
+                "create it again with: pictor index FOLDER"
             )
         raise LibraryCorrupt(
             f"the catalog {self._catalog_name} is another program's: it has the table "
@@ -254,10 +250,8 @@ class Store:
         with self.writing() as connection:
             upgrade(connection)
             if connection.scalar(select(META.c.value).where(META.c.key == "library_id")) is None:
-                facts = {"library_id": str(uuid.uuid4()), "created_at": now()}
-                connection.execute(
-                    insert(META), [{"key": key, "value": value} for key, value in facts.items()]
-                )
+                facts = (("library_id", str(uuid.uuid4())), ("created_at", now()))
+                connection.execute(insert(META).values(facts))
 
 
 def _refuse_among_others(path: Path) -> None:
@@ -273,7 +267,7 @@ def _refuse_among_others(path: Path) -> None:
     foreign = sorted(n for n in names - _OWN_NAMES if not n.startswith((".", CATALOG_FILE)))
     if foreign and not names & {CATALOG_FILE, _LOCK_FILE}:
         raise LibraryError(
-            f"no library is made in {str(path)!r}, which holds other files, such as "
+            f"cannot create a library in {str(path)!r}, which contains other files, such as "
             f"{quoted(foreign[0])}; name a new or empty folder with --library"
         )
 

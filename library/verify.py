@@ -89,7 +89,7 @@ def _index(library: Store, space: SpaceRow) -> list[str]:
     if indexes.info(library, space) is not None:  # one that is gone is no problem: it comes back
         problems += [
             f"the index cache of {space.encoder} is damaged: {damage}; delete "
-            f"{str(library.path / 'cache')!r}, it comes back by itself"
+            f"{str(library.path / 'cache')!r}; it is rebuilt automatically"
             for damage in indexes.cache_of(library, space).verify()
         ]
     opened = indexes.open_index(library, space)

@@ -6,6 +6,7 @@ One object with the same verbs as the command. What is heavy is imported by the 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pictor.library.config import Settings, default_library_dir
-from pictor.library.errors import LibraryNotFound, QueryError
+from pictor.library.errors import LibraryError, LibraryNotFound, QueryError
 from pictor.library.names import PathLike, expanded
 from pictor.library.records import Hit
 
@@ -34,29 +35,41 @@ if TYPE_CHECKING:
     from pictor.search.query import Query
     from pictor.tagging.verbs import Tags
 
+#: As pathlib leaves it, which takes "//" for "/".
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
 
 def open_library(path: PathLike | None = None, *, settings: Settings | None = None) -> Library:
     """A library by its folder; `PICTOR_LIBRARY` or the user's data folder if none is named.
 
-    The folder need not exist: the first `index` makes it. Use the result in a `with` block, or
+    The folder need not exist: the first `index` creates it. Use the result in a `with` block, or
     close it.
 
         with open_library("~/pictures.pictor") as library:
             library.index(["~/Pictures"])
             for hit in library.search("a dog on the beach"):
                 print(hit.score, hit.path)
+
+    Raises:
+        LibraryError: `path` is a URL.
     """
     folder = default_library_dir() if path is None else Path(os.fsdecode(path))
+    if _URL.match(str(folder)):  # it may hold a password, which no message is to repeat
+        scheme = str(folder).partition(":")[0]
+        raise LibraryError(
+            f"a library is a folder, not a URL ({scheme}:…); its database is named by the setting "
+            "library.catalog_url"
+        )
     return Library(folder.expanduser(), settings)
 
 
 class Library:
     """A library and its verbs, for any number of threads at once.
 
-    All threads share what is opened: one catalog, one index a space, warm towers. A search finds
-    whatever was committed before it began, by this process or another, and goes on while another
-    thread indexes, tags or removes. Of the verbs that write, one runs at a time: a second one
-    raises `LibraryLocked`.
+    All threads share one catalog, one index per space and warm towers. A search sees everything
+    committed before it began, by this process or another, and continues while another thread
+    indexes, tags or removes. Only one writing verb runs at a time: a second one raises
+    `LibraryLocked`.
     """
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
@@ -77,7 +90,7 @@ class Library:
     def close(self) -> None:
         """Release files, indexes and towers. No verb can be used afterwards.
 
-        A search that goes on in another thread is finished, or raises ValueError.
+        A search running in another thread finishes, or raises ValueError.
         """
         with self._lock:
             self._is_closed = True
@@ -89,14 +102,14 @@ class Library:
 
     @cached_property
     def duplicates(self) -> Duplicates:
-        """Duplicates: compared, grouped, decided on, and removed by plans that can be undone."""
+        """Find, group and decide on duplicates, and remove them by plans that can be undone."""
         from pictor.duplicates.verbs import Duplicates
 
         return Duplicates(self._open)
 
     @cached_property
     def tags(self) -> Tags:
-        """Tags: given by a set of labels or by people, counted, and written beside the photos."""
+        """Tag photos by label sets or by hand, count tags, and write them to sidecars."""
         from pictor.tagging.verbs import Tags
 
         return Tags(self._open)
@@ -109,18 +122,18 @@ class Library:
         retry: bool = False,
         observer: Observer | None = None,
     ) -> Summary:
-        """Index roots (all known ones if none is named) and fill every space; the run's counts.
+        """Index roots (all known ones if none is given) for every space; returns the run's counts.
 
         Args:
             roots: folders, files, lists, archives or shards.
-            encoders: spaces to fill besides those there are; the first becomes the default.
-            retry: also read again what failed or was skipped before.
-            observer: is told of progress, and may stop the run.
+            encoders: encoders to add to the existing ones; the first becomes the default.
+            retry: also read skipped and failed files again.
+            observer: receives progress, and may stop the run.
 
         Raises:
             SourceError: no root can be reached.
             LibraryLocked: another process writes this library.
-            ModelError: a named encoder cannot be had.
+            ModelError: a given encoder is not available.
         """
         from pictor.indexer.run import index
 
@@ -137,17 +150,17 @@ class Library:
     ) -> list[Hit]:
         """The best matches of all queries together, best first.
 
-        Hits that are weak are left out, and near-identical ones shown as one, unless `options` say
-        otherwise; so a search for what is not there may find nothing.
+        Weak hits are left out, and near-identical ones grouped into one, unless `options` say
+        otherwise; so a search for something absent may find nothing.
 
         Args:
             queries: texts in the query language (docs/search.md), each also a path or link of an
                 image, or queries made with `pictor.query`.
             top: at most this many hits; the setting `search.top` if None.
-            encoder: ask the space of this encoder.
+            encoder: search the vectors of this encoder.
 
         Raises:
-            QueryError: a query is empty, cannot be read, or the space cannot answer it.
+            QueryError: a query is empty, cannot be read, or the encoder cannot answer it.
         """
         return list(self.rank(*queries, top=top, encoder=encoder, options=options).hits)
 
@@ -172,9 +185,9 @@ class Library:
         encoder: str | None = None,
         options: SearchOptions | None = None,
     ) -> list[Hit]:
-        """The images most like one image (a path or link), which itself is left out.
+        """The images most similar to one image (a path or link), which itself is left out.
 
-        Near-identical ones are shown each by itself, unless `options` say otherwise.
+        Near-identical ones are returned separately, unless `options` say otherwise.
         """
         from pictor.search.options import SearchOptions
 
@@ -196,7 +209,7 @@ class Library:
         return self._rank(combined([asked, *others]), wished)
 
     def item(self, item_id: int) -> ItemFacts:
-        """All that is known of an item, as a hit's `item` names it.
+        """All facts about an item, given by its id (`item` of a hit).
 
         Raises:
             QueryError: the library has no such item.
@@ -214,11 +227,11 @@ class Library:
 
     @property
     def page_size(self) -> int:
-        """Hits of one answer where nothing else is said: the setting `search.top`."""
+        """The default number of hits: the setting `search.top`."""
         return self._open().settings.search.top
 
     def status(self) -> Status:
-        """What the library holds."""
+        """What the library contains."""
         from pictor.library.status import status
 
         return status(self._open())
@@ -230,13 +243,13 @@ class Library:
         return problems(self._open())
 
     def verify(self) -> VerifyReport:
-        """Whether everything stored agrees with itself."""
+        """Check the library for inconsistencies."""
         from pictor.library.verify import verify
 
         return verify(self._open())
 
     def purge(self, *, roots: Sequence[PathLike] = ()) -> PurgeSummary:
-        """Forget missing files, or whole roots if some are named, and what only they contained.
+        """Forget missing files, or whole roots if some are given, and contents found nowhere else.
 
         Nothing on disk outside the library is touched.
 
@@ -249,10 +262,10 @@ class Library:
 
     @property
     def stand_in_for(self) -> str:
-        """The configured encoder in whose place the built-in one answers; "" if none.
+        """The configured encoder that the built-in one replaces; "" if none.
 
-        That is so where the settings name an encoder and the library, which was filled when it
-        could not be had, has a space of the built-in one only.
+        This is the case if the library was filled when the configured encoder was not available,
+        so that it has vectors of the built-in one only.
         """
         from pictor.library.encoders.builtin_card import BUILTIN
 

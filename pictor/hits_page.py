@@ -94,7 +94,7 @@ def _thumbnail(hit: Hit, originals: Originals) -> bytes:
             return thumbnail(data, EDGE_PX, name_hint=name, time_s=hit.time_s)
         except ImageError as error:
             first = first or error
-    raise first or ImageError(Reason.VANISHED, "it has no place")
+    raise first or ImageError(Reason.VANISHED, "it has no path")
 
 
 # --- the page

@@ -45,11 +45,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Model:
-    """An encoder that is known by name, and how much of it is on this machine.
+    """An encoder known by name, and how much of it is on this machine.
 
     Attributes:
-        names: what may be typed instead of the id.
-        family: as "clip"; "" where nothing on this machine says.
+        names: accepted instead of the id.
+        family: such as "clip"; "" if unknown.
         dimension: of its vectors; 0 if unknown.
         image_size: side in pixels.
         languages: ISO 639-1 codes its text tower was trained on.
@@ -80,10 +80,10 @@ class Model:
 
 @dataclass(frozen=True)
 class PulledModel:
-    """A model that came to this machine.
+    """A model that was pulled or imported.
 
     Attributes:
-        files: how many it has, as its lock file says.
+        files: number of files in its lock file.
         size_bytes: of all of them.
     """
 
@@ -104,7 +104,7 @@ class RemovedModel:
 
 
 def list() -> builtins.list[Model]:
-    """The built-in encoder, those that pictor knows by name, and what else was pulled."""
+    """The built-in encoder, all models known by name, and other pulled models."""
     from pictor.library.encoders.builtin_card import read_builtin_card
     from pictor.library.encoders.cards import shipped_cards
     from pictor.library.encoders.models.places import begun, locked
@@ -126,19 +126,19 @@ def pull(
     offline: bool = False,
     observer: Observer | None = None,
 ) -> PulledModel:
-    """Fetch a model, check it, and lock what was fetched.
+    """Download a model, check it, and write its lock file.
 
-    An interrupted download is gone on with. What differs from the lock file later is refused.
+    An interrupted download is resumed. Later files that differ from the lock file are refused.
 
     Args:
-        source: the hub, or the mirror that HF_ENDPOINT names; or ModelScope.
+        source: the hub, or the mirror in HF_ENDPOINT; or ModelScope.
         folder: copy it from there instead.
         offline: refuse to use the network.
         observer: receives the size as a notice before the first byte, and the progress.
 
     Raises:
-        ModelNotAvailable: it cannot be had; the message says how else.
-        ModelUnsupported: it has pickles only.
+        ModelNotAvailable: it is not available; the message says what to do.
+        ModelUnsupported: its weights exist only as pickles.
         ModelError: a file differs from its lock file or its checksum, or the disk is full.
     """
     from pictor.library.encoders import hub
@@ -154,7 +154,7 @@ def pull(
         return _pulled(install_folder(repo, path, revision, licence=licence, observer=watching))
     if offline or hub.is_offline():
         raise ModelNotAvailable(
-            f"{repo!r} cannot be pulled, for pictor is offline; leave out --offline and "
+            f"{repo!r} cannot be pulled, as pictor is offline; leave out --offline and "
             "HF_HUB_OFFLINE, copy it with --from FOLDER, or run: pictor models import FILE"
         )
     if source == "modelscope":
@@ -170,12 +170,12 @@ def pull(
 def verify(
     names: Sequence[str] = (), *, observer: Observer | None = None
 ) -> builtins.list[ModelState]:
-    """Read every byte of some models, or of all that are here, and compare it with the lock files.
+    """Compare every byte of some models, or of all on this machine, with their lock files.
 
-    Those of the hub's cache without a lock file are compared with the checksums they are named by.
+    Models in the hub's cache without a lock file are compared with the checksums in their names.
 
     Raises:
-        ModelNotAvailable: nothing is called so.
+        ModelNotAvailable: there is no model of this name.
     """
     from pictor.library.encoders.builtin_card import BUILTIN
     from pictor.library.encoders.models import states
@@ -199,11 +199,11 @@ def verify(
 
 
 def export(names: Sequence[str], file: PathLike, *, observer: Observer | None = None) -> int:
-    """Write models into one new file, for a machine without a network; its size in bytes.
+    """Write models to one new file, for a machine without a network; returns its size in bytes.
 
     Raises:
         ModelNotAvailable: a model is not on this machine.
-        ModelError: one is not whole, or the file is there already or cannot be written.
+        ModelError: one is incomplete, or the file exists already or cannot be written.
     """
     from pictor.library.encoders.models import bundle
 
@@ -215,7 +215,7 @@ def import_(file: PathLike, *, observer: Observer | None = None) -> builtins.lis
     """Install the models in a file that `export` wrote: all of them, or none.
 
     Raises:
-        ModelError: the file is no whole bundle, or holds what differs from a lock file here.
+        ModelError: the file is not a complete bundle, or differs from a lock file here.
     """
     from pictor.library.encoders.models.bundle import import_bundle
 
@@ -229,7 +229,7 @@ def remove(name: str, *, dry_run: bool = False) -> RemovedModel:
         dry_run: remove nothing, and return what would be.
 
     Raises:
-        ModelNotAvailable: nothing of it is here.
+        ModelNotAvailable: it is not on this machine.
         ModelError: a file cannot be removed.
     """
     from pictor.library.encoders.models import remove as removal
@@ -242,7 +242,7 @@ def _named(name: str, *, can_be_builtin: bool = False) -> tuple[str, str]:
     """The hub id, or "builtin", and the revision ("" if none) of a name, short or not.
 
     Raises:
-        ModelNotAvailable: nothing is called so.
+        ModelNotAvailable: there is no model of this name.
         ModelUnsupported: it is a folder, or the built-in encoder where that cannot be.
     """
     from pictor.library.encoders.builtin_card import BUILTIN
@@ -258,8 +258,8 @@ def _named(name: str, *, can_be_builtin: bool = False) -> tuple[str, str]:
         )
     if repo == BUILTIN and not can_be_builtin:
         raise ModelUnsupported(
-            "the built-in encoder is a part of pictor: it is always here, and is neither pulled, "
-            "carried nor removed"
+            "the built-in encoder is part of pictor: it is always here, and cannot be pulled, "
+            "exported or removed"
         )
     return repo, "" if revision == "main" else revision
 

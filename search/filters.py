@@ -154,7 +154,7 @@ def _number(text: str) -> float:
 def _megapixels(text: str) -> Filter:
     value = _number(text)
     if not 0 < value <= 1e6:
-        raise ValueError(f"takes millions of pixels, above 0, not {quoted(text)}")
+        raise ValueError(f"takes megapixels, above 0, not {quoted(text)}")
     return filters.MinMegapixels(value)
 
 
@@ -199,31 +199,27 @@ def _root(text: str) -> Filter:
 
 _DAY = "YYYY[-MM[-DD]]"
 _EVERY = (
-    FilterKey("after", _DAY, "Taken on that day or later.", lambda v: filters.After(_date(v))),
-    FilterKey("before", _DAY, "Taken before that day.", lambda v: filters.Before(_date(v))),
-    FilterKey("taken", "DATE[..DATE]", "Taken in that year, month or day, or between two.", _taken),
-    FilterKey("dir", "FOLDER", "Below a folder: its path, or its name alone.", _folder, True),
-    FilterKey("root", "ROOT", "Under one root: its path, or its name alone.", _root, True),
-    FilterKey("camera", "NAME", "Part of the camera's name.", filters.Camera),
-    FilterKey("lens", "NAME", "Part of the lens's name.", filters.Lens),
-    FilterKey(
-        "tag", "NAME", "With that tag, in any language, or with one below it.", filters.Tagged
-    ),
-    FilterKey("label-set", "NAME", "With any tag of that set of labels.", filters.InLabelSet),
+    FilterKey("after", _DAY, "Taken on this date or later.", lambda v: filters.After(_date(v))),
+    FilterKey("before", _DAY, "Taken before this date.", lambda v: filters.Before(_date(v))),
+    FilterKey("taken", "DATE[..DATE]", "Taken in this year, month or day, or between two.", _taken),
+    FilterKey("dir", "FOLDER", "In or below a folder, given by path or name.", _folder, True),
+    FilterKey("root", "ROOT", "Under an indexed root, given by path or name.", _root, True),
+    FilterKey("camera", "NAME", "Camera name contains this.", filters.Camera),
+    FilterKey("lens", "NAME", "Lens name contains this.", filters.Lens),
+    FilterKey("tag", "NAME", "With this tag, in any language, or a child of it.", filters.Tagged),
+    FilterKey("label-set", "NAME", "With any tag from this label set.", filters.InLabelSet),
     _one_of("type", filters.OfKind, filters.KINDS, "A still image, an animation or a video."),
-    FilterKey("format", "NAME", "The format by content: jpeg, png, heif, mp4…", _format),
-    FilterKey("min-mp", "N", "At least so many million pixels.", _megapixels),
-    _one_of(
-        "is", filters.OfShape, filters.SHAPES, "Higher than wide, wider than high, or neither."
-    ),
-    FilterKey("near", "LAT,LON[,RADIUS]", "Taken near a place; the radius as 10km or 500m.", _near),
-    _one_of("has", filters.Has, filters.FACTS, "That fact is known of it."),
-    FilterKey("rating", "N[..N]", "So many stars, 0 to 5.", _rating),
+    FilterKey("format", "NAME", "File format, by content: jpeg, png, heif, mp4…", _format),
+    FilterKey("min-mp", "N", "At least this many megapixels.", _megapixels),
+    _one_of("is", filters.OfShape, filters.SHAPES, "Orientation as displayed."),
+    FilterKey("near", "LAT,LON[,RADIUS]", "Taken near a place; radius as 10km or 500m.", _near),
+    _one_of("has", filters.Has, filters.FACTS, "With this metadata field."),
+    FilterKey("rating", "N[..N]", "Star rating, 0 to 5.", _rating),
     _one_of(
         "in",
         filters.Inside,
         filters.PLACES,
-        "A moment of a video or animation, or a member of an archive.",
+        "Part of a video or animation, or a file in an archive.",
     ),
 )
 #: Every filter by its name, in the order that documentation lists them.

@@ -42,8 +42,8 @@ def exclusion(run: SearchRun) -> Exclusion | None:
     words, pictures = vectors.negative[is_words], vectors.negative[~is_words]
     if judge is None and len(words) and not len(vectors.query):
         raise QueryError(
-            "a query of nothing but negative words needs levels, which this library does not have "
-            "yet; say also what to look for, or fill them with: pictor index"
+            "a query of only negative words needs levels, which this library does not have yet; "
+            "add what to look for, or compute the levels with: pictor index"
         )
     limits = _limits(run, pictures)
 

@@ -18,7 +18,7 @@ from pictor.library.arrays import is_among
 from pictor.library.catalog import filter_conditions
 from pictor.library.catalog.filters import Filter
 from pictor.library.records import FloatMatrix, FloatVector, IdArray
-from pictor.library.vectors.base import VectorIndex
+from pictor.library.vectors.layers import VectorIndex
 from pictor.search.plan import Trace
 
 #: Neighbours asked for at once; more, four times as many each time, once those are used up. Finding
@@ -114,7 +114,7 @@ def neighbours(
     may_look = not selector.is_open and is_exhaustive and len(index) > LOOK_FIRST_ABOVE
     share = selector.share() if may_look else 0.0
     if may_look and share >= RARE:
-        trace.method = "look first"
+        trace.method = "scan first"
         nearest = _nearest(index, query, FIRST, None, space, trace)
         for part in _passing(nearest, selector, int(PAGE / max(share, RARE))):
             seen = np.concatenate([seen, part.ids])

@@ -1,4 +1,4 @@
-"""How a query is to be answered: how many hits, from which on, how sure, in which order."""
+"""The options of a search: number of hits, offset, minimum level, order."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ MOST = 2**31 - 1
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What is not the query itself.
+    """The options of a search.
 
     Attributes:
         top: at most this many hits; None is the setting `search.top`.
-        offset: leave out this many of the first ones. Pages of one query do not overlap, and
-            together give what one long page gives, while the library stays as it is.
-        encoder: the space to ask; None asks those that know the query's language.
+        offset: skip this many hits. Pages of one query do not overlap, and together equal one
+            long page, while the library is unchanged.
+        encoder: the one to use; None uses those that support the query's language.
         minimum: the lowest level shown; "any" shows all. None is "possible", and "likely" where
             hits are sorted by date. Where a library has no levels yet, all are shown.
         order: "best" first; or by the time they were taken, those without one last.
         is_folded: near-identical hits are shown as one.
-        diversity: 0 to 1: how much a hit is to differ from those before it (maximal marginal
-            relevance); 0 does not ask.
+        diversity: 0 to 1: how strongly to favour hits that differ from those before them (maximal
+            marginal relevance); 0 is off.
         without_itself: leave out contents that are themselves part of the query.
 
     Raises:
@@ -50,11 +50,11 @@ class SearchOptions:
             raise QueryError(f"the number of hits must be 1 to {MOST:,}, not {self.top!r:.40}")
         if not _is_count(self.offset, low=0):
             said = f"{self.offset!r:.40}"
-            raise QueryError(f"the number of hits to leave out must be 0 to {MOST:,}, not {said}")
+            raise QueryError(f"the number of hits to skip must be 0 to {MOST:,}, not {said}")
         if not 0 <= self.diversity <= 1:
             raise QueryError(f"the diversity must be from 0 to 1, not {self.diversity!r}")
         if self.minimum is not None and self.minimum not in MINIMA:
-            raise QueryError(f"the least level must be {_listed(MINIMA)}, not {self.minimum!r}")
+            raise QueryError(f"the minimum level must be {_listed(MINIMA)}, not {self.minimum!r}")
         if self.order not in ORDERS:
             raise QueryError(f"the order must be {_listed(ORDERS)}, not {self.order!r}")
 

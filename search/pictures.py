@@ -66,7 +66,7 @@ class Pictures:
         if item is None or part.region is not None:
             return None
         with self._library.reading() as connection:
-            found = spaces.vectors_of(connection, space.id, space.dimension, [item])
+            found = spaces.vectors_of(connection, space.id, [item])
         return found[item].astype(np.float32)[None] if item in found else None
 
     def pixels(self, part: Pictured, spec: ImageSpec) -> PixelArray:
@@ -111,7 +111,7 @@ class Pictures:
         """The first file of an item that can be read and is what it was, and its name."""
         with self._library.reading() as connection:
             places = files.places(connection, [row.content_id])[row.content_id]
-        failed = ImageError(Reason.VANISHED, "none of its files is within reach")
+        failed = ImageError(Reason.VANISHED, "none of its files can be reached")
         for place in places:
             if place.state == "present":
                 try:
@@ -200,7 +200,7 @@ def _cut(
     if min(width, height) < 1:
         raise QueryError(
             f"the region {region} of {name} is smaller than a pixel: the picture has "
-            f"{size[0]}x{size[1]} of them"
+            f"{size[0]}x{size[1]} pixels"
         )
     left, right = _span(region.x, region.width, image.width)
     top, bottom = _span(region.y, region.height, image.height)

@@ -81,10 +81,10 @@ class QueryReport:
             passing = "" if did.passing is None else f"; {did.passing:,} pass"
             yield f"filter      {did.method}{passing}"
         if did.words:
-            yield f"words       found with {did.words:,}"
-        yield f"candidates  {did.candidates:,} looked at{self._judged}"
+            yield f"words       matched in {did.words:,}"
+        yield f"candidates  {did.candidates:,} examined{self._judged}"
         dropped = [f"{did.negated:,} negated"] if did.negated else []
-        dropped += [f"{did.folded:,} folded into others"] if did.folded else []
+        dropped += [f"{did.folded:,} near-identical to others"] if did.folded else []
         if dropped:
             yield f"left out    {', '.join(dropped)}"
         steps = ", ".join(f"{name} {spent * 1000:.1f}" for name, spent in did.seconds.items())
@@ -93,11 +93,11 @@ class QueryReport:
     @property
     def _judged(self) -> str:
         if self.lacks_levels:
-            return "; no levels yet, nothing is cut off"
+            return "; no levels yet, all are shown"
         if not self.trace.levels:
             return ""
         counts = ", ".join(f"{count:,} {level}" for level, count in self.trace.levels.items())
-        return f": {counts}; shown from {self.minimum_level} up"
+        return f": {counts}; minimum level {self.minimum_level}"
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def route(
         QueryError: there is no space, or none of the named encoder.
     """
     if not spaces:
-        raise QueryError("the library holds nothing yet: pictor index FOLDER")
+        raise QueryError("the library is empty; index a folder: pictor index FOLDER")
     if encoder is not None:
         return [space_named(spaces, encoder)]
     if words is None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.records import FloatVector
 from pictor.library.store import Store
-from pictor.library.vectors.base import VectorIndex
+from pictor.library.vectors.layers import VectorIndex
 from pictor.search.encoding import QueryVectors
 from pictor.search.neighbours import FilterTest
 from pictor.search.options import SearchOptions
@@ -87,7 +87,7 @@ class SearchRun:
         lacking = [item for item in items if item not in known]
         held = {item: known[item] for item in items if item in known}
         if lacking:
-            held |= catalog_spaces.rows_of(self.connection, space.id, space.dimension, lacking)
+            held |= catalog_spaces.rows_of(self.connection, space.id, lacking)
         return held
 
     def report(self) -> QueryReport:

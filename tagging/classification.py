@@ -67,7 +67,7 @@ def classify(
 
     Raises:
         LabelError: the labels or a template are no good.
-        ModelError: the encoder cannot be had, or has no text tower.
+        ModelError: the encoder is not available, or has no text tower.
     """
     from pictor.tagging.labels import LabelSet, check_templates, given_labels
 

@@ -90,7 +90,7 @@ class LabelSet:
             self.lineage(label.label)
         check_templates(self.templates)
         if self.minimum is not None and not 0 <= self.minimum <= 1:
-            raise LabelError(f"the least score is from 0 to 1, not {_shown(self.minimum)}")
+            raise LabelError(f"the minimum score is from 0 to 1, not {_shown(self.minimum)}")
 
     def lineage(self, label: str) -> tuple[str, ...]:
         """A label and all above it, the uppermost last.
@@ -101,7 +101,7 @@ class LabelSet:
         found = [label]
         while parent := self.labels[self._places[found[-1]]].parent:
             if parent in found:
-                raise LabelError(f"in the set {self.name!r} {parent!r} is above and under itself")
+                raise LabelError(f"in the set {self.name!r} {parent!r} is its own ancestor")
             found.append(parent)
         return tuple(found)
 
@@ -224,7 +224,7 @@ def _label(entry: object, path: Path) -> Label:
     if isinstance(entry, str):
         return Label(_checked(entry, str(path)), {language_of(entry): (entry.strip(),)})
     if not isinstance(entry, dict):
-        raise LabelError(f"a label of {str(path)!r} is {_shown(entry)}, no text and no table")
+        raise LabelError(f"a label of {str(path)!r} is {_shown(entry)}, not a text or table")
     names = dict(_names(entry, path))
     if not names:
         raise LabelError(f"a label of {str(path)!r} has no name: {_shown(entry)}")
@@ -242,7 +242,7 @@ def _names(entry: Mapping[str, object], path: Path) -> Iterator[tuple[str, tuple
         names = [value] if isinstance(value, str) else value
         if not _LANGUAGE.fullmatch(language):
             raise LabelError(
-                f"{quoted(language)} in {str(path)!r} is no code of a language, such as 'en'"
+                f"{quoted(language)} in {str(path)!r} is not a language code, such as 'en'"
             )
         if not isinstance(names, list) or not names:
             raise LabelError(
@@ -282,6 +282,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise LabelError(f"{str(path)!r} is no text in UTF-8") from error
+        raise LabelError(f"{str(path)!r} is not UTF-8 text") from error
     except OSError as error:
         raise LabelError(f"{str(path)!r} cannot be read: {error.strerror}") from error

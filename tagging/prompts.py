@@ -17,7 +17,6 @@ from pictor.tagging.labels import PLACEHOLDER, Label, language_of
 #: For encoders whose own prompt is in another language than a name. The English one is that of
 #: SigLIP and of transformers' zero-shot pipeline, the Chinese one of Chinese-CLIP's authors.
 TEMPLATES = {"en": "This is a photo of {label}.", "zh": "一张{label}的照片。"}
-_STEP = 256  # texts encoded at once
 
 #: (n, d) unit rows of n texts.
 EncodeTexts = Callable[[Sequence[str]], FloatMatrix]
@@ -77,12 +76,11 @@ def label_vectors(texts: Sequence[Sequence[str]], encode: EncodeTexts) -> FloatM
         LabelError: the texts of a label cancel out.
     """
     flat = [text for group in texts for text in group]
-    parts = [encode(flat[start : start + _STEP]) for start in range(0, len(flat), _STEP)]
     starts = np.cumsum([0, *(len(group) for group in texts[:-1])])
-    sums = np.add.reduceat(np.concatenate(parts), starts, axis=0)
+    sums = np.add.reduceat(encode(flat), starts, axis=0)
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
     if not (norms > 1e-6).all():
         at = int(np.argmin(norms))
-        raise LabelError(f"the prompts of a label mean nothing together: {texts[at]!r}")
+        raise LabelError(f"the prompts of a label cancel out: {texts[at]!r}")
     vectors: FloatMatrix = (sums / norms).astype(np.float32)
     return vectors

@@ -184,7 +184,7 @@ class _Pass:
             space_id=self.space.id,
             version=self.version,
             labels=self._stored_labels(),
-            templates=sorted({text for group in self._templates() for text in group}),
+            templates=sorted(set(self.labels.templates or (self.space.card.template,))),
             change=newest,
         )
         if not goes_on:
@@ -225,9 +225,6 @@ class _Pass:
             for one, threshold in zip(self.labels.to_json(), thresholds, strict=True)
         ]
 
-    def _templates(self) -> Iterator[Sequence[str]]:
-        yield self.labels.templates or (self.space.card.template,)
-
 
 def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:
     """The set with what the options say instead."""
@@ -235,7 +232,7 @@ def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:
     _check_language(labels, options.language)
     name = options.name or labels.name
     if name.casefold() == catalog_tags.PERSON:
-        raise LabelError(f"a set of labels cannot be called {name!r}: people's own tags are")
+        raise LabelError(f"a set of labels cannot be called {name!r}: your own tags are")
     minimum = labels.minimum if options.minimum is None else options.minimum
     templates = options.templates or labels.templates
     return replace(labels, name=name, minimum=minimum, templates=templates)

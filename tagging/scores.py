@@ -3,7 +3,7 @@
 A label is a tag where two things hold. Its score, a softmax over the set or a sigmoid, reaches the
 least score: of all labels it is one that fits. And its logit exceeds how well the background bank
 explains the item by at least the label's threshold: the picture shows something of the set at all.
-A common label is not held against captions of the bank that name it: they say the same.
+A common label is not compared with captions of the bank that name it: they say the same.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tags:
-    """Tags: given by a set of labels or by people, counted, and written beside the photos."""
+    """Tag photos by label sets or by hand, count tags, and write them to sidecars."""
 
     def __init__(self, opened: Callable[[], Store]) -> None:
         """The tags of the library that `opened` gives."""
@@ -31,17 +31,17 @@ class Tags:
         options: TagOptions | None = None,
         observer: Observer | None = None,
     ) -> TagSummary:
-        """Give the stored photos the labels of a set that fit them. No picture is read.
+        """Tag the stored photos with the labels of a set that match them. No picture is read.
 
-        Only what changed since the last pass is scored again; a set that changed replaces its own
-        tags. Other sets and people's tags stay as they are.
+        Only photos that changed since the last run are scored again; a changed set replaces its own
+        tags. Other sets and manual tags are unchanged.
 
         Args:
             labels: a preset ("everyday", "coco", "scenes", "documents", "weather"), the path of a
                 TOML or text file, or a set.
 
         Raises:
-            LabelError: there is no such set, or it or a template is no good.
+            LabelError: there is no such set, or it or a template is invalid.
             LibraryLocked: another process writes the library.
         """
         from pictor.library.observer import SILENT
@@ -52,30 +52,30 @@ class Tags:
         return tag(self._opened(), given, options, observer or SILENT)
 
     def count(self) -> list[TagCount]:
-        """How many photos bear each label, by set, the most first."""
+        """Number of photos with each label, by set, the most frequent first."""
         from pictor.library.catalog import tags
 
         with self._opened().reading() as connection:
             return tags.counts(connection)
 
     def add(self, paths: Sequence[PathLike], label: str) -> int:
-        """Give photos a tag of your own; how many did not bear it. No pass touches it.
+        """Tag photos by hand; returns how many did not have the tag. Label sets leave it alone.
 
         Args:
             label: a word, or a path such as "places|Vienna".
 
         Raises:
-            LabelError: a path is no indexed photo; nothing is changed.
+            LabelError: a path is not an indexed photo; nothing is changed.
         """
         from pictor.tagging import manual_tags
 
         return manual_tags.add(self._opened(), [expanded(path) for path in paths], label)
 
     def remove(self, paths: Sequence[PathLike], label: str) -> int:
-        """Take a tag of your own from photos; how many bore it.
+        """Remove a manual tag from photos; returns how many had it.
 
         Raises:
-            LabelError: a path is no indexed photo; nothing is changed.
+            LabelError: a path is not an indexed photo; nothing is changed.
         """
         from pictor.tagging import manual_tags
 
@@ -88,14 +88,14 @@ class Tags:
         options: SidecarOptions | None = None,
         on_step: Callable[[SidecarChange], None] | None = None,
     ) -> SidecarSummary:
-        """Bring the XMP files beside the photos up to date with some sets and with people's tags.
+        """Update the XMP files beside the photos with some sets and with manual tags.
 
         Photos in archives and behind links have no sidecar. One that cannot be read or written is
-        left alone, and the others go on.
+        left alone, and the run continues.
 
         Args:
             sets: names of sets that were applied.
-            on_step: receives what became of each sidecar, as soon as it is written.
+            on_step: receives the result of each sidecar, as soon as it is written.
 
         Raises:
             LabelError: there is no such set; nothing is written.

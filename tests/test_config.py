@@ -41,7 +41,7 @@ def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path) -> None
         ("[encoder]\ndevice = 'gpu'\n", "must be auto, cpu, cuda"),
         ("[encoder]\ndevice = 'cuda:x'\n", "must be auto, cpu, cuda"),
         ("[index]\nexclude = 'x'\n", "list of strings"),
-        ("workers = 2\n", "must stand in a section"),
+        ("workers = 2\n", "must be in a section"),
         ("[index\n", "not valid TOML"),
     ],
 )

@@ -39,7 +39,7 @@ __all__ = ["COMPARISON", "Compared", "compare_all", "is_due"]
 CACHE_BYTES = 256 << 20
 #: Contents that could not be read of which a run says the reason.
 MOST_NOTICES = 5
-NOT_COMPARED = "what it holds was not compared"  # of an archive that cannot be listed
+NOT_COMPARED = "its contents were not compared"  # of an archive that cannot be listed
 #: Contents without a fingerprint that are looked up at once.
 FILL_PAGE = 500
 
@@ -301,7 +301,7 @@ class _ComparisonRun:
         if crowded:
             self._observer.notice(
                 f"{crowded:,} pictures have hashes like many others', as flat ones do; "
-                f"each was compared with {MOST_NEIGHBOURS} of those only"
+                f"each was compared with only {MOST_NEIGHBOURS} of them"
             )
 
 

@@ -74,7 +74,7 @@ def _decisions(lines: Iterable[bytes], name: str) -> list[PairDecision]:
         if before != one:
             raise DecisionError(
                 f"{name!r}, line {number}: it says {one.verdict}, and line {where[pair]} says "
-                f"{before.verdict} of the same two; leave one of the lines out"
+                f"{before.verdict} of the same two; delete one of the lines"
             )
         where.setdefault(pair, number)
     return list(found.values())
@@ -87,7 +87,7 @@ def _decision(line: bytes) -> PairDecision:
         ValueError: it is none; the message says why, without the line.
     """
     if len(line) >= _MOST_BYTES:
-        raise ValueError(f"it has {_MOST_BYTES:,} characters or more, and is no decision")
+        raise ValueError(f"it has {_MOST_BYTES:,} characters or more, which no decision has")
     data = _object(line)
     a, b = _hash(data, "a"), _hash(data, "b")
     if a == b:
@@ -102,9 +102,9 @@ def _object(line: bytes) -> JsonObject:
     try:
         data: Any = json.loads(line.decode("utf-8-sig"))  # Any: what JSON may hold
     except UnicodeDecodeError as error:
-        raise ValueError("it is no UTF-8") from error
+        raise ValueError("it is not UTF-8") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError("it is no JSON; a line is one object") from error
+        raise ValueError("it is not JSON; each line must be one object") from error
     if not isinstance(data, dict):
         raise ValueError(f'it is {_short(data)}, not an object with "a", "b" and "verdict"')
     return data

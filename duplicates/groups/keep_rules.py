@@ -76,7 +76,7 @@ def parse_rules(text: str, base: KeepRules | None = None) -> KeepRules:
         if name not in CLAUSES or not colon:
             raise _wrong(text, start, "a clause is `prefer: …` or `never: …`, with ; between")
         if name in clauses:
-            raise _wrong(text, start, f"`{name}:` stands there twice")
+            raise _wrong(text, start, f"`{name}:` is given twice")
         clauses[name], at = _terms(text, match.end())
     prefer = base.prefer
     never = base.never
@@ -110,7 +110,7 @@ def _terms(text: str, at: int) -> tuple[list[tuple[str, int]], int]:
         raw, end = match[0], match.end()
         place = at + len(raw) - len(raw.lstrip())
         if end < len(text) and text[end] not in ",;":
-            raise _wrong(text, end, "a quote or backslash that nothing ends")
+            raise _wrong(text, end, "an unterminated quote or backslash")
         if not raw.strip():
             raise _wrong(text, min(end, place), "a term is missing")
         found.append((raw.strip(), place))
@@ -129,13 +129,13 @@ def _term(text: str, term: str, place: int) -> Term:
     if term not in WORDS:
         near = difflib.get_close_matches(term, WORDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(WORDS)} and path:DIR"
-        raise _wrong(text, place, f"{quoted(term)} is no preference; {hint}")
+        raise _wrong(text, place, f"{quoted(term)} is not a preference; {hint}")
     return Term(term)
 
 
 def _never(text: str, term: str, place: int) -> bytes:
     if not term.startswith(PATH):
-        raise _wrong(text, place, f"{quoted(term)} is no place; write path:DIR")
+        raise _wrong(text, place, f"{quoted(term)} is not a path; write path:DIR")
     return _path(text, term, place)
 
 

@@ -294,7 +294,7 @@ def _refuse_inside_roots(library: Store, base: bytes) -> None:
         is_hidden = any(part.startswith(b".") for part in inside.split(b"/"))
         if is_below and (library.settings.index.hidden or not is_hidden):
             raise PlanError(
-                f"{display(base)!r} lies in the indexed folder {display(root.location)!r}, where "
+                f"{display(base)!r} is in the indexed folder {display(root.location)!r}, where "
                 "the next pictor index would find the files again; name a folder outside"
             )
 

@@ -79,7 +79,7 @@ def _refuse_another(source: OpenFile, target: bytes) -> None:
         return
     os.link(target, source.name, dst_dir_fd=source.parent, follow_symlinks=False)
     os.unlink(target)
-    raise Refused("another file took its place while it was checked")
+    raise Refused("another file replaced it while it was checked")
 
 
 def link_in_place(source: OpenFile, keeper: OpenFile, temporary: bytes) -> None:
@@ -89,7 +89,7 @@ def link_in_place(source: OpenFile, keeper: OpenFile, temporary: bytes) -> None:
         OSError, Refused: the name stands for what it did.
     """
     if source.facts.st_dev != keeper.facts.st_dev:
-        raise Refused("the file to keep is on another file system, where no hard link leads")
+        raise Refused("the file to keep is on another file system, which hard links cannot cross")
     mine, its = source.facts, keeper.facts
     if (mine.st_mode, mine.st_uid, mine.st_gid) != (its.st_mode, its.st_uid, its.st_gid):
         raise Refused(
@@ -105,7 +105,7 @@ def link_in_place(source: OpenFile, keeper: OpenFile, temporary: bytes) -> None:
     with _replacing(source, temporary):
         made = os.stat(temporary, dir_fd=source.parent, follow_symlinks=False)
         if made.st_ino != its.st_ino or not source.is_same():
-            raise Refused("it, or the file to keep, was exchanged while it was checked")
+            raise Refused("it, or the file to keep, was replaced while it was checked")
 
 
 def unlink_in_place(source: OpenFile, temporary: bytes, facts: tuple[int, int, int, int]) -> None:

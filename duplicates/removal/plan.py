@@ -119,8 +119,10 @@ def write_plan(path: Path, library: Store, plan: RemovalPlan, *, force: bool = F
         PlanError: something of that name is there, or it cannot be written.
     """
     if os.path.lexists(path) and not (force and _is_plan(path)):
-        way_out = "it is no plan; name another one" if force else "add --force to replace a plan"
-        raise PlanError(f"{str(path)!r} is there already: {way_out}")
+        way_out = (
+            "it is not a plan; choose another name" if force else "add --force to replace a plan"
+        )
+        raise PlanError(f"{str(path)!r} exists already: {way_out}")
     try:
         with replaced(path, is_synced=True, is_new=not force) as file:
             os.fchmod(file.fileno(), 0o600)  # it names what a person has
@@ -165,12 +167,12 @@ def read_plan(path: Path, library: Store) -> list[Step]:
     except OSError as error:
         raise PlanError(f"the plan {quoted(str(path))} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise PlanError(f"{str(path)!r} is no plan: it is no UTF-8") from error
+        raise PlanError(f"{str(path)!r} is not a plan: it is not UTF-8") from error
     rows = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     header = _object(path, *rows[0]) if rows else {}
     if header.get("pictor_plan") != FORMAT:
         raise PlanError(
-            f"{str(path)!r} is no plan of this version of pictor; make one with: "
+            f"{str(path)!r} is not a plan of this version of pictor; make one with: "
             "pictor duplicates plan -o FILE"
         )
     if header.get("library_id") != library.library_id:

@@ -103,7 +103,7 @@ class Checker:
         goes, stays = self._looked_up(step)
         with open_known(goes) as source, self._keeper(step, stays) as keeper:
             if stamp(source.facts)[:2] == stamp(keeper.facts)[:2]:
-                raise Refused("it is another name of the very file that is kept: it frees nothing")
+                raise Refused("it is the kept file itself, or a hard link of it: it frees nothing")
             if reads:
                 try:
                     self._verify(source, step.content, "it was changed since the plan was made")
@@ -117,7 +117,7 @@ class Checker:
             if not path.startswith(b"/") or os.path.normpath(path) != path:
                 raise Refused("its path, or that of the file to keep, is not plain and absolute")
         if under_any(step.path, self._never):
-            raise Refused("a rule says that nothing goes from there")
+            raise Refused("a rule protects it")
         with self._library.reading() as connection:
             goes = self._row(removals.known_files(connection, step.path), ("folder", "file"))
             stays = self._row(removals.known_files(connection, step.keep), removals.ON_DISK)
@@ -126,9 +126,9 @@ class Checker:
             if stays is None:
                 raise Refused("the library does not have the file to keep")
             if goes.content != step.content:
-                raise Refused("it holds another content than when the plan was made")
+                raise Refused("its content is not the one in the plan")
             if stays.content != step.keep_content:
-                raise Refused("the file to keep holds another content than the plan says")
+                raise Refused("the content of the file to keep is not the one in the plan")
             if step.content != step.keep_content:
                 why = removals.why_not_alike(connection, step.content, step.keep_content)
                 if why:
@@ -157,7 +157,7 @@ class Checker:
         if self._verified.get(key) != content or not file.is_same():
             found = file.digest()
             if found != content:
-                raise Refused(f"{problem}: its bytes are others")
+                raise Refused(f"{problem}: its bytes differ")
             self._verified[key] = found
 
 

@@ -32,7 +32,7 @@ def settle_all(library: Store) -> list[str]:
         try:
             state = read_own_log(path, library)
         except PlanError as error:
-            notices.append(f"{error}; it is left out")
+            notices.append(f"{error}; it is skipped")
             continue
         if state is not None and not state.is_settled:
             notices += settle(library, state)
@@ -42,7 +42,7 @@ def settle_all(library: Store) -> list[str]:
 def settle(library: Store, state: LogState) -> list[str]:
     """Close the open steps of a log by looking at both places, and tell the catalog."""
     owns = state.header.owns_target
-    notices = [f"the run {state.path.stem} was cut short; its log is completed"]
+    notices = [f"the run {state.path.stem} was interrupted; its log is now completed"]
     with Log(state.path) as log:
         for number, last in list(state.states.items()):
             if last in SETTLED:
@@ -115,7 +115,7 @@ def _looked_at(intent: Intent, last: str, *, owns_target: bool) -> tuple[str, st
         if owns_target:
             _remove(target)
             return "aborted", ""
-        return "aborted", f"{display(path)!r} is also at {display(target)!r}: both were left"
+        return "aborted", f"{display(path)!r} is also at {display(target)!r}: both were kept"
     if here == "whole":
         if there == "empty":  # its name was reserved
             _remove(target)

@@ -47,7 +47,7 @@ def undo(
             observer.notice(notice)
         state = _last(library) if which == LAST else _named(library, Path(which))
         if not state.steps("done"):
-            raise PlanError(f"the run {state.path.stem!r} did nothing that is left to undo")
+            raise PlanError(f"the run {state.path.stem!r} has nothing left to undo")
         with Log(state.path) as log:
             return _undo(library, state, log, on_step, observer)
 
@@ -58,7 +58,7 @@ def _last(library: Store) -> LogState:
             state = read_own_log(path, library)
             if state is not None and state.steps("done"):
                 return state
-    raise PlanError(f"the library {str(library.path)!r} has no run that could be undone")
+    raise PlanError(f"the library {str(library.path)!r} has no run to undo")
 
 
 def _named(library: Store, path: Path) -> LogState:
@@ -112,7 +112,7 @@ def _tell_catalog(library: Store, waiting: list[Intent], observer: Observer) -> 
         unknown = sum(not recovery.note_undone(connection, intent) for intent in waiting)
     if unknown:
         observer.notice(
-            f"{unknown} of the files that are back are not in the library any more: pictor index"
+            f"{unknown} of the restored files are no longer in the library; run: pictor index"
         )
     waiting.clear()
 
@@ -145,11 +145,11 @@ def _undo_step(log: Log, intent: Intent) -> str:
 def _refuse_changed(file: OpenFile, intent: Intent) -> None:
     """Raise unless the file is as the step left it, and its place is free."""
     if file.digest() != intent.content:
-        raise Refused("its bytes are not those that it had")
+        raise Refused("its bytes are not those it had")
     if intent.is_link and file.facts.st_ino != intent.keep_inode:
         raise Refused("it is no hard link any more")
     if not intent.is_link and os.path.lexists(intent.path):
-        raise Refused("another file has come to its place")
+        raise Refused("another file is in its place")
 
 
 def _remove_empty_folders(target: bytes, path: bytes, run: bytes) -> None:

@@ -16,8 +16,8 @@ from pictor.indexer.sources.base import (
     FoundFile,
     Locator,
     RootKind,
-    ScanOptions,
     ScanProblem,
+    Source,
     quoted,
     why,
 )
@@ -26,7 +26,7 @@ from pictor.indexer.sources.raw_pairs import pair_raws, sidecar_detail
 from pictor.indexer.sources.selection import Selector
 from pictor.indexer.sources.tar_compression import UnpackedCopy, open_stream
 from pictor.indexer.sources.tar_format import TarDamaged, TarMember, is_tar, read_members
-from pictor.indexer.sources.zip_format import ZipMember, find_directory, read_directory
+from pictor.indexer.sources.zip_format import find_directory, read_directory
 from pictor.library.errors import SourceError
 from pictor.library.records import Reason
 
@@ -49,16 +49,11 @@ class Contents:
     copy: UnpackedCopy | None = None
 
 
-class ArchiveSource:
+class ArchiveSource(Source):
     """The files in a zip or tar."""
 
     kind = RootKind.ARCHIVE
-
-    def __init__(self, location: bytes, options: ScanOptions) -> None:
-        self.location = location
-        self.options = options
-        self._selector = Selector(options)
-        self._copy: UnpackedCopy | None = None
+    _copy: UnpackedCopy | None = None
 
     def scan(self, prefix: bytes = b"") -> Iterator[FoundFile | ScanProblem]:
         """Its members whose label begins with `prefix`, in order. Holds one record a member.
@@ -70,7 +65,8 @@ class ArchiveSource:
         self._copy = contents.copy
         if contents.problem:
             yield ScanProblem(b"", f"{quoted(self.location)} is damaged: {contents.problem}")
-        labels = [label for label in contents.files if self._selector.wants(label)]
+        selector = Selector(self.options)
+        labels = [label for label in contents.files if selector.wants(label)]
         pairs = pair_raws(labels) if self.options.pair_raw else {}
         for label in sorted(labels):
             if label.startswith(prefix):
@@ -132,7 +128,8 @@ def _list_zip(location: bytes, descriptor: int) -> Contents:
         for offset, member in read_directory(descriptor, found):
             name = member.name
             locator = Locator("zip", location, name, offset, -1, found.base, stamp_ns)
-            _put(contents, name, _zip_file(member, locator) if member.is_file else None)
+            file = FoundFile(name, member.size, member.mtime_ns, locator)
+            _put(contents, name, file if member.is_file else None)
     except ValueError as error:
         contents.problem = str(error)
     return contents
@@ -144,9 +141,8 @@ def _list_tar(location: bytes, descriptor: int) -> Contents:
     with open(descriptor, "rb", closefd=False) as file:
         try:
             for member in read_members(file):
-                locator = Locator(
-                    "tar", location, member.name, member.offset, member.size, 0, stamp_ns
-                )
+                place = (member.offset, member.size, 0, stamp_ns)
+                locator = Locator("tar", location, member.name, *place)
                 _put(contents, member.name, _tar_file(member, locator))
         except TarDamaged as error:
             contents.problem = str(error)
@@ -166,10 +162,6 @@ def label_of(name: bytes) -> bytes:
     while name.startswith(b"./"):
         name = name[2:].lstrip(b"/")
     return name
-
-
-def _zip_file(member: ZipMember, locator: Locator) -> FoundFile:
-    return FoundFile(member.name, member.size, member.mtime_ns, locator)
 
 
 def _tar_file(member: TarMember, locator: Locator) -> FoundFile:

@@ -7,11 +7,13 @@ scan with the catalog's rows, which come in the same order, instead of holding e
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from pictor.library.config import IndexSettings
 from pictor.library.records import Caption, Reason
 
 
@@ -111,24 +113,30 @@ class ScanOptions:
     follow_symlinks: bool = False
     pair_raw: bool = True
 
+    @classmethod
+    def of(cls, settings: IndexSettings) -> ScanOptions:
+        """As the settings say."""
+        return cls(settings.include, settings.exclude, settings.hidden, settings.follow_symlinks)
 
-class Source(Protocol):
+
+class Source(ABC):
     """One root, ready to be listed. Making one touches no disk.
 
     Keep it until the last file it listed has been read: a compressed tar is read from a temporary
     copy that goes when its source goes.
+
+    Attributes:
+        kind: what it is.
+        location: its absolute, normalised path.
     """
 
-    @property
-    def kind(self) -> RootKind:
-        """What it is."""
-        ...
+    kind: RootKind
 
-    @property
-    def location(self) -> bytes:
-        """Its absolute, normalised path."""
-        ...
+    def __init__(self, location: bytes, options: ScanOptions) -> None:
+        self.location = location
+        self.options = options
 
+    @abstractmethod
     def scan(self, prefix: bytes = b"") -> Iterator[FoundFile | ScanProblem]:
         """Its files whose path begins with `prefix`, strictly ascending by path bytes.
 
@@ -137,7 +145,6 @@ class Source(Protocol):
         Raises:
             SourceError: the root as a whole cannot be listed.
         """
-        ...
 
 
 def quoted(path: bytes) -> str:

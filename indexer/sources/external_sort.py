@@ -9,6 +9,7 @@ import heapq
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import groupby
 from typing import IO
 
 RUN_BYTES = 32 << 20  # of records held in memory; with Python's overhead some 100 MB
@@ -34,20 +35,13 @@ def sorted_unique(
                 runs.append(_written(files, sorted(held)))
                 held, held_bytes = [], 0
             if len(runs) >= most_runs:
-                merged = _written(files, _unique(heapq.merge(*map(_read, runs))))
+                merged = _written(files, (r for r, _ in groupby(heapq.merge(*map(_read, runs)))))
                 for run in runs:
                     run.close()
                 runs = [merged]
         held.sort()
-        yield from _unique(heapq.merge(*map(_read, runs), held) if runs else iter(held))
-
-
-def _unique(records: Iterable[bytes]) -> Iterator[bytes]:
-    last = None
-    for record in records:
-        if record != last:
-            yield record
-        last = record
+        ordered = heapq.merge(*map(_read, runs), held) if runs else held
+        yield from (record for record, _ in groupby(ordered))
 
 
 def _written(files: ExitStack, records: Iterable[bytes]) -> IO[bytes]:

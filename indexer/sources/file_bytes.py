@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
 from pictor.indexer.sources.base import Locator, quoted, why
 from pictor.indexer.sources.descriptors import opened_regular
 from pictor.indexer.sources.zip_format import read_member
-from pictor.library.errors import ImageError
+from pictor.library.errors import ImageError, reason_of
 from pictor.library.records import Reason
-
-_REASONS = {
-    errno.ENOENT: Reason.VANISHED,
-    errno.ENOTDIR: Reason.VANISHED,
-    errno.EACCES: Reason.PERMISSION,
-    errno.EPERM: Reason.PERMISSION,
-}
 
 
 def read_bytes(locator: Locator, max_bytes: int, timeout_s: float) -> bytes:
@@ -47,8 +39,9 @@ def read_bytes(locator: Locator, max_bytes: int, timeout_s: float) -> bytes:
                 return _read_span(descriptor, locator, max_bytes)
             return _read_file(descriptor, locator.path, max_bytes)
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, Reason.IO_ERROR)
-        raise ImageError(reason, f"cannot read {_shown(locator)}: {why(error)}") from error
+        raise ImageError(
+            reason_of(error), f"cannot read {_shown(locator)}: {why(error)}"
+        ) from error
 
 
 def _read_file(descriptor: int, path: bytes, max_bytes: int) -> bytes:
@@ -95,7 +88,7 @@ def _check_stamp(descriptor: int, locator: Locator) -> None:
 
 
 def _too_large(shown: str, size: int, max_bytes: int) -> ImageError:
-    detail = f"{shown} holds {size} bytes, more than the limit of {max_bytes}"
+    detail = f"{shown} has {size} bytes, more than the limit of {max_bytes}"
     return ImageError(Reason.TOO_LARGE, detail)
 
 

@@ -19,6 +19,7 @@ from pictor.indexer.sources.base import (
     RootKind,
     ScanOptions,
     ScanProblem,
+    Source,
     quoted,
     why,
 )
@@ -40,14 +41,10 @@ _TYPE_BITS = 0o170000  # S_IFMT: stat.S_ISREG would cost a call for each file
 _REGULAR = stat.S_IFREG
 
 
-class FolderSource:
+class FolderSource(Source):
     """Every regular file under a folder. Pipes, sockets and devices are never opened or listed."""
 
     kind = RootKind.FOLDER
-
-    def __init__(self, location: bytes, options: ScanOptions) -> None:
-        self.location = location
-        self.options = options
 
     def scan(self, prefix: bytes = b"") -> Iterator[FoundFile | ScanProblem]:
         """Its files whose path begins with `prefix`, in order; nothing outside of it is walked.
@@ -148,20 +145,14 @@ class _Walk:
                 return
         self._entered.add(key)
         pairs = pair_raws(entries) if self._options.pair_raw else {}
-        keys = (
-            sorted(name for name in entries if name.startswith(start)) if start else sorted(entries)
-        )
-        self._stack.append(_Open(prefix, key, entries, iter(keys), pairs, has_problem))
+        names = [name for name in entries if name.startswith(start)] if start else entries
+        self._stack.append(_Open(prefix, key, entries, iter(sorted(names)), pairs, has_problem))
 
     def _list(self, path: bytes, prefix: bytes, entries: dict[bytes, _Entry]) -> None:
         """Fills `entries` with what is wanted of a folder, by sort key, until an error ends it."""
         hides, follow = self._selector.hides, self._follow
         globs = self._selector if self._selector.has_globs else None
-        if len(path) > LONGEST_PATH:
-            listing: Iterator[_Entry] = iter(far_entries(path))
-        else:
-            listing = _scan_folder(path)
-        for entry in listing:
+        for entry in far_entries(path) if len(path) > LONGEST_PATH else _scan_folder(path):
             name = entry.name
             if hides and (name[0] == 46 or name.lower() in SYSTEM_NAMES):  # 46 is "."
                 continue
@@ -223,7 +214,7 @@ class _Walk:
             yield FoundFile(path, -1, -1, Locator("file", self._absolute(path)))
         elif not top.has_problem:
             top.has_problem = True
-            detail = f"cannot look at {quoted(self._absolute(path))}: {why(error)}"
+            detail = f"cannot read {quoted(self._absolute(path))}: {why(error)}"
             yield ScanProblem(top.prefix, detail)
 
     def _is_listed_elsewhere(self, link: bytes) -> bool:

@@ -5,6 +5,7 @@ Content decides; a name does only where content cannot.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -137,9 +138,7 @@ def _expanded(path: bytes) -> list[bytes]:
     """The paths that braces stand for; the path itself if there are none."""
     pieces = _BRACES.split(path)  # text, inside of braces, text, …
     choices = [_choices(piece) if index % 2 else [piece] for index, piece in enumerate(pieces)]
-    count = 1
-    for choice in choices:
-        count *= len(choice)
+    count = math.prod(map(len, choices))
     if count > MOST_ROOTS:
         raise SourceError(f"{quoted(path)} stands for {count} paths, more than {MOST_ROOTS}")
     return [b"".join(chosen) for chosen in product(*choices)]

@@ -18,8 +18,8 @@ from pictor.indexer.sources.base import (
     FoundFile,
     Locator,
     RootKind,
-    ScanOptions,
     ScanProblem,
+    Source,
     quoted,
     why,
 )
@@ -38,15 +38,10 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-class ListSource:
+class ListSource(Source):
     """The files and URLs a text file names."""
 
     kind = RootKind.LIST
-
-    def __init__(self, location: bytes, options: ScanOptions) -> None:
-        self.location = location
-        self.options = options
-        self._selector = Selector(options)
 
     def scan(self, prefix: bytes = b"") -> Iterator[FoundFile | ScanProblem]:
         """Its entries that begin with `prefix`: absolute paths and URLs, in order.
@@ -60,11 +55,11 @@ class ListSource:
             yield _found(entry)
 
     def _wanted(self, prefix: bytes) -> Iterator[bytes]:
+        selector = Selector(self.options)
         for entry in self._entries():
-            if entry.startswith(prefix):
-                path = entry.removeprefix(b"/")
-                if not self._selector.has_globs or self._selector.matches(path):
-                    yield entry
+            is_let_through = not selector.has_globs or selector.matches(entry.removeprefix(b"/"))
+            if is_let_through and entry.startswith(prefix):
+                yield entry
 
     def _entries(self) -> Iterator[bytes]:
         folder = self.location.rpartition(b"/")[0] or b"/"

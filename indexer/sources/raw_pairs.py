@@ -38,7 +38,7 @@ def pair_raws(paths: Iterable[bytes]) -> dict[bytes, bytes]:
 def sidecar_detail(picture: bytes) -> str:
     """The sentence stored with a RAW that is skipped for `picture`."""
     name = display(picture.rpartition(b"/")[2])
-    return f"the RAW of {name!r}, which lies beside it and is indexed"
+    return f"the RAW of {name!r}, which is beside it and is indexed"
 
 
 def _rank(ending: bytes) -> int:

@@ -17,39 +17,19 @@ from pictor.indexer.sources.base import ScanOptions
 #: Information, Thumbs.db, ehthumbs.db, desktop.ini), ext (lost+found), macOS zips (__MACOSX).
 #: Those that begin with a dot (.git, .thumbnails, .Trash-1000, .DS_Store, ._x) need no entry.
 SYSTEM_NAMES = frozenset(
-    {
-        b"@eadir",
-        b"@tmp",
-        b"@recycle",
-        b"@__thumb",
-        b"#recycle",
-        b"#snapshot",
-        b"$recycle.bin",
-        b"recycler",
-        b"system volume information",
-        b"thumbs.db",
-        b"ehthumbs.db",
-        b"ehthumbs_vista.db",
-        b"desktop.ini",
-        b"lost+found",
-        b"__macosx",
-    }
-)
+    b"@eadir @tmp @recycle @__thumb #recycle #snapshot $recycle.bin recycler thumbs.db ehthumbs.db"
+    b" ehthumbs_vista.db desktop.ini lost+found __macosx".split()
+) | {b"system volume information"}
 
 #: XMP sidecars hold what programs, pictor among them, note of a photo beside it, never a picture.
 SIDECAR_ENDING = b".xmp"
 
 #: A folder with these is a library of ours; what stands in `LIBRARY_NAMES` there belongs to it.
 LIBRARY_MARKS = frozenset({b"catalog.sqlite", b"write.lock"})
-LIBRARY_NAMES = LIBRARY_MARKS | {
-    b"cache/",
-    b"catalog.sqlite-shm",
-    b"catalog.sqlite-wal",
-    b"resolved/",
-    b"settings.toml",
-    b"trash/",
-    b"write.owner",
-}
+LIBRARY_NAMES = LIBRARY_MARKS | set(
+    b"cache/ catalog.sqlite-shm catalog.sqlite-wal resolved/ settings.toml trash/"
+    b" write.owner".split()
+)
 
 
 def is_hidden(name: bytes) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from pictor.indexer.sources.archive import label_of, list_archive
-from pictor.indexer.sources.base import FoundFile, RootKind, ScanOptions, ScanProblem, quoted
+from pictor.indexer.sources.base import FoundFile, RootKind, ScanProblem, Source, quoted
 from pictor.indexer.sources.file_bytes import read_bytes
 from pictor.indexer.sources.selection import Selector
 from pictor.indexer.sources.tar_compression import UnpackedCopy
@@ -32,15 +32,8 @@ _SIDECAR_ENDINGS = _CAPTION_ENDINGS | _OTHER_ENDINGS
 #: Fields of a .json that hold text, the preferred ones first. Sources: img2dataset ("caption",
 #: "url"), LAION ("TEXT"), COCO and CC12M exports ("captions", "text").
 _TEXT_FIELDS = (
-    "caption",
-    "captions",
-    "text",
-    "texts",
-    "TEXT",
-    "alt",
-    "title",
-    "description",
-    "url",
+    *("caption", "captions", "text", "texts", "TEXT"),
+    *("alt", "title", "description", "url"),
 )
 _LONGEST_SIDECAR = 1 << 20  # bytes
 _LONGEST_CAPTION = 10_000  # characters
@@ -49,16 +42,11 @@ _PEEKED_MEMBERS = 64
 _PEEKED_BYTES = 64 << 20
 
 
-class ShardSource:
+class ShardSource(Source):
     """The pictures in a webdataset tar, with their captions."""
 
     kind = RootKind.SHARD
-
-    def __init__(self, location: bytes, options: ScanOptions) -> None:
-        self.location = location
-        self.options = options
-        self._selector = Selector(options)
-        self._copy: UnpackedCopy | None = None
+    _copy: UnpackedCopy | None = None
 
     def scan(self, prefix: bytes = b"") -> Iterator[FoundFile | ScanProblem]:
         """Its pictures whose label begins with `prefix`, in order, each with its sample's texts.
@@ -72,13 +60,14 @@ class ShardSource:
         self._copy = contents.copy
         if contents.problem:
             yield ScanProblem(b"", f"{quoted(self.location)} is damaged: {contents.problem}")
+        selector = Selector(self.options)
         texts: dict[bytes, list[FoundFile]] = {}
         pictures: list[bytes] = []
         for label in sorted(contents.files):
             ending = _split(label)[1].rpartition(b".")[2].lower()
             if ending in _CAPTION_ENDINGS:
                 texts.setdefault(_split(label)[0], []).append(contents.files[label])
-            elif ending not in _SIDECAR_ENDINGS and self._selector.wants(label):
+            elif ending not in _SIDECAR_ENDINGS and selector.wants(label):
                 pictures.append(label)
         for label in pictures:
             if label.startswith(prefix):

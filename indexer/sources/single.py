@@ -10,22 +10,18 @@ from pictor.indexer.sources.base import (
     FoundFile,
     Locator,
     RootKind,
-    ScanOptions,
     ScanProblem,
+    Source,
     quoted,
     why,
 )
 from pictor.library.errors import SourceError
 
 
-class FileSource:
+class FileSource(Source):
     """A file that was named itself: no option leaves it out."""
 
     kind = RootKind.FILE
-
-    def __init__(self, location: bytes, options: ScanOptions) -> None:
-        self.location = location
-        self.options = options
 
     def scan(self, prefix: bytes = b"") -> Iterator[FoundFile | ScanProblem]:
         """The file; nothing if `prefix` is not empty.

@@ -74,8 +74,8 @@ def read_members(file: Readable, until: int = _MOST) -> Iterator[TarMember]:
         header = file.read(_SECTOR)
         if not header and at == 0:
             raise TarDamaged("it is empty")
-        if header == _ZEROS or (not header and _reaches(file, at)):
-            return  # some tools leave out the two final blocks of zeros
+        if header == _ZEROS or (not header and file.seek(0, os.SEEK_END) >= at):
+            return  # some tools leave out the two final blocks of zeros; the file ends just here
         if not header:
             raise TarDamaged("it ends within its last member")
         if len(header) < _SECTOR or not _has_checksum(header):
@@ -96,11 +96,6 @@ def read_members(file: Readable, until: int = _MOST) -> Iterator[TarMember]:
                 yield member
         at = data + (0 if kind in _WITHOUT_DATA else _padded(size))
         extended = _Extended()
-
-
-def _reaches(file: Readable, at: int) -> bool:
-    """Whether a file that has nothing to read at `at` ends there, and not before."""
-    return file.seek(0, os.SEEK_END) >= at
 
 
 def _member(header: bytes, kind: bytes, offset: int, size: int, extended: _Extended) -> TarMember:
@@ -152,7 +147,7 @@ def _with_pax(extended: _Extended, body: bytes) -> _Extended:
             elif key == b"mtime":
                 extended = extended._replace(mtime_ns=_decimal_ns(value))
         except ValueError as error:
-            raise TarDamaged("an extended header holds no number where one belongs") from error
+            raise TarDamaged("an extended header has no number where one is required") from error
         if key in (b"path", b"GNU.sparse.name"):
             extended = extended._replace(name=value)
         if key.startswith(b"GNU.sparse."):
@@ -189,7 +184,7 @@ def _number(field: bytes) -> int:
     try:
         return int(digits, 8) if digits else 0
     except ValueError as error:
-        raise TarDamaged("a header holds no number where one belongs") from error
+        raise TarDamaged("a header has no number where one is required") from error
 
 
 def _checked_size(size: int) -> int:

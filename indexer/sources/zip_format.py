@@ -122,7 +122,7 @@ def read_member(descriptor: int, locator: Locator, max_bytes: int) -> bytes:
         detail = f"{shown} is encrypted; unpack the zip and index the folder"
         raise ImageError(Reason.UNSUPPORTED, detail)
     if member.size > max_bytes:
-        detail = f"{shown} holds {member.size} bytes, more than the limit of {max_bytes}"
+        detail = f"{shown} has {member.size} bytes, more than the limit of {max_bytes}"
         raise ImageError(Reason.TOO_LARGE, detail)
     start = locator.base + member.header_offset
     local = os.pread(descriptor, _LOCAL.size, start)

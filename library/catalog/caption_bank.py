@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from pictor.library.arrays import distinct
-from pictor.library.catalog.files import chunked
+from pictor.library.catalog.files import pages, rows_in
 from pictor.library.catalog.schema import BACKGROUND, SPACE, VECTOR
 from pictor.library.catalog.spaces import BLOCK, LITTLE_FLOAT16, vectors_of
 from pictor.library.records import DoubleVector, HalfMatrix, IdArray
@@ -59,12 +59,7 @@ def lacking_blocks(
     lacking = select(VECTOR.c.item_id, VECTOR.c.data).where(
         VECTOR.c.space_id == space_id, VECTOR.c.change > after_change, ~there
     )
-    while True:
-        query = lacking.where(VECTOR.c.item_id > after_item).order_by(VECTOR.c.item_id)
-        rows = connection.execute(query.limit(BLOCK)).all()
-        if not rows:
-            return
-        after_item = rows[-1][0]
+    for rows in pages(connection, lacking, VECTOR.c.item_id, BLOCK, after_item):
         ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
         data = np.frombuffer(b"".join(row[1] for row in rows), dtype=LITTLE_FLOAT16)
         yield ids, data.reshape(len(rows), dimension)
@@ -83,17 +78,8 @@ def values_of(connection: Connection, space_id: int, item_ids: Sequence[int]) ->
     """The values of those of some items that have one."""
     query = select(BACKGROUND.c.item_id, BACKGROUND.c.value)
     query = query.where(BACKGROUND.c.space_id == space_id)
-    found: dict[int, float] = {}
-    for chunk in chunked(item_ids):
-        rows = connection.execute(query.where(BACKGROUND.c.item_id.in_(chunk)))
-        found.update((item_id, value) for item_id, value in rows)
-    return found
-
-
-def count(connection: Connection, space_id: int) -> int:
-    """Rows of a space."""
-    query = select(func.count()).select_from(BACKGROUND).where(BACKGROUND.c.space_id == space_id)
-    return int(connection.scalar(query) or 0)
+    rows = rows_in(connection, query, BACKGROUND.c.item_id, item_ids)
+    return {item_id: value for item_id, value in rows}
 
 
 def sample(
@@ -112,9 +98,7 @@ def sample(
         ids = connection.scalars(select(VECTOR.c.item_id).where(where)).all()
     else:
         ids = distinct(np.linspace(low, high, size).astype(np.int64)).tolist()
-    found: dict[int, HalfMatrix] = {}
-    for chunk in chunked(ids):
-        found |= vectors_of(connection, space_id, dimension, list(chunk))
+    found = vectors_of(connection, space_id, ids)
     held = sorted(found)
     rows = [np.empty((0, dimension), np.float16), *(found[item][None] for item in held)]
     return np.array(held, np.int64), np.concatenate(rows)

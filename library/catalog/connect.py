@@ -47,7 +47,7 @@ _WAYS_OUT: dict[str, tuple[type[LibraryError], str]] = {
         "run again when that has ended",
     ),
     "40001": (LibraryLocked, "was changed by another program at the same moment; run again"),
-    "40P01": (LibraryLocked, "and another program waited for each other; run again"),
+    "40P01": (LibraryLocked, "was deadlocked with another program; run again"),
     "53100": (
         LibraryFull,
         "is on a disk that is full: what was committed is kept; make room and run again",
@@ -61,11 +61,7 @@ _UNREADABLE = (
 #: Connections that are kept open; each of SQLite takes up to 64 MiB (`cache_size`).
 IDLE_CONNECTIONS = 8
 #: As many threads as there are have a connection; one thread alone has always the same.
-_POOL: dict[str, Any] = {
-    "pool_size": IDLE_CONNECTIONS,
-    "max_overflow": -1,
-    "pool_use_lifo": True,
-}
+_POOL: Any = {"pool_size": IDLE_CONNECTIONS, "max_overflow": -1, "pool_use_lifo": True}
 
 
 def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = False) -> Engine:
@@ -81,18 +77,17 @@ def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = F
     try:
         if isinstance(where, Path):
             # Not as a URL, which takes no bytes outside UTF-8 and reads "?" and "%" as its own.
-            name = f"{_uri(where)}?mode=ro&immutable=1" if is_frozen else where
+            uri = f"file:{urllib.parse.quote_from_bytes(os.fsencode(where))}?mode=ro&immutable=1"
             engine = create_engine(
                 "sqlite:///catalog",
                 creator=lambda: sqlite3.connect(
-                    name, timeout=busy_timeout_s, check_same_thread=False, uri=is_frozen
+                    uri if is_frozen else where,
+                    timeout=busy_timeout_s,
+                    check_same_thread=False,
+                    uri=is_frozen,
                 ),
                 **_POOL,
             )
-            if is_frozen:
-                event.listen(engine, "connect", _begin_by_hand)
-                event.listen(engine, "begin", _begin_sqlite)
-                return engine
         elif where.startswith("sqlite"):
             engine = create_engine(where, connect_args={"timeout": busy_timeout_s})
         else:
@@ -102,7 +97,7 @@ def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = F
     except (ImportError, SQLAlchemyError) as error:
         what = f"the catalog URL {shown_url(str(where))!r}"
         raise LibraryError(f"{what} cannot be used: {error}") from error
-    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", _begin_by_hand if is_frozen else _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -110,7 +105,7 @@ def open_engine(where: str | Path, busy_timeout_s: float, *, is_frozen: bool = F
 def _open_server(where: str, busy_timeout_s: float) -> Engine:
     url = make_url(where)
     if shown_url(where).endswith("://***"):
-        raise ValueError("its parts cannot be told from each other")
+        raise ValueError("its parts cannot be separated")
     secrets = {name: url.normalized_query[name][-1] for name in url.query if is_secret(name)}
     # Given apart, because an engine's own text shows them. As with SQLite, all that a transaction
     # reads is of one moment.
@@ -165,11 +160,6 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _uri(path: Path) -> str:
-    """The file as SQLite's URI; its bytes are kept, whatever they are."""
-    return "file:" + urllib.parse.quote_from_bytes(os.fsencode(path))
-
-
 def _begin_by_hand(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we begin transactions, see `_begin_sqlite`
     _add_mathematics(connection)
@@ -190,16 +180,12 @@ def _or_null(function: Callable[[float], float]) -> Callable[[float | None], flo
 
 def _configure_sqlite(connection: Any, record: object) -> None:
     _begin_by_hand(connection, record)
-    cursor = connection.cursor()
-    try:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.execute("PRAGMA cache_size=-65536")  # KiB: 64 MiB, pages of the indexes being filled
-        cursor.execute(
-            "PRAGMA wal_autocheckpoint=4000"
-        )  # pages of 4 KiB: the log stays near 16 MiB
-    finally:
-        cursor.close()
+    for pragma in (
+        *("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"),
+        "cache_size=-65536",  # KiB: 64 MiB, pages of the indexes being filled
+        "wal_autocheckpoint=4000",  # pages of 4 KiB: the log stays near 16 MiB
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
 
 
 @contextmanager

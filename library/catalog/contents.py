@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from pictor.library.catalog import fingerprints, pairs, spaces
-from pictor.library.catalog.files import chunked, next_id
+from pictor.library.catalog.files import chunked, next_id, rows_in
 from pictor.library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
 from pictor.library.catalog.schema import (
     BACKGROUND,
@@ -27,60 +27,36 @@ from pictor.library.records import Caption, HalfMatrix, Outcome
 
 def content_state(connection: Connection, digest: bytes) -> ContentState | None:
     """What is known of a content, by its hash."""
-    query = select(CONTENT.c.id, CONTENT.c.outcome, CONTENT.c.reason).where(
-        CONTENT.c.hash == digest
-    )
-    row = connection.execute(query).first()
-    return ContentState(*row) if row else None
+    return content_states(connection, [digest]).get(digest)
 
 
 def content_ids(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
     """The ids of those contents that are in the catalog."""
-    found: dict[bytes, int] = {}
-    for chunk in chunked(list(digests)):
-        rows = connection.execute(
-            select(CONTENT.c.hash, CONTENT.c.id).where(CONTENT.c.hash.in_(chunk))
-        )
-        found |= {digest: content_id for digest, content_id in rows}
-    return found
+    query = select(CONTENT.c.hash, CONTENT.c.id)
+    rows = rows_in(connection, query, CONTENT.c.hash, digests)
+    return {digest: content_id for digest, content_id in rows}
 
 
 def content_states(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, ContentState]:
     """What is known of some contents, by their hashes."""
-    found: dict[bytes, ContentState] = {}
-    columns = (CONTENT.c.hash, CONTENT.c.id, CONTENT.c.outcome, CONTENT.c.reason)
-    for chunk in chunked(list(digests)):
-        for row in connection.execute(select(*columns).where(CONTENT.c.hash.in_(chunk))):
-            found[row[0]] = ContentState(*row[1:])
-    return found
+    query = select(CONTENT.c.hash, CONTENT.c.id, CONTENT.c.outcome, CONTENT.c.reason)
+    rows = rows_in(connection, query, CONTENT.c.hash, digests)
+    return {row[0]: ContentState(*row[1:]) for row in rows}
 
 
 def items(connection: Connection, item_ids: Sequence[int]) -> dict[int, ItemRow]:
     """Items with the facts of their contents, by id."""
-    columns = (
-        ITEM.c.id,
-        ITEM.c.content_id,
-        ITEM.c.position,
-        ITEM.c.time_s,
-        ITEM.c.width,
-        ITEM.c.height,
-    )
-    query = select(*columns, CONTENT.c.hash, CONTENT.c.taken_at).join(
-        CONTENT, CONTENT.c.id == ITEM.c.content_id
-    )
-    found: dict[int, ItemRow] = {}
-    for chunk in chunked(list(item_ids)):
-        for row in connection.execute(query.where(ITEM.c.id.in_(chunk))).all():
-            found[row[0]] = ItemRow._make(row)
-    return found
+    columns = (ITEM.c.id, ITEM.c.content_id, ITEM.c.position, ITEM.c.time_s)
+    query = select(*columns, ITEM.c.width, ITEM.c.height, CONTENT.c.hash, CONTENT.c.taken_at)
+    query = query.join(CONTENT, CONTENT.c.id == ITEM.c.content_id)
+    rows = rows_in(connection, query, ITEM.c.id, item_ids)
+    return {row[0]: ItemRow._make(row) for row in rows}
 
 
 def first_item(connection: Connection, content_id: int) -> int | None:
     """The id of a content's first item."""
-    query = (
-        select(ITEM.c.id).where(ITEM.c.content_id == content_id).order_by(ITEM.c.position).limit(1)
-    )
-    return connection.scalar(query)
+    query = select(ITEM.c.id).where(ITEM.c.content_id == content_id).order_by(ITEM.c.position)
+    return connection.scalar(query.limit(1))
 
 
 def lacking_vectors(
@@ -94,10 +70,8 @@ def lacking_vectors(
     )
     lacking = select(ITEM.c.content_id).where(ITEM.c.content_id > after_id, ~there)
     lacking = lacking.distinct().order_by(ITEM.c.content_id).limit(limit)
-    query = (
-        select(CONTENT.c.id, CONTENT.c.hash).where(CONTENT.c.id.in_(lacking)).order_by(CONTENT.c.id)
-    )
-    return [(content_id, digest) for content_id, digest in connection.execute(query)]
+    query = select(CONTENT.c.id, CONTENT.c.hash).where(CONTENT.c.id.in_(lacking))
+    return [(row[0], row[1]) for row in connection.execute(query.order_by(CONTENT.c.id))]
 
 
 def apply(
@@ -131,7 +105,9 @@ def apply(
             where = CONTENT.c.id == known[change.hash]
             connection.execute(update(CONTENT).where(where).values(**values))
     _write_items(connection, contents, known, fresh_hashes)
-    _write_fingerprints(connection, contents, known)
+    indexed = [change for change in contents if change.outcome is Outcome.INDEXED]
+    hashes = {known[one.hash]: one.hashes for one in indexed if one.hashes is not None}
+    fingerprints.write(connection, hashes)
     texts = {change.hash: change.captions for change in contents if change.captions}
     _add_captions(connection, dict(captions or {}) | texts)
     _write_files(connection, run_id, files, known)
@@ -162,7 +138,9 @@ def _write_items(
     known: Mapping[bytes, int],
     fresh: set[bytes],
 ) -> None:
-    item_id = _next_item_id(connection)
+    # An id no item ever had: caches and open indexes may still know those of purged ones.
+    removed = connection.scalar(select(func.max(REMOVED_VECTOR.c.item_id)))
+    item_id = max(next_id(connection, ITEM), int(removed or 0) + 1)
     rows: list[dict[str, Any]] = []
     vectors: dict[int, list[tuple[int, HalfMatrix]]] = {}
     for change in contents:
@@ -180,24 +158,6 @@ def _write_items(
         connection.execute(insert(ITEM), rows)
     for space_id, found in vectors.items():
         _write_vectors(connection, space_id, found)
-
-
-def _write_fingerprints(
-    connection: Connection, contents: Sequence[ContentChange], known: Mapping[bytes, int]
-) -> None:
-    hashes = {
-        known[change.hash]: change.hashes
-        for change in contents
-        if change.hashes is not None and change.outcome is Outcome.INDEXED
-    }
-    if hashes:
-        fingerprints.write(connection, hashes)
-
-
-def _next_item_id(connection: Connection) -> int:
-    """An id no item ever had: caches and open indexes may still know those of purged ones."""
-    removed = connection.scalar(select(func.max(REMOVED_VECTOR.c.item_id)))
-    return max(next_id(connection, ITEM), int(removed or 0) + 1)
 
 
 def _held_items(connection: Connection, content_id: int, change: ContentChange) -> dict[int, int]:
@@ -241,11 +201,9 @@ def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Capt
     if not captions:
         return
     ids = content_ids(connection, sorted(captions))
-    held: set[tuple[int, str, str, str]] = set()
-    columns = (CAPTION.c.content_id, CAPTION.c.language, CAPTION.c.source, CAPTION.c.text)
-    for chunk in chunked(sorted(ids.values())):
-        rows = connection.execute(select(*columns).where(CAPTION.c.content_id.in_(chunk)))
-        held |= {(r[0], r[1], r[2], r[3]) for r in rows}
+    names = ("content_id", "language", "source", "text")
+    query = select(*CAPTION.c[names])
+    held = set(map(tuple, rows_in(connection, query, CAPTION.c.content_id, sorted(ids.values()))))
     new = {
         (ids[digest], storable(c.language), storable(c.source), storable(c.text)): None
         for digest, texts in captions.items()
@@ -253,28 +211,21 @@ def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Capt
         for c in texts
     }
     first = next_id(connection, CAPTION)
-    rows_to_add = [
-        {
-            "id": first + i,
-            "content_id": key[0],
-            "language": key[1],
-            "source": key[2],
-            "text": key[3],
-        }
+    rows = [
+        {"id": first + i} | dict(zip(names, key, strict=True))
         for i, key in enumerate(key for key in new if key not in held)
     ]
-    if rows_to_add:
-        connection.execute(insert(CAPTION), rows_to_add)
+    if rows:
+        connection.execute(insert(CAPTION), rows)
 
 
 def captions_of(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[Caption]]:
     """The texts that came with some contents, in the order they were found."""
     found: dict[int, list[Caption]] = {}
     columns = (CAPTION.c.content_id, CAPTION.c.text, CAPTION.c.language, CAPTION.c.source)
-    for chunk in chunked(content_ids):
-        query = select(*columns).where(CAPTION.c.content_id.in_(chunk)).order_by(CAPTION.c.id)
-        for content_id, *facts in connection.execute(query):
-            found.setdefault(content_id, []).append(Caption(*facts))
+    query = select(*columns).order_by(CAPTION.c.id)
+    for content_id, *facts in rows_in(connection, query, CAPTION.c.content_id, content_ids):
+        found.setdefault(content_id, []).append(Caption(*facts))
     return found
 
 
@@ -330,12 +281,7 @@ def purge_orphans(connection: Connection) -> int:
 def _remove_items(connection: Connection, content_ids: Sequence[int]) -> None:
     """Forget the items of at most CHUNK contents, with their vectors."""
     where = ITEM.c.content_id.in_(content_ids)
-    _remove_vectors(connection, list(connection.scalars(select(ITEM.c.id).where(where))))
-    connection.execute(delete(ITEM).where(where))
-
-
-def _remove_vectors(connection: Connection, item_ids: Sequence[int]) -> None:
-    for chunk in chunked(list(item_ids)):
+    for chunk in chunked(connection.scalars(select(ITEM.c.id).where(where)).all()):
         query = select(VECTOR.c.space_id, VECTOR.c.item_id).where(VECTOR.c.item_id.in_(chunk))
         gone = connection.execute(query).all()
         changes = {s: spaces.next_change(connection, s) for s in {space_id for space_id, _ in gone}}
@@ -348,3 +294,4 @@ def _remove_vectors(connection: Connection, item_ids: Sequence[int]) -> None:
         connection.execute(delete(BACKGROUND).where(BACKGROUND.c.item_id.in_(chunk)))
         if rows:
             connection.execute(insert(REMOVED_VECTOR), rows)
+    connection.execute(delete(ITEM).where(where))

@@ -7,14 +7,16 @@ what it was before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select
 
-from pictor.library.catalog.files import chunked, now
+from pictor.library.catalog.files import chunked, now, rows_in
 from pictor.library.catalog.schema import CONTENT, DECISION
 from pictor.library.errors import DecisionError
 from pictor.library.pairs import Verdict
+
+_COLUMNS = (DECISION.c.low_hash, DECISION.c.high_hash, DECISION.c.verdict, DECISION.c.decided_at)
 
 
 class DecisionRow(NamedTuple):
@@ -38,7 +40,7 @@ def decide(connection: Connection, low: bytes, high: bytes, verdict: Verdict) ->
     """
     if low == high:
         raise DecisionError(
-            f"both files hold one content ({low.hex()[:12]}…): decide on two different ones"
+            f"both files have the same content ({low.hex()[:12]}…): decide on two different ones"
         )
     if low > high:
         raise ValueError("the content whose hash comes first must be given first")
@@ -55,35 +57,31 @@ def forget(connection: Connection, low: bytes, high: bytes) -> bool:
 
 def decisions(connection: Connection) -> Iterator[DecisionRow]:
     """Every decision, the newest first."""
-    columns = (DECISION.c.low_hash, DECISION.c.high_hash, DECISION.c.verdict, DECISION.c.decided_at)
     order = (DECISION.c.decided_at.desc(), DECISION.c.low_hash, DECISION.c.high_hash)
-    for low, high, verdict, moment in connection.execute(select(*columns).order_by(*order)):
-        yield DecisionRow(bytes(low), bytes(high), Verdict(verdict), moment)
+    yield from map(_decision, connection.execute(select(*_COLUMNS).order_by(*order)))
 
 
 def decided(connection: Connection, pairs: Sequence[tuple[bytes, bytes]]) -> list[DecisionRow]:
     """The decisions on some pairs of hashes, each with the lower one first."""
-    columns = (DECISION.c.low_hash, DECISION.c.high_hash, DECISION.c.verdict, DECISION.c.decided_at)
     found: list[DecisionRow] = []
-    for chunk in chunked(list(pairs), 100):  # SQLite takes expressions of 1,000 levels
+    for chunk in chunked(pairs, 100):  # SQLite takes expressions of 1,000 levels
         cases = [and_(DECISION.c.low_hash == a, DECISION.c.high_hash == b) for a, b in chunk]
-        for low, high, verdict, moment in connection.execute(select(*columns).where(or_(*cases))):
-            found.append(DecisionRow(bytes(low), bytes(high), Verdict(verdict), moment))
+        found += map(_decision, connection.execute(select(*_COLUMNS).where(or_(*cases))))
     return found
 
 
 def of_contents(connection: Connection, hashes: Iterable[bytes]) -> list[DecisionRow]:
     """The decisions that some contents are part of, by their hashes."""
-    columns = (DECISION.c.low_hash, DECISION.c.high_hash, DECISION.c.verdict, DECISION.c.decided_at)
-    found: dict[tuple[bytes, bytes], DecisionRow] = {}
-    for chunk in chunked(sorted(set(hashes))):
-        for side in (DECISION.c.low_hash, DECISION.c.high_hash):
-            for low, high, verdict, moment in connection.execute(
-                select(*columns).where(side.in_(chunk))
-            ):
-                row = DecisionRow(bytes(low), bytes(high), Verdict(verdict), moment)
-                found[row.low, row.high] = row
-    return [found[key] for key in sorted(found)]
+    wanted = sorted(set(hashes))
+    found: set[DecisionRow] = set()
+    for side in (DECISION.c.low_hash, DECISION.c.high_hash):
+        found.update(map(_decision, rows_in(connection, select(*_COLUMNS), side, wanted)))
+    return sorted(found)
+
+
+def _decision(row: Any) -> DecisionRow:  # Any: a row of _COLUMNS
+    low, high, verdict, moment = row
+    return DecisionRow(bytes(low), bytes(high), Verdict(verdict), moment)
 
 
 def decided_contents(connection: Connection) -> Iterator[tuple[int, int, Verdict]]:

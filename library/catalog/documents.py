@@ -60,12 +60,8 @@ def _components(root_kind: str, location: bytes, path: bytes) -> list[str]:
         whole = path
     else:
         root = os.path.basename(location.rstrip(b"/"))
-        whole = (_stem(root) if root_kind != "folder" else root) + b"/" + path
+        whole = (root if root_kind == "folder" else os.path.splitext(root)[0]) + b"/" + path
     return [name for name in whole.decode("utf-8", errors="replace").split("/") if name]
-
-
-def _stem(name: bytes) -> bytes:
-    return os.path.splitext(name)[0]
 
 
 def _captions(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[str]]:

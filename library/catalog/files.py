@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Select,
     Table,
     and_,
     bindparam,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 
 from pictor.library.catalog.rows import FilePlace, FileRow, RootRow
-from pictor.library.catalog.schema import CONTENT, FILE, ROOT, RUN
+from pictor.library.catalog.schema import CONTENT, FILE, ITEM, ROOT, RUN
 from pictor.library.records import Outcome
 
 #: Rows a statement names at once; well under SQLite's limit of 32,766 variables.
@@ -45,13 +46,34 @@ def chunked(values: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]
         yield values[start : start + size]
 
 
+def rows_in(
+    connection: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
+) -> Iterator[Any]:
+    """The rows of a query in which a column has one of any number of values, asked for in parts."""
+    for chunk in chunked(values):
+        yield from connection.execute(query.where(column.in_(chunk))).fetchall()
+
+
+def pages(
+    connection: Connection, query: Select[Any], key: ColumnElement[Any], size: int, after: int = 0
+) -> Iterator[Sequence[Any]]:
+    """The rows of a query in pages, ascending by `key`, its first column, from above `after`."""
+    while rows := connection.execute(query.where(key > after).order_by(key).limit(size)).fetchall():
+        yield rows
+        after = rows[-1][0]
+
+
+def count_rows(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:
+    """How many rows of a table some conditions hold for."""
+    return int(connection.scalar(select(func.count()).select_from(table).where(*where)) or 0)
+
+
 # --- roots
 
 
 def roots(connection: Connection, location: bytes | None = None) -> list[RootRow]:
     """Every root, or the one at a location, in the order they were first indexed."""
-    columns = (ROOT.c.id, ROOT.c.kind, ROOT.c.location, ROOT.c.volume, ROOT.c.state, ROOT.c.detail)
-    query = select(*columns, ROOT.c.scanned_at).order_by(ROOT.c.id)
+    query = select(*ROOT.c[RootRow._fields]).order_by(ROOT.c.id)
     if location is not None:
         query = query.where(ROOT.c.location == location)
     return [RootRow._make(row) for row in connection.execute(query).fetchall()]
@@ -175,9 +197,8 @@ def scan_page(
     connection: Connection, scope: ColumnElement[bool], after: bytes, limit: int
 ) -> list[FileRow]:
     """The next rows of a scope with a path greater than `after`, ascending by path bytes."""
-    columns = (FILE.c.id, FILE.c.path, FILE.c.size_bytes, FILE.c.mtime_ns, FILE.c.content_id)
-    query = select(*columns, FILE.c.outcome, FILE.c.reason, FILE.c.missing_since)
-    query = query.where(scope, FILE.c.path > after).order_by(FILE.c.path).limit(limit)
+    query = select(*FILE.c[FileRow._fields]).where(scope, FILE.c.path > after)
+    query = query.order_by(FILE.c.path).limit(limit)
     # fetchall, because a page of rows fetched one by one takes three times as long
     return [FileRow._make(row) for row in connection.execute(query).fetchall()]
 
@@ -189,10 +210,7 @@ def has_rows(connection: Connection, scope: ColumnElement[bool]) -> bool:
 
 def has_files(connection: Connection, root_id: int) -> bool:
     """Whether any file of a root is thought present."""
-    query = (
-        select(FILE.c.id).where(FILE.c.root_id == root_id, FILE.c.missing_since.is_(None)).limit(1)
-    )
-    return connection.scalar(query) is not None
+    return has_rows(connection, and_(FILE.c.root_id == root_id, FILE.c.missing_since.is_(None)))
 
 
 def sample_paths(connection: Connection, root_id: int, limit: int) -> list[bytes]:
@@ -203,32 +221,20 @@ def sample_paths(connection: Connection, root_id: int, limit: int) -> list[bytes
 
 def file_at(connection: Connection, root_id: int, path: bytes) -> FileRow | None:
     """The row at one path of a root."""
-    columns = (FILE.c.id, FILE.c.path, FILE.c.size_bytes, FILE.c.mtime_ns, FILE.c.content_id)
-    query = select(*columns, FILE.c.outcome, FILE.c.reason, FILE.c.missing_since)
+    query = select(*FILE.c[FileRow._fields])
     row = connection.execute(query.where(FILE.c.root_id == root_id, FILE.c.path == path)).first()
     return FileRow(*row) if row else None
-
-
-def _places() -> Any:  # a select of ten columns, whose types nobody reads
-    columns = (
-        FILE.c.id,
-        FILE.c.content_id,
-        FILE.c.root_id,
-        ROOT.c.kind,
-        ROOT.c.location,
-        FILE.c.path,
-    )
-    query = select(*columns, ROOT.c.state, FILE.c.missing_since, FILE.c.size_bytes, FILE.c.mtime_ns)
-    return query.join(ROOT, ROOT.c.id == FILE.c.root_id)
 
 
 def places(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[FilePlace]]:
     """Where each content lies: reachable and present places first, then by root and path."""
     found: dict[int, list[FilePlace]] = {content_id: [] for content_id in content_ids}
-    for chunk in chunked(sorted(found)):
-        query = _places().where(FILE.c.content_id.in_(chunk)).order_by(FILE.c.root_id, FILE.c.path)
-        for row in connection.execute(query).all():
-            found[row[1]].append(FilePlace._make(row))
+    columns = (FILE.c.id, FILE.c.content_id, FILE.c.root_id, ROOT.c.kind, ROOT.c.location)
+    more = (FILE.c.path, ROOT.c.state, FILE.c.missing_since, FILE.c.size_bytes, FILE.c.mtime_ns)
+    query = select(*columns, *more).join(ROOT, ROOT.c.id == FILE.c.root_id)
+    query = query.order_by(FILE.c.root_id, FILE.c.path)
+    for row in rows_in(connection, query, FILE.c.content_id, sorted(found)):
+        found[row[1]].append(FilePlace._make(row))
     order = {"present": 0, "unreachable": 1, "missing": 2}
     for rows in found.values():
         rows.sort(key=lambda place: order[place.state])
@@ -265,25 +271,15 @@ def outcomes_of_run(connection: Connection, run_id: int) -> dict[str, int]:
 def count(connection: Connection, scopes: Sequence[ColumnElement[bool]], *, missing: bool) -> int:
     """How many files of these scopes, which must not overlap, are present, or missing."""
     state = FILE.c.missing_since.is_not(None) if missing else FILE.c.missing_since.is_(None)
-    total = 0
-    for chunk in chunked(scopes, 100):  # SQLite takes expressions of 1,000 levels
-        query = select(func.count()).select_from(FILE).where(or_(*chunk), state)
-        total += int(connection.scalar(query) or 0)
-    return total
+    parts = chunked(scopes, 100)  # SQLite takes expressions of 1,000 levels
+    return sum(count_rows(connection, FILE, or_(*part), state) for part in parts)
 
 
 def problem_files(connection: Connection, after_id: int, limit: int) -> list[tuple[Any, ...]]:
     """(file id, root kind, location, path, outcome, reason, detail) of files skipped or failed."""
-    columns = (
-        FILE.c.id,
-        ROOT.c.kind,
-        ROOT.c.location,
-        FILE.c.path,
-        FILE.c.outcome,
-        FILE.c.reason,
-        FILE.c.detail,
-    )
-    query = select(*columns).join(ROOT, ROOT.c.id == FILE.c.root_id)
+    columns = (FILE.c.id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
+    query = select(*columns, FILE.c.outcome, FILE.c.reason, FILE.c.detail)
+    query = query.join(ROOT, ROOT.c.id == FILE.c.root_id)
     wanted = FILE.c.outcome.in_([Outcome.FAILED, Outcome.SKIPPED])
     query = query.where(wanted, FILE.c.missing_since.is_(None), FILE.c.id > after_id)
     return [tuple(row) for row in connection.execute(query.order_by(FILE.c.id).limit(limit))]
@@ -303,14 +299,10 @@ def counts_by_outcome(connection: Connection) -> dict[str, int]:
 
 def count_missing(connection: Connection) -> int:
     """Files that are gone from roots that can be reached."""
-    query = select(func.count()).select_from(FILE).where(FILE.c.missing_since.is_not(None))
-    return int(connection.scalar(query) or 0)
+    return count_rows(connection, FILE, FILE.c.missing_since.is_not(None))
 
 
 def indexed_contents_without_items(connection: Connection) -> int:
     """Contents that claim to be indexed but have no item; for `verify`."""
-    from pictor.library.catalog.schema import ITEM
-
     has_item = select(ITEM.c.id).where(ITEM.c.content_id == CONTENT.c.id).exists()
-    query = select(func.count()).select_from(CONTENT)
-    return int(connection.scalar(query.where(CONTENT.c.outcome == Outcome.INDEXED, ~has_item)) or 0)
+    return count_rows(connection, CONTENT, CONTENT.c.outcome == Outcome.INDEXED, ~has_item)

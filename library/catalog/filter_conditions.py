@@ -32,7 +32,7 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from pictor.library.arrays import distinct, is_among
 from pictor.library.catalog import filters, tags
-from pictor.library.catalog.files import below, chunked, of_roots, roots
+from pictor.library.catalog.files import below, of_roots, roots, rows_in
 from pictor.library.catalog.filters import Filter
 from pictor.library.catalog.rows import RootRow
 from pictor.library.catalog.schema import CAPTION, CONTENT, FILE, ITEM, ROOT, TAG
@@ -73,9 +73,7 @@ def items_among(connection: Connection, wanted: Filter, ids: IdArray) -> IdArray
     """
     holds = condition(connection, wanted)
     query = select(ITEM.c.id).join(CONTENT, CONTENT.c.id == ITEM.c.content_id).where(holds)
-    found: list[int] = []
-    for chunk in chunked(ids.tolist()):
-        found += connection.scalars(query.where(ITEM.c.id.in_(chunk))).all()
+    found = [row[0] for row in rows_in(connection, query, ITEM.c.id, ids.tolist())]
     kept: IdArray = ids[is_among(ids, np.array(found, dtype=np.int64))]
     return kept
 
@@ -90,11 +88,9 @@ def share(connection: Connection, wanted: Filter) -> float:
 def items_of(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[int]]:
     """The items of each of some contents, in order."""
     found: dict[int, list[int]] = {content_id: [] for content_id in content_ids}
-    columns = (ITEM.c.content_id, ITEM.c.id)
-    for chunk in chunked(list(found)):
-        query = select(*columns).where(ITEM.c.content_id.in_(chunk)).order_by(ITEM.c.position)
-        for content_id, item_id in connection.execute(query):
-            found[content_id].append(item_id)
+    query = select(ITEM.c.content_id, ITEM.c.id).order_by(ITEM.c.position)
+    for content_id, item_id in rows_in(connection, query, ITEM.c.content_id, list(found)):
+        found[content_id].append(item_id)
     return found
 
 
@@ -127,14 +123,6 @@ def condition(connection: Connection, wanted: Filter) -> Condition:
 # --- facts of a content
 
 
-def _after(_: Connection, leaf: filters.After) -> Condition:
-    return CONTENT.c.taken_at >= leaf.date
-
-
-def _before(_: Connection, leaf: filters.Before) -> Condition:
-    return CONTENT.c.taken_at < leaf.date
-
-
 def _taken(_: Connection, leaf: filters.Taken) -> Condition:
     # Dates are ISO 8601 texts, which sort as they follow each other; a year's end is the next one.
     until = _day_after(leaf.last)
@@ -156,30 +144,10 @@ def _day_after(date: str) -> str | None:
     return "-".join([f"{parts[0]:04}", *(f"{part:02}" for part in parts[1:])])
 
 
-def _camera(_: Connection, leaf: filters.Camera) -> Condition:
-    return CONTENT.c.camera.icontains(leaf.name, autoescape=True)
-
-
-def _lens(_: Connection, leaf: filters.Lens) -> Condition:
-    return CONTENT.c.lens.icontains(leaf.name, autoescape=True)
-
-
-def _format(_: Connection, leaf: filters.OfFormat) -> Condition:
-    return CONTENT.c.format == leaf.name
-
-
-def _megapixels(_: Connection, leaf: filters.MinMegapixels) -> Condition:
-    return CONTENT.c.width * CONTENT.c.height >= leaf.megapixels * 1e6
-
-
 def _shape(_: Connection, leaf: filters.OfShape) -> Condition:
     width, height = ITEM.c.width, ITEM.c.height
     by_shape = {"portrait": height > width, "landscape": width > height, "square": width == height}
     return by_shape[leaf.shape]
-
-
-def _rated(_: Connection, leaf: filters.Rated) -> Condition:
-    return CONTENT.c.rating.between(leaf.least, leaf.most)
 
 
 def _near(_: Connection, leaf: filters.Near) -> Condition:
@@ -224,14 +192,6 @@ def _has(_: Connection, leaf: filters.Has) -> Condition:
         "tag": tagged,
     }
     return by_fact[leaf.fact]
-
-
-def _tagged(connection: Connection, leaf: filters.Tagged) -> Condition:
-    return tags.contents_with(connection, leaf.name)
-
-
-def _in_label_set(connection: Connection, leaf: filters.InLabelSet) -> Condition:
-    return tags.contents_of_set(connection, leaf.name)
 
 
 def _kind(_: Connection, leaf: filters.OfKind) -> Condition:
@@ -323,21 +283,23 @@ def _in_root(connection: Connection, leaf: filters.InRoot) -> Condition:
 
 
 _LEAVES: dict[type, Callable[[Connection, Any], Condition]] = {  # Any: the leaf of that type
-    filters.After: _after,
-    filters.Before: _before,
+    filters.After: lambda _, leaf: CONTENT.c.taken_at >= leaf.date,
+    filters.Before: lambda _, leaf: CONTENT.c.taken_at < leaf.date,
     filters.Taken: _taken,
     filters.InFolder: _in_folder,
     filters.InRoot: _in_root,
-    filters.Camera: _camera,
-    filters.Lens: _lens,
-    filters.Tagged: _tagged,
-    filters.InLabelSet: _in_label_set,
+    filters.Camera: lambda _, leaf: CONTENT.c.camera.icontains(leaf.name, autoescape=True),
+    filters.Lens: lambda _, leaf: CONTENT.c.lens.icontains(leaf.name, autoescape=True),
+    filters.Tagged: lambda connection, leaf: tags.contents_with(connection, leaf.name),
+    filters.InLabelSet: lambda connection, leaf: tags.contents_of_set(connection, leaf.name),
     filters.OfKind: _kind,
-    filters.OfFormat: _format,
-    filters.MinMegapixels: _megapixels,
+    filters.OfFormat: lambda _, leaf: CONTENT.c.format == leaf.name,
+    filters.MinMegapixels: lambda _, leaf: (
+        CONTENT.c.width * CONTENT.c.height >= leaf.megapixels * 1e6
+    ),
     filters.OfShape: _shape,
     filters.Near: _near,
     filters.Has: _has,
-    filters.Rated: _rated,
+    filters.Rated: lambda _, leaf: CONTENT.c.rating.between(leaf.least, leaf.most),
     filters.Inside: _inside,
 }

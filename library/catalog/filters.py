@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 Kind = Literal["image", "animation", "video"]
 Shape = Literal["portrait", "landscape", "square"]
@@ -24,24 +24,30 @@ FACTS: tuple[str, ...] = get_args(Fact)
 _BARE = re.compile(r"[^\s\"“”()]+")
 
 
+class _OneValue:
+    """What the query language writes as a key and one value."""
+
+    key: ClassVar[str]
+
+    def __str__(self) -> str:
+        (value,) = vars(self).values()
+        return f"{self.key}:{quoted(os.fsdecode(value))}"
+
+
 @dataclass(frozen=True)
-class After:
+class After(_OneValue):
     """Taken on this day (month, year) or later, by the camera's own clock: "2023-05-12"."""
 
+    key = "after"
     date: str
-
-    def __str__(self) -> str:
-        return f"after:{self.date}"
 
 
 @dataclass(frozen=True)
-class Before:
+class Before(_OneValue):
     """Taken before this day (month, year) began."""
 
+    key = "before"
     date: str
-
-    def __str__(self) -> str:
-        return f"before:{self.date}"
 
 
 @dataclass(frozen=True)
@@ -57,73 +63,59 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class InFolder:
+class InFolder(_OneValue):
     """A file lies below a folder: an absolute path, or a name (or names) that occur on the way."""
 
+    key = "dir"
     path: bytes
 
-    def __str__(self) -> str:
-        return f"dir:{quoted(os.fsdecode(self.path))}"
-
 
 @dataclass(frozen=True)
-class InRoot:
+class InRoot(_OneValue):
     """A file lies under the root of this absolute path, or of this name."""
 
+    key = "root"
     name: bytes
 
-    def __str__(self) -> str:
-        return f"root:{quoted(os.fsdecode(self.name))}"
-
 
 @dataclass(frozen=True)
-class Camera:
+class Camera(_OneValue):
     """The camera's name has these words in it, in any case of A to Z."""
 
+    key = "camera"
     name: str
-
-    def __str__(self) -> str:
-        return f"camera:{quoted(self.name)}"
 
 
 @dataclass(frozen=True)
-class Lens:
+class Lens(_OneValue):
     """The lens's name has these words in it, in any case of A to Z."""
 
+    key = "lens"
     name: str
-
-    def __str__(self) -> str:
-        return f"lens:{quoted(self.name)}"
 
 
 @dataclass(frozen=True)
-class Tagged:
+class Tagged(_OneValue):
     """It has a tag of this name, or of one below it."""
 
+    key = "tag"
     name: str
-
-    def __str__(self) -> str:
-        return f"tag:{quoted(self.name)}"
 
 
 @dataclass(frozen=True)
-class InLabelSet:
+class InLabelSet(_OneValue):
     """It has any tag of this set of labels."""
 
+    key = "label-set"
     name: str
-
-    def __str__(self) -> str:
-        return f"label-set:{quoted(self.name)}"
 
 
 @dataclass(frozen=True)
-class OfKind:
+class OfKind(_OneValue):
     """A still image, an animation, or a video."""
 
+    key = "type"
     kind: Kind
-
-    def __str__(self) -> str:
-        return f"type:{self.kind}"
 
 
 @dataclass(frozen=True)
@@ -147,13 +139,11 @@ class MinMegapixels:
 
 
 @dataclass(frozen=True)
-class OfShape:
+class OfShape(_OneValue):
     """Higher than wide, wider than high, or neither, as displayed."""
 
+    key = "is"
     shape: Shape
-
-    def __str__(self) -> str:
-        return f"is:{self.shape}"
 
 
 @dataclass(frozen=True)
@@ -170,13 +160,11 @@ class Near:
 
 
 @dataclass(frozen=True)
-class Has:
+class Has(_OneValue):
     """It is known where, when, with what… it was taken."""
 
+    key = "has"
     fact: Fact
-
-    def __str__(self) -> str:
-        return f"has:{self.fact}"
 
 
 @dataclass(frozen=True)
@@ -192,13 +180,11 @@ class Rated:
 
 
 @dataclass(frozen=True)
-class Inside:
+class Inside(_OneValue):
     """It is a moment of a video or animation, or a file lies in an archive or shard."""
 
+    key = "in"
     place: Place
-
-    def __str__(self) -> str:
-        return f"in:{self.place}"
 
 
 @dataclass(frozen=True)

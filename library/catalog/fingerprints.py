@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from pictor.library.catalog.files import chunked
+from pictor.library.catalog.files import chunked, count_rows, pages, rows_in
 from pictor.library.catalog.rows import full_path
 from pictor.library.catalog.schema import CONTENT, FILE, FINGERPRINT, ITEM, ROOT, VECTOR
 
@@ -82,55 +82,38 @@ def lacking(connection: Connection, after_id: int, limit: int) -> list[tuple[int
 
     Rows of another version count as lacking.
     """
-    there = (
-        select(FINGERPRINT.c.content_id)
-        .where(FINGERPRINT.c.content_id == CONTENT.c.id, FINGERPRINT.c.version == VERSION)
-        .exists()
-    )
-    moving = (
-        select(ITEM.c.id).where(ITEM.c.content_id == CONTENT.c.id, ITEM.c.time_s.is_not(None))
-    ).exists()
-    query = select(CONTENT.c.id, CONTENT.c.hash, ~moving).where(
-        CONTENT.c.outcome == "indexed", CONTENT.c.id > after_id, ~there
-    )
+    moving = select(ITEM.c.id).where(ITEM.c.content_id == CONTENT.c.id, ITEM.c.time_s.is_not(None))
+    query = select(CONTENT.c.id, CONTENT.c.hash, ~moving.exists())
+    query = query.where(*_lacking(), CONTENT.c.id > after_id)
     rows = connection.execute(query.order_by(CONTENT.c.id).limit(limit)).all()
     return [(content_id, digest, bool(is_still)) for content_id, digest, is_still in rows]
 
 
 def count_lacking(connection: Connection) -> int:
     """Indexed contents without a row of the current version."""
-    there = (
-        select(FINGERPRINT.c.content_id)
-        .where(FINGERPRINT.c.content_id == CONTENT.c.id, FINGERPRINT.c.version == VERSION)
-        .exists()
-    )
-    query = select(func.count()).select_from(CONTENT)
-    return int(connection.scalar(query.where(CONTENT.c.outcome == "indexed", ~there)) or 0)
+    return count_rows(connection, CONTENT, *_lacking())
+
+
+def _lacking() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    there = select(FINGERPRINT.c.content_id)
+    there = there.where(FINGERPRINT.c.content_id == CONTENT.c.id, FINGERPRINT.c.version == VERSION)
+    return CONTENT.c.outcome == "indexed", ~there.exists()
 
 
 def count_fresh(connection: Connection, comparison: int) -> int:
-    """Contents with a row, and a file in reach, that no comparison of this version has held against
-    all others."""
-    query = select(func.count()).select_from(FINGERPRINT)
-    fresh = query.where(FINGERPRINT.c.compared != comparison, _placed())
-    return int(connection.scalar(fresh) or 0)
+    """Contents with a row and a reachable file not yet compared with all others in this version."""
+    return count_rows(connection, FINGERPRINT, FINGERPRINT.c.compared != comparison, _placed())
 
 
 def count(connection: Connection) -> int:
     """Contents with a row."""
-    return int(connection.scalar(select(func.count()).select_from(FINGERPRINT)) or 0)
+    return count_rows(connection, FINGERPRINT)
 
 
 def blocks(connection: Connection) -> Iterator[list[FingerprintRow]]:
     """All rows, ascending by content, at most `BLOCK` at once."""
     columns = (FINGERPRINT.c.content_id, FINGERPRINT.c.hashes, FINGERPRINT.c.compared)
-    last = 0
-    while True:
-        query = select(*columns, _placed()).where(FINGERPRINT.c.content_id > last)
-        rows = connection.execute(query.order_by(FINGERPRINT.c.content_id).limit(BLOCK)).fetchall()
-        if not rows:
-            return
-        last = rows[-1][0]
+    for rows in pages(connection, select(*columns, _placed()), columns[0], BLOCK):
         yield [FingerprintRow._make(row) for row in rows]
 
 
@@ -138,13 +121,7 @@ def vector_blocks(connection: Connection, space_id: int) -> Iterator[list[tuple[
     """(content id, float16 vector) of stills in a space, ascending by content, in blocks."""
     still = (ITEM.c.position == 0, ITEM.c.time_s.is_(None), VECTOR.c.space_id == space_id)
     query = select(ITEM.c.content_id, VECTOR.c.data).join(VECTOR, VECTOR.c.item_id == ITEM.c.id)
-    last = 0
-    while True:
-        page = query.where(*still, ITEM.c.content_id > last).order_by(ITEM.c.content_id)
-        rows = connection.execute(page.limit(BLOCK)).fetchall()
-        if not rows:
-            return
-        last = rows[-1][0]
+    for rows in pages(connection, query.where(*still), ITEM.c.content_id, BLOCK):
         yield [(row[0], row[1]) for row in rows]
 
 
@@ -197,16 +174,13 @@ def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, ShotF
     found: dict[int, ShotFacts] = {}
     wanted = sorted(set(content_ids))
     paths: dict[int, list[bytes]] = {content_id: [] for content_id in wanted}
-    columns = (CONTENT.c.id, CONTENT.c.hash, CONTENT.c.format, CONTENT.c.taken_at, CONTENT.c.camera)
     places = select(FILE.c.content_id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
     places = places.join(ROOT, ROOT.c.id == FILE.c.root_id).order_by(FILE.c.root_id, FILE.c.path)
-    for chunk in chunked(wanted):
-        for row in connection.execute(places.where(FILE.c.content_id.in_(chunk))):
-            paths[row[0]].append(full_path(row[1], row[2], row[3]))
-        for one in connection.execute(select(*columns).where(CONTENT.c.id.in_(chunk))):
-            content_id, digest, media, taken_at, camera = one
-            there = tuple(paths[content_id])
-            found[content_id] = ShotFacts(
-                content_id, digest, media.lower(), taken_at, camera, there
-            )
+    for content_id, *place in rows_in(connection, places, FILE.c.content_id, wanted):
+        paths[content_id].append(full_path(*place))
+    columns = (CONTENT.c.id, CONTENT.c.hash, CONTENT.c.format, CONTENT.c.taken_at, CONTENT.c.camera)
+    for one in rows_in(connection, select(*columns), CONTENT.c.id, wanted):
+        content_id, digest, media, taken_at, camera = one
+        there = tuple(paths[content_id])
+        found[content_id] = ShotFacts(content_id, digest, media.lower(), taken_at, camera, there)
     return found

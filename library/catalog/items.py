@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from pictor.library.catalog.files import chunked
+from pictor.library.catalog.files import chunked, rows_in
 from pictor.library.catalog.schema import CONTENT, FILE, ITEM
 from pictor.library.records import Metadata
 
@@ -26,12 +26,11 @@ class TimeNeighbours(NamedTuple):
 def facts_of(connection: Connection, content_ids: Iterable[int]) -> dict[int, tuple[int, Metadata]]:
     """(size in bytes, what it says of itself) of some contents, by id."""
     found: dict[int, tuple[int, Metadata]] = {}
-    query = select(CONTENT.c.id, CONTENT.c.size_bytes, *(CONTENT.c[name] for name in _FACTS))
-    for chunk in chunked(sorted(content_ids)):
-        for content_id, size, *values in connection.execute(query.where(CONTENT.c.id.in_(chunk))):
-            facts = dict(zip(_FACTS, values, strict=True))
-            facts["keywords"] = tuple(facts["keywords"] or ())
-            found[content_id] = (size, Metadata(**facts))
+    query = select(CONTENT.c.id, CONTENT.c.size_bytes, *CONTENT.c[_FACTS])
+    for row in rows_in(connection, query, CONTENT.c.id, sorted(content_ids)):
+        facts = dict(zip(_FACTS, row[2:], strict=True))
+        facts["keywords"] = tuple(facts["keywords"] or ())
+        found[row[0]] = (row[1], Metadata(**facts))
     return found
 
 
@@ -46,11 +45,9 @@ def surroundings(
     Args:
         count: at most so many on each side.
     """
-    moments: dict[int, str] = {}
-    for chunk in chunked(sorted(content_ids)):
-        query = select(CONTENT.c.id, CONTENT.c.taken_at).where(CONTENT.c.id.in_(chunk))
-        rows = connection.execute(query.where(CONTENT.c.taken_at.is_not(None)))
-        moments |= {content_id: moment for content_id, moment in rows}
+    dated = select(CONTENT.c.id, CONTENT.c.taken_at).where(CONTENT.c.taken_at.is_not(None))
+    rows = rows_in(connection, dated, CONTENT.c.id, sorted(content_ids))
+    moments: dict[int, str] = {content_id: moment for content_id, moment in rows}
     before = _steps(connection, set(moments.values()), count, forward=False)
     after = _steps(connection, set(moments.values()), count, forward=True)
     at = _contents_at(connection, {*moments.values(), *before.values(), *after.values()})
@@ -108,10 +105,9 @@ def _contents_at(connection: Connection, moments: set[str]) -> dict[str, list[in
     """The contents of some moments, ascending."""
     found: dict[str, list[int]] = {}
     query = select(CONTENT.c.taken_at, CONTENT.c.id).where(_is_shown(CONTENT.c.id))
-    for chunk in chunked(sorted(moments)):
-        rows = connection.execute(query.where(CONTENT.c.taken_at.in_(chunk)).order_by(CONTENT.c.id))
-        for moment, content_id in rows:
-            found.setdefault(moment, []).append(content_id)
+    query = query.order_by(CONTENT.c.id)
+    for moment, content_id in rows_in(connection, query, CONTENT.c.taken_at, sorted(moments)):
+        found.setdefault(moment, []).append(content_id)
     return found
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from pictor.library.catalog import pairs
-from pictor.library.catalog.files import chunked
+from pictor.library.catalog.files import pages, rows_in
 from pictor.library.catalog.rows import full_path
 from pictor.library.catalog.schema import CONTENT, FILE, PAIR, ROOT, TAG, TAG_SET
 from pictor.library.catalog.tags import PERSON
@@ -87,22 +87,17 @@ def edges(connection: Connection) -> EdgeArrays:
 def pairs_among(connection: Connection, content_ids: Sequence[int]) -> list[PairRow]:
     """The compared pairs of which both contents are among some, by id."""
     wanted = set(content_ids)
-    found: list[PairRow] = []
-    for chunk in chunked(sorted(wanted)):
-        query = select(*pairs.COLUMNS).where(PAIR.c.low_id.in_(chunk))
-        rows = connection.execute(query)
-        found += [pairs.row_of(row) for row in rows if row.high_id in wanted]
+    rows = rows_in(connection, select(*pairs.COLUMNS), PAIR.c.low_id, sorted(wanted))
+    found = [pairs.row_of(row) for row in rows if row.high_id in wanted]
     return sorted(found, key=lambda row: row[:2])
 
 
 def files_of(connection: Connection, content_ids: Sequence[int]) -> list[Member]:
     """The files of some indexed contents that are not missing, by content, root and path."""
-    found: list[Member] = []
-    for chunk in chunked(sorted(content_ids)):
-        query = _facts().where(FILE.c.content_id.in_(chunk))
-        rows = connection.execute(query.order_by(FILE.c.content_id, FILE.c.root_id, FILE.c.path))
-        found += [_fact(row) for row in rows.fetchall()]
-    return found
+    query = _facts().order_by(FILE.c.content_id, FILE.c.root_id, FILE.c.path)
+    return [
+        _fact(row) for row in rows_in(connection, query, FILE.c.content_id, sorted(content_ids))
+    ]
 
 
 def place_pages(
@@ -117,23 +112,14 @@ def place_pages(
     query = select(*columns).join(ROOT, ROOT.c.id == FILE.c.root_id).where(*_is_there())
     if copied:
         query = query.where(FILE.c.content_id.in_(_copied()))
-    last = -1
-    while True:
-        rows = connection.execute(query.where(FILE.c.id > last).order_by(FILE.c.id).limit(page))
-        found = rows.fetchall()
-        if not found:
-            return
-        last = found[-1][0]
-        yield [(row[1], full_path(row[2], row[3], row[4])) for row in found]
+    for rows in pages(connection, query, FILE.c.id, page):
+        yield [(row[1], full_path(row[2], row[3], row[4])) for row in rows]
 
 
 def present(connection: Connection, content_ids: Sequence[int]) -> list[int]:
     """Those of some contents that a file holds which is not missing, ascending."""
-    found: list[int] = []
-    for chunk in chunked(sorted(content_ids)):
-        query = select(FILE.c.content_id).where(*_is_there(), FILE.c.content_id.in_(chunk))
-        found += connection.scalars(query.distinct().order_by(FILE.c.content_id))
-    return found
+    query = select(FILE.c.content_id).where(*_is_there()).distinct().order_by(FILE.c.content_id)
+    return [row[0] for row in rows_in(connection, query, FILE.c.content_id, sorted(content_ids))]
 
 
 def copied_contents(connection: Connection) -> list[int]:
@@ -146,10 +132,9 @@ def person_tags(connection: Connection, content_ids: Sequence[int]) -> dict[int,
     """The tags that people gave some contents, by content."""
     found: dict[int, list[str]] = {}
     query = select(TAG.c.content_id, TAG.c.label).join(TAG_SET, TAG_SET.c.id == TAG.c.set_id)
-    for chunk in chunked(sorted(content_ids)):
-        where = (TAG_SET.c.kind == PERSON, TAG.c.content_id.in_(chunk))
-        for content_id, label in connection.execute(query.where(*where).order_by(TAG.c.label)):
-            found.setdefault(content_id, []).append(label)
+    query = query.where(TAG_SET.c.kind == PERSON).order_by(TAG.c.label)
+    for content_id, label in rows_in(connection, query, TAG.c.content_id, sorted(content_ids)):
+        found.setdefault(content_id, []).append(label)
     return found
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select
 
-from pictor.library.catalog.files import chunked
+from pictor.library.catalog.files import chunked, rows_in
 from pictor.library.catalog.schema import PAIR
 from pictor.library.pairs import Evidence, Kind, PairRow
 
-#: Rows read at once.
-BLOCK = 10_000
 #: What `row_of` takes.
 COLUMNS = (PAIR.c.low_id, PAIR.c.high_id, PAIR.c.kind, PAIR.c.confidence, PAIR.c.evidence)
 
@@ -37,23 +35,6 @@ def write(connection: Connection, rows: Sequence[PairRow], version: int) -> None
         connection.execute(insert(PAIR), values)
 
 
-def read(connection: Connection, kinds: Iterable[Kind] = ()) -> Iterator[PairRow]:
-    """Every pair of some kinds, of all if none is named, by content ids."""
-    query = select(*COLUMNS).order_by(PAIR.c.low_id, PAIR.c.high_id)
-    wanted = [kind.value for kind in kinds]
-    if wanted:
-        query = query.where(PAIR.c.kind.in_(wanted))
-    last = (0, 0)
-    while True:
-        low, high = last
-        after = or_(PAIR.c.low_id > low, and_(PAIR.c.low_id == low, PAIR.c.high_id > high))
-        rows = connection.execute(query.where(after).limit(BLOCK)).fetchall()
-        if not rows:
-            return
-        last = (rows[-1][0], rows[-1][1])
-        yield from (row_of(row) for row in rows)
-
-
 def of_contents(
     connection: Connection,
     content_ids: Iterable[int],
@@ -61,28 +42,25 @@ def of_contents(
     version: int | None = None,
 ) -> list[PairRow]:
     """The pairs that some contents are part of, by content ids: of some kinds, of one version."""
+    query = select(*COLUMNS)
+    if wanted := [kind.value for kind in kinds]:
+        query = query.where(PAIR.c.kind.in_(wanted))
+    if version is not None:
+        query = query.where(PAIR.c.version == version)
+    ids = sorted(set(content_ids))
     found: dict[tuple[int, int], PairRow] = {}
-    wanted = [kind.value for kind in kinds]
-    for chunk in chunked(sorted(set(content_ids))):
-        for side in (PAIR.c.low_id, PAIR.c.high_id):
-            query = select(*COLUMNS).where(side.in_(chunk))
-            if wanted:
-                query = query.where(PAIR.c.kind.in_(wanted))
-            if version is not None:
-                query = query.where(PAIR.c.version == version)
-            for row in connection.execute(query):
-                found[row[0], row[1]] = row_of(row)
+    for side in (PAIR.c.low_id, PAIR.c.high_id):
+        found |= {(row[0], row[1]): row_of(row) for row in rows_in(connection, query, side, ids)}
     return [found[key] for key in sorted(found)]
 
 
 def known(connection: Connection, content_ids: Iterable[int], version: int) -> set[tuple[int, int]]:
     """(low, high) of the pairs that some contents are part of and a comparison looked at."""
+    query = select(PAIR.c.low_id, PAIR.c.high_id).where(PAIR.c.version == version)
+    ids = sorted(set(content_ids))
     found: set[tuple[int, int]] = set()
-    for chunk in chunked(sorted(set(content_ids))):
-        for side in (PAIR.c.low_id, PAIR.c.high_id):
-            query = select(PAIR.c.low_id, PAIR.c.high_id).where(side.in_(chunk))
-            rows = connection.execute(query.where(PAIR.c.version == version))
-            found.update((low, high) for low, high in rows)
+    for side in (PAIR.c.low_id, PAIR.c.high_id):
+        found.update((low, high) for low, high in rows_in(connection, query, side, ids))
     return found
 
 

@@ -11,7 +11,6 @@ from pictor.library.catalog.files import Places, below, has_rows, now, of_roots,
 from pictor.library.catalog.rows import full_path
 from pictor.library.catalog.schema import CONTENT, FILE, PAIR
 from pictor.library.pairs import LADDER, Verdict
-from pictor.library.records import JsonObject
 
 #: Roots whose files lie on a disk by themselves.
 ON_DISK = ("folder", "file", "list")
@@ -138,5 +137,4 @@ def content_facts(connection: Connection, content: str) -> GivenFacts | None:
 
 def set_rating(connection: Connection, content_id: int, rating: int | None) -> None:
     """Give a content another rating."""
-    values: JsonObject = {"rating": rating}
-    connection.execute(update(CONTENT).where(CONTENT.c.id == content_id).values(**values))
+    connection.execute(update(CONTENT).where(CONTENT.c.id == content_id).values(rating=rating))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from pictor.library.catalog.files import chunked, next_id
+from pictor.library.catalog.files import chunked, count_rows, next_id, pages
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.schema import (
     CONTENT,
@@ -35,26 +35,17 @@ _NEXT_DEFAULT = "next_default_space"
 
 def spaces(connection: Connection) -> list[SpaceRow]:
     """Every space, the default one first."""
-    columns = (SPACE.c.id, SPACE.c.encoder, SPACE.c.fingerprint, SPACE.c.card, SPACE.c.dimension)
-    query = select(*columns, SPACE.c.state, SPACE.c.is_default, SPACE.c.last_change)
-    rows = connection.execute(query.order_by(SPACE.c.is_default.desc(), SPACE.c.id))
-    return [SpaceRow(r[0], r[1], r[2], EncoderCard.from_json(r[3]), *r[4:]) for r in rows]
+    query = select(*SPACE.c[SpaceRow._fields]).order_by(SPACE.c.is_default.desc(), SPACE.c.id)
+    rows = connection.execute(query).fetchall()
+    return [SpaceRow._make(row)._replace(card=EncoderCard.from_json(row.card)) for row in rows]
 
 
 def add_space(connection: Connection, card: EncoderCard, *, default: bool) -> int:
     """A new space in state "building"; its id."""
     space_id = next_id(connection, SPACE)
     facts = {"encoder": card.id, "fingerprint": card.fingerprint, "dimension": card.dimension}
-    connection.execute(
-        insert(SPACE).values(
-            id=space_id,
-            card=card.to_json(),
-            state="building",
-            is_default=default,
-            last_change=0,
-            **facts,
-        )
-    )
+    facts |= {"card": card.to_json(), "state": "building", "is_default": default, "last_change": 0}
+    connection.execute(insert(SPACE).values(id=space_id, **facts))
     return space_id
 
 
@@ -88,19 +79,17 @@ def planned_default(connection: Connection) -> int | None:
 
 def count_vectors(connection: Connection, space_id: int) -> int:
     """Vectors in a space."""
-    query = select(func.count()).select_from(VECTOR).where(VECTOR.c.space_id == space_id)
-    return int(connection.scalar(query) or 0)
+    return count_rows(connection, VECTOR, VECTOR.c.space_id == space_id)
 
 
 def count_items(connection: Connection) -> int:
     """Items of the library."""
-    return int(connection.scalar(select(func.count()).select_from(ITEM)) or 0)
+    return count_rows(connection, ITEM)
 
 
 def count_contents(connection: Connection) -> int:
     """Contents that are indexed."""
-    query = select(func.count()).select_from(CONTENT).where(CONTENT.c.outcome == "indexed")
-    return int(connection.scalar(query) or 0)
+    return count_rows(connection, CONTENT, CONTENT.c.outcome == "indexed")
 
 
 def vector_blocks(
@@ -114,18 +103,11 @@ def vector_blocks(
     Raises:
         LibraryCorrupt: a stored vector has not `dimension` values.
     """
-    last = 0
-    while True:
-        query = select(VECTOR.c.id, VECTOR.c.item_id, VECTOR.c.data).where(
-            VECTOR.c.space_id == space_id
-        )
-        if after_change >= 0:
-            query = query.where(VECTOR.c.change > after_change)
-        query = query.where(VECTOR.c.id > last).order_by(VECTOR.c.id).limit(BLOCK)
-        rows = connection.execute(query).all()
-        if not rows:
-            return
-        last = rows[-1][0]
+    query = select(VECTOR.c.id, VECTOR.c.item_id, VECTOR.c.data)
+    query = query.where(VECTOR.c.space_id == space_id)
+    if after_change >= 0:
+        query = query.where(VECTOR.c.change > after_change)
+    for rows in pages(connection, query, VECTOR.c.id, BLOCK):
         for _, item_id, blob in rows:
             if len(blob) != dimension * LITTLE_FLOAT16.itemsize:
                 raise LibraryCorrupt(
@@ -138,7 +120,7 @@ def vector_blocks(
 
 
 def vectors_of(
-    connection: Connection, space_id: int, dimension: int, item_ids: list[int]
+    connection: Connection, space_id: int, item_ids: Sequence[int]
 ) -> dict[int, HalfMatrix]:
     """The stored vectors of some items, each (d,) float16."""
     query = select(VECTOR.c.item_id, VECTOR.c.data).where(VECTOR.c.space_id == space_id)
@@ -150,16 +132,11 @@ def vectors_of(
 
 
 def rows_of(
-    connection: Connection, space_id: int, dimension: int, item_ids: Sequence[int]
+    connection: Connection, space_id: int, item_ids: Sequence[int]
 ) -> dict[int, FloatVector]:
-    """As `vectors_of`, of any number of items and each (d,) float32, to compute with."""
-    found: dict[int, FloatVector] = {}
-    for chunk in chunked(item_ids):
-        held = vectors_of(connection, space_id, dimension, list(chunk))
-        if held:
-            rows = np.array(list(held.values()), np.float32)
-            found.update(zip(held, rows, strict=True))
-    return found
+    """As `vectors_of`, each (d,) float32, to compute with."""
+    held = vectors_of(connection, space_id, item_ids)
+    return dict(zip(held, np.array(list(held.values()), np.float32), strict=True))
 
 
 def removed_since(connection: Connection, space_id: int, after_change: int) -> IdArray:
@@ -174,7 +151,7 @@ def next_change(connection: Connection, space_id: int) -> int:
     """Number one more transaction that touches a space's vectors."""
     value = SPACE.c.last_change + 1 + secrets.randbelow(MAX_STEP)
     connection.execute(update(SPACE).where(SPACE.c.id == space_id).values(last_change=value))
-    return int(connection.scalar(select(SPACE.c.last_change).where(SPACE.c.id == space_id)) or 0)
+    return last_change(connection, space_id)
 
 
 def has_change(connection: Connection, space_id: int, change: int) -> bool:
@@ -199,9 +176,8 @@ def last_change(connection: Connection, space_id: int) -> int:
 
 def count_misshapen(connection: Connection, space_id: int, dimension: int) -> int:
     """Stored vectors that have not `dimension` values; for `verify`."""
-    size = dimension * LITTLE_FLOAT16.itemsize
-    query = select(func.count()).where(VECTOR.c.space_id == space_id)
-    return int(connection.scalar(query.where(func.length(VECTOR.c.data) != size)) or 0)
+    has_other_size = func.length(VECTOR.c.data) != dimension * LITTLE_FLOAT16.itemsize
+    return count_rows(connection, VECTOR, VECTOR.c.space_id == space_id, has_other_size)
 
 
 def count_lacking(connection: Connection, space_id: int) -> int:
@@ -218,5 +194,4 @@ def count_lacking(connection: Connection, space_id: int) -> int:
         .where(ROOT.c.state == "reachable")
         .exists()
     )
-    query = select(func.count()).select_from(ITEM).where(~there, placed)
-    return int(connection.scalar(query) or 0)
+    return count_rows(connection, ITEM, ~there, placed)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from pictor.library.catalog.files import chunked, next_id, now
+from pictor.library.catalog.files import chunked, next_id, now, rows_in
 from pictor.library.catalog.schema import BACKGROUND, CONTENT, FILE, ITEM, TAG, TAG_SET, VECTOR
 from pictor.library.catalog.spaces import LITTLE_FLOAT16
 from pictor.library.errors import LibraryCorrupt
@@ -86,20 +86,8 @@ class ItemBlock(NamedTuple):
 
 def tag_sets(connection: Connection) -> list[TagSetRow]:
     """Every set, by name."""
-    columns = (
-        TAG_SET.c.id,
-        TAG_SET.c.name,
-        TAG_SET.c.kind,
-        TAG_SET.c.space_id,
-        TAG_SET.c.version,
-        TAG_SET.c.labels,
-        TAG_SET.c.templates,
-        TAG_SET.c.change,
-        TAG_SET.c.tagged_at,
-    )
-    return [
-        TagSetRow(*row) for row in connection.execute(select(*columns).order_by(TAG_SET.c.name))
-    ]
+    query = select(*TAG_SET.c[TagSetRow._fields]).order_by(TAG_SET.c.name)
+    return [TagSetRow._make(row) for row in connection.execute(query)]
 
 
 def tag_set(connection: Connection, name: str) -> TagSetRow | None:
@@ -196,14 +184,8 @@ def add_tags(
         return
     first = next_id(connection, TAG)
     rows = [
-        {
-            "id": first + i,
-            "set_id": set_id,
-            "content_id": content_id,
-            "label": label,
-            "score": score,
-        }
-        for i, (content_id, label, score) in enumerate(tags)
+        {"id": first + i, "set_id": set_id, "content_id": tag[0], "label": tag[1], "score": tag[2]}
+        for i, tag in enumerate(tags)
     ]
     connection.execute(insert(TAG), rows)
 
@@ -228,13 +210,10 @@ def clear_tags(
 
 def tags_of(connection: Connection, content_ids: Sequence[int]) -> list[TagRow]:
     """The tags of some contents, by content, set and label."""
-    found: list[TagRow] = []
     columns = (TAG.c.content_id, TAG.c.set_id, TAG.c.label, TAG.c.score)
-    for chunk in chunked(sorted(content_ids)):
-        query = select(*columns).where(TAG.c.content_id.in_(chunk))
-        rows = connection.execute(query.order_by(TAG.c.content_id, TAG.c.set_id, TAG.c.label))
-        found += [TagRow(*row) for row in rows]
-    return found
+    query = select(*columns).order_by(*columns[:3])
+    rows = rows_in(connection, query, TAG.c.content_id, sorted(content_ids))
+    return [TagRow._make(row) for row in rows]
 
 
 def indexed_contents(connection: Connection, after_id: int, limit: int) -> list[int]:
@@ -295,14 +274,14 @@ def _labels_called(connection: Connection, row: TagSetRow, wanted: str) -> Itera
     if row.kind == PERSON:
         given = connection.scalars(select(TAG.c.label).where(TAG.c.set_id == row.id).distinct())
         return [label for label in given if _is_part(label, wanted)]
-    return [one["label"] for one in row.labels if wanted in _spellings(one)]
+    found = []
+    for one in row.labels:
+        names = [name for group in one.get("names", {}).values() for name in group]
+        if wanted in {name.casefold() for name in (one["label"], *names)}:
+            found.append(one["label"])
+    return found
 
 
 def _is_part(label: str, wanted: str) -> bool:
     folded = label.casefold()
     return wanted == folded or wanted in folded.split(PATH_MARK)
-
-
-def _spellings(label: JsonObject) -> set[str]:
-    names = [name for group in label.get("names", {}).values() for name in group]
-    return {name.casefold() for name in (label["label"], *names)}

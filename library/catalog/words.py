@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select, text
 
 from pictor.library.catalog.documents import documents
-from pictor.library.catalog.files import CHUNK, chunked
+from pictor.library.catalog.files import CHUNK, rows_in
 from pictor.library.catalog.rows import WordHit
 from pictor.library.catalog.schema import STALE_WORD, TAG, TAG_SET, WORD
 from pictor.library.catalog.tokens import albums, holds, phrases, terms, wholes
@@ -228,13 +228,9 @@ def _chosen(
 def _hits(connection: Connection, query: _Query, content_ids: Sequence[int]) -> list[WordHit]:
     labels = {label for word in query.words for label in word.labels} | set(query.tags)
     borne = _borne(connection, labels, content_ids)
-    hits: list[WordHit] = []
-    for chunk in chunked(content_ids):
-        for row in connection.execute(select(WORD).where(WORD.c.content_id.in_(chunk))).all():
-            hit = _hit(query, row._asdict(), borne.get(row.content_id, frozenset()))
-            if hit is not None:
-                hits.append(hit)
-    return hits
+    rows = rows_in(connection, select(WORD), WORD.c.content_id, content_ids)
+    hits = (_hit(query, row._asdict(), borne.get(row.content_id, frozenset())) for row in rows)
+    return [hit for hit in hits if hit is not None]
 
 
 def _borne(
@@ -245,11 +241,10 @@ def _borne(
     wanted = {(label.set_id, label.label) for label in labels}
     if not wanted:
         return found
-    columns = (TAG.c.content_id, TAG.c.set_id, TAG.c.label)
-    for chunk in chunked(content_ids):
-        for row in connection.execute(select(*columns).where(TAG.c.content_id.in_(chunk))):
-            if (row[1], row[2]) in wanted:
-                found.setdefault(row[0], set()).add((row[1], row[2]))
+    query = select(TAG.c.content_id, TAG.c.set_id, TAG.c.label)
+    for content_id, *tag in rows_in(connection, query, TAG.c.content_id, content_ids):
+        if tuple(tag) in wanted:
+            found.setdefault(content_id, set()).add((tag[0], tag[1]))
     return found
 
 
@@ -302,18 +297,15 @@ def matching(connection: Connection, words: Sequence[Sequence[str]], limit: int)
     Args:
         words: of each the phrases that will do, tokens joined by spaces.
     """
-    on_sqlite = connection.dialect.name == "sqlite"
-    phrase = _sqlite_phrase if on_sqlite else _postgresql_phrase
-    either, both = (" OR ", " AND ") if on_sqlite else (" | ", " & ")
-    wanted = both.join(f"({either.join(map(phrase, phrases))})" for phrases in words)
-    query = _SQLITE if on_sqlite else _POSTGRESQL
+    if connection.dialect.name == "sqlite":
+        query, either, both = _SQLITE, " OR ", " AND "
+        written = [[f'"{phrase}"' for phrase in phrases] for phrases in words]
+    else:
+        query, either, both = _POSTGRESQL, " | ", " & "
+        written = [[_lexemes(phrase) for phrase in phrases] for phrases in words]
+    wanted = both.join(f"({either.join(phrases)})" for phrases in written)
     return list(connection.scalars(query, {"wanted": wanted, "most": limit}).all())
 
 
-def _sqlite_phrase(phrase: str) -> str:
-    return f'"{phrase}"'
-
-
-def _postgresql_phrase(phrase: str) -> str:
-    lexemes = " <-> ".join(f"'{token}'" for token in phrase.split())
-    return f"({lexemes})"
+def _lexemes(phrase: str) -> str:
+    return "({})".format(" <-> ".join(f"'{token}'" for token in phrase.split()))

@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -76,18 +73,6 @@ class ImageEncoder(Protocol):
         ...
 
 
-class UnpooledEncoder(Protocol):
-    """An image tower that gives its hidden states: features for other tasks, not for search."""
-
-    def encode_unpooled(self, pixels: Sequence[PixelArray]) -> NDArray[np.float32]:
-        """(n, tokens, width) float32, the last layer as the model gives it, not normalised."""
-        ...
-
-    def close(self) -> None:
-        """Give back memory and device."""
-        ...
-
-
 class TextEncoder(Protocol):
     """The text tower of one space."""
 
@@ -97,7 +82,10 @@ class TextEncoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
-        """(n, d) float32 vectors, rows unit-norm. Over-long texts are cut as the family does."""
+        """(n, d) float32 vectors, rows unit-norm. Over-long texts are cut as the family does.
+
+        Any number of texts: they are encoded some at a time.
+        """
         ...
 
     def knows(self, text: str) -> bool:

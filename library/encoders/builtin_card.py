@@ -69,13 +69,11 @@ def _read() -> JsonObject:
     except FileNotFoundError as error:
         raise ModelNotAvailable(
             f"the built-in encoder is not in this installation ({str(path)!r} is missing); "
-            "install pictor again"
+            "reinstall pictor"
         ) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _damaged(error) from error
 
 
 def _damaged(error: Exception) -> ModelError:
-    return ModelError(
-        f"the card of the built-in encoder is damaged ({error!r}); install pictor again"
-    )
+    return ModelError(f"the card of the built-in encoder is damaged ({error!r}); reinstall pictor")

@@ -41,10 +41,12 @@ def keep_text(card: EncoderCard, folder: Path) -> None:
 
 def keep_image(card: EncoderCard, cache_dir: Path) -> None:
     """Copy the package's image tower into a folder of its own below `cache_dir`, likewise."""
-    _keep(card, image_folder(card, cache_dir), _copy_image)
+    name = onnx_image.MODEL
+    folder = image_folder(card, cache_dir)
+    _keep(card, folder, lambda new: shutil.copyfile(BUILTIN_FOLDER / name, new / name))
 
 
-def _keep(card: EncoderCard, folder: Path, copy: Callable[[Path], None]) -> None:
+def _keep(card: EncoderCard, folder: Path, copy: Callable[[Path], object]) -> None:
     if not is_of_this_release(card) or tower_cache.is_intact(folder, card):
         return
     try:
@@ -93,10 +95,6 @@ def _copy_text(folder: Path) -> None:
         shutil.copyfile(BUILTIN_FOLDER / name, folder / name)
     rules = json.dumps(asdict(read_builtin_rules()))
     (folder / onnx_text.RULES).write_text(rules, encoding="utf-8")
-
-
-def _copy_image(folder: Path) -> None:
-    shutil.copyfile(BUILTIN_FOLDER / onnx_image.MODEL, folder / onnx_image.MODEL)
 
 
 def _gone(card: EncoderCard) -> ModelNotAvailable:

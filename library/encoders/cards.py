@@ -40,11 +40,6 @@ def shipped_cards() -> list[tuple[EncoderCard, tuple[str, ...]]]:
     return sorted(found, key=lambda pair: pair[0].id)
 
 
-def list_cards() -> tuple[EncoderCard, ...]:
-    """The built-in encoder's card, then all shipped ones."""
-    return (read_builtin_card(), *(card for card, _ in shipped_cards()))
-
-
 def find_card(name: str) -> EncoderCard:
     """The card a name means, not yet resolved except for the built-in one.
 

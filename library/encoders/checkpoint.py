@@ -215,9 +215,7 @@ def _content_hash(folder: Path) -> str:
     return total.hexdigest()[:40]
 
 
-@lru_cache(
-    maxsize=256
-)  # a run opens its checkpoint two or three times; the stat values are the key
+@lru_cache(maxsize=256)  # a run opens its checkpoint two or three times; by its stat values
 def _file_digest(path: str, size_bytes: int, mtime_ns: int, inode: int) -> bytes:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()

@@ -33,7 +33,7 @@ def fetch(
         observer: receives a notice before a download's first byte, and its progress.
 
     Raises:
-        ModelNotAvailable: it cannot be had; the message says how else.
+        ModelNotAvailable: it is not available; the message says what to do.
         ModelUnsupported: it has pickles only.
         ModelError: a file is damaged.
     """

@@ -40,17 +40,16 @@ class _Defaults:
     square: bool = False  # what an integer size means: a square, or the short side
 
 
+_SQUARE = {"height": 224, "width": 224}
 _CLIP_LIKE = _Defaults(_CLIP_MEAN, _CLIP_STD, 3, {"shortest_edge": 224}, crop=True)
 _PROCESSORS = {
     "CLIP": _CLIP_LIKE,
     "ChineseCLIP": _CLIP_LIKE,
     "Bit": _CLIP_LIKE,
-    "Siglip": _Defaults(_HALF, _HALF, 3, {"height": 224, "width": 224}),
+    "Siglip": _Defaults(_HALF, _HALF, 3, _SQUARE),
     "Siglip2": _Defaults(_HALF, _HALF, 2),
-    "ViT": _Defaults(_HALF, _HALF, 2, {"height": 224, "width": 224}, square=True),
-    "DINOv3ViT": _Defaults(
-        _IMAGENET_MEAN, _IMAGENET_STD, 2, {"height": 224, "width": 224}, square=True
-    ),
+    "ViT": _Defaults(_HALF, _HALF, 2, _SQUARE, square=True),
+    "DINOv3ViT": _Defaults(_IMAGENET_MEAN, _IMAGENET_STD, 2, _SQUARE, square=True),
 }
 #: For files so old that they name no class.
 _BY_FAMILY = {
@@ -159,9 +158,7 @@ def _flag(settings: JsonObject, key: str, default: bool) -> bool:
     return default if value is None else bool(value)
 
 
-def _size(
-    value: Any, square: bool
-) -> dict[str, int]:  # Any: an integer, a list or an object of JSON
+def _size(value: Any, square: bool) -> dict[str, int]:  # Any: an integer, list or object of JSON
     if isinstance(value, int):
         return {"height": value, "width": value} if square else {"shortest_edge": value}
     if isinstance(value, list):

@@ -7,11 +7,10 @@ is imported in the functions.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,7 @@ from pictor.library.records import EncoderCard
 TOLERANCE = 1e-4  # largest difference of a unit vector's component between torch and ONNX Runtime
 _INT8_COSINE = 0.99  # least agreement of a quantised tower; 0.9997 was measured on ViT-B/32
 _OPSET = 17  # the newest the TorchScript exporter documents
-_ONE_FILE_BYTES = (
-    1_900_000_000  # a protobuf holds less than 2 GiB; beyond this weights go beside it
-)
+_ONE_FILE_BYTES = 1_900_000_000  # a protobuf holds less than 2 GiB; beyond, weights go beside it
 _SAMPLES = (
     "a photo of a dog",
     "",
@@ -59,7 +56,7 @@ def export_text(checkpoint: Checkpoint, card: EncoderCard, folder: Path) -> None
 
     model = load_model(checkpoint, card, tower="text", dtype=torch.float32, attention="eager")
     rules = save_tokenizer(checkpoint, card, folder)
-    (folder / onnx_text.RULES).write_text(json.dumps(rules.to_json(), indent=1), encoding="utf-8")
+    (folder / onnx_text.RULES).write_text(json.dumps(asdict(rules), indent=1), encoding="utf-8")
     wrapped = _text_module(model, rules.attention_mask)
     tokenizer = open_tokenizer(folder, rules)
     tokens, mask = pad(tokenizer(_SAMPLES[:3]), rules)
@@ -156,7 +153,8 @@ def _export(module: Any, inputs: dict[str, Any], axes: dict[str, Any], path: Pat
 
     size_bytes = sum(p.numel() * p.element_size() for p in module.parameters())
     try:
-        with torch.inference_mode(), _quiet_exporter():
+        with torch.inference_mode(), quiet_transformers(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tracing: the results are compared
             torch.onnx.export(
                 module,
                 tuple(inputs.values()),
@@ -202,11 +200,3 @@ def _compare(actual: Any, expected: Any, card: EncoderCard, *, quantised: bool =
             f"the exported tower of {card.id!r} differs from torch by {difference:.2g} "
             f"(cosine {cosine:.5f}), more than is safe; use the runtime 'torch'"
         )
-
-
-@contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """No warnings of tracing: what they warn of is checked by comparing the results."""
-    with quiet_transformers(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

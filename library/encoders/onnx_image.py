@@ -21,31 +21,26 @@ BATCH = 16
 
 
 class OnnxImageEncoder:
-    """An image encoder from a folder with image.onnx. Safe to use from several threads at once."""
+    """An image encoder from a folder with image.onnx. Safe to use from several threads at once.
+
+    Attributes:
+        card: the resolved card.
+        batch_size: images of one run.
+    """
 
     def __init__(
         self, card: EncoderCard, folder: Path, *, batch_size: int = 0, threads: int = 0
     ) -> None:
-        self._card = card
-        self._batch_size = batch_size or BATCH
+        self.card = card
+        self.batch_size = batch_size or BATCH
         self._session = open_session(folder / MODEL, threads)
-
-    @property
-    def card(self) -> EncoderCard:
-        """The resolved card."""
-        return self._card
-
-    @property
-    def batch_size(self) -> int:
-        """Images of one run."""
-        return self._batch_size
 
     def encode(self, pixels: Sequence[PixelArray]) -> FloatMatrix:
         """As `ImageEncoder.encode`."""
-        check_pixels(pixels, self._card)
-        step = self._batch_size
+        check_pixels(pixels, self.card)
+        step = self.batch_size
         parts = [self._run(pixels[i : i + step]) for i in range(0, len(pixels), step)]
-        vectors = np.concatenate([np.empty((0, self._card.dimension), np.float32), *parts])
+        vectors = np.concatenate([np.empty((0, self.card.dimension), np.float32), *parts])
         return mark_broken_rows(vectors, lambda row: self._run([pixels[row]])[0])
 
     def close(self) -> None:

@@ -37,13 +37,8 @@ def open_session(
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     damaged = (
-        state.Fail,
-        state.InvalidProtobuf,
-        state.InvalidGraph,
-        state.InvalidArgument,
-        state.NoModel,
-        state.RuntimeException,
-        state.NotImplemented,
+        *(state.Fail, state.InvalidProtobuf, state.InvalidGraph, state.InvalidArgument),
+        *(state.NoModel, state.RuntimeException, state.NotImplemented),
     )
     try:
         return onnxruntime.InferenceSession(

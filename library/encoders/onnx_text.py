@@ -25,12 +25,15 @@ class OnnxTextEncoder:
 
     Safe to use from several threads at once: neither the session nor the tokenizer is changed by
     use.
+
+    Attributes:
+        card: of the space.
     """
 
     def __init__(
         self, card: EncoderCard, folder: Path, rules: TextRules | None = None, *, threads: int = 0
     ) -> None:
-        self._card = card
+        self.card = card
         self._rules = rules or _read_rules(folder / RULES)
         model = folder / MODEL
         with ThreadPoolExecutor(1) as beside:  # opening either takes 30 ms of a cold query
@@ -38,17 +41,12 @@ class OnnxTextEncoder:
             self._tokenizer = open_tokenizer(folder, self._rules)
             self._session = session.result()
 
-    @property
-    def card(self) -> EncoderCard:
-        """The card of the space."""
-        return self._card
-
     def encode(self, texts: Sequence[str]) -> FloatMatrix:
         """(n, d) float32 vectors, rows unit-norm. Over-long texts are cut as the family does."""
         if isinstance(texts, str):
             raise TypeError("encode takes a sequence of texts, not one string")
         parts = [self._run(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)]
-        return np.concatenate([np.empty((0, self._card.dimension), np.float32), *parts])
+        return np.concatenate([np.empty((0, self.card.dimension), np.float32), *parts])
 
     def knows(self, text: str) -> bool:
         """Whether there is a word or symbol in the text that is a token."""
@@ -62,7 +60,7 @@ class OnnxTextEncoder:
         vectors: FloatMatrix = self._session.run(["vectors"], inputs)[0]
         if not np.isfinite(vectors).all():
             raise ModelError(
-                f"the text tower of {self._card.id!r} gave a vector that is not finite; "
+                f"the text tower of {self.card.id!r} gave a vector that is not finite; "
                 "its checkpoint is broken"
             )
         return vectors

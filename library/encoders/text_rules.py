@@ -13,7 +13,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.library.encoders.families import Padding
-from pictor.library.records import JsonObject
 
 TokenArray = NDArray[np.int64]  # (n, length)
 
@@ -56,10 +55,6 @@ class TextRules:
     attention_mask: bool = False
     lower_case: bool = False
     eos_id: int = 0
-
-    def to_json(self) -> JsonObject:
-        """A JSON object for the constructor."""
-        return asdict(self)
 
 
 class Tokenizer(Protocol):

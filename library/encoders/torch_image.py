@@ -1,8 +1,7 @@
 """The image tower of a checkpoint on torch: CPU, CUDA or MPS.
 
 Pixels travel as uint8 and are scaled and normalised on the device, in float32 and in the order of
-the
-processors of transformers: x * rescale, then (x - mean) / std.
+the processors of transformers: x * rescale, then (x - mean) / std.
 """
 
 from __future__ import annotations
@@ -40,14 +39,20 @@ _INTERPOLATING = frozenset({"clip", "siglip", "siglip2", "chinese_clip", "vit"})
 
 
 class TorchImageEncoder:
-    """An image encoder on torch. Not safe to use from several threads at once."""
+    """An image encoder on torch. Not safe to use from several threads at once.
+
+    Attributes:
+        card: the resolved card.
+        batch_size: images of one forward pass; smaller after the device ran out of memory.
+        model: the torch module, for the exporter.
+    """
 
     def __init__(self, card: EncoderCard, checkpoint: Checkpoint, options: EncoderOptions) -> None:
         import torch
 
         if card.spec is None:
             raise ValueError(f"the card of {card.id!r} is not resolved: it has no spec")
-        self._card, self._spec = card, card.spec
+        self.card, self._spec = card, card.spec
         self._device = choose_device(options.device)
         self._dtype = choose_dtype(options.dtype, self._device)
         check_attention(options.attention, self._device, self._dtype)
@@ -60,32 +65,22 @@ class TorchImageEncoder:
         resized = native and (self._spec.height, self._spec.width) != (native, native)
         if resized and card.family in _INTERPOLATING:
             self._forward_options["interpolate_pos_encoding"] = True
-        self._batch_size = options.batch_size or _BATCH[self._device.type]
+        self.batch_size = options.batch_size or _BATCH[self._device.type]
         model = load_model(
             checkpoint, card, tower="image", dtype=self._dtype, attention=options.attention
         )
-        self._model = self._on_device(model)
-
-    @property
-    def card(self) -> EncoderCard:
-        """The resolved card."""
-        return self._card
-
-    @property
-    def batch_size(self) -> int:
-        """Images of one forward pass; smaller after the device ran out of memory."""
-        return self._batch_size
+        self.model = self._on_device(model)
 
     def encode(self, pixels: Sequence[PixelArray]) -> FloatMatrix:
         """As `ImageEncoder.encode`."""
-        check_pixels(pixels, self._card)
+        check_pixels(pixels, self.card)
         vectors = self._in_batches(pixels, pooled=True)
         if vectors.size == 0:
-            return np.empty((0, self._card.dimension), np.float32)
-        if vectors.shape[1] != self._card.dimension:
+            return np.empty((0, self.card.dimension), np.float32)
+        if vectors.shape[1] != self.card.dimension:
             raise ModelError(
-                f"{self._card.id!r} gives vectors of {vectors.shape[1]} numbers, "
-                f"its configuration promises {self._card.dimension}; fetch it again"
+                f"{self.card.id!r} gives vectors of {vectors.shape[1]} numbers, "
+                f"its configuration declares {self.card.dimension}; fetch it again"
             )
         if np.isfinite(vectors).all():
             return vectors
@@ -99,14 +94,9 @@ class TorchImageEncoder:
             (n, tokens, width) float32. The first token is the class token where the family has one.
             For "naflex" tokens is max_patches, and those past a picture's own patches mean nothing.
         """
-        check_pixels(pixels, self._card)
+        check_pixels(pixels, self.card)
         states = self._in_batches(pixels, pooled=False)
         return states if states.ndim == 3 else np.empty((0, 0, 0), np.float32)
-
-    @property
-    def model(self) -> Any:
-        """The torch module, for the exporter."""
-        return self._model
 
     def vectors_of(self, pixels: Tensor) -> Tensor:
         """(n, h, w, 3) uint8 on the device → (n, d) float32 unit vectors, for the exporter."""
@@ -114,7 +104,7 @@ class TorchImageEncoder:
 
     def close(self) -> None:
         """Give back memory and device. The encoder cannot be used afterwards."""
-        self._model = None
+        self.model = None
         self._free_cache()
 
     def _in_batches(self, pixels: Sequence[PixelArray], *, pooled: bool) -> NDArray[np.float32]:
@@ -122,14 +112,13 @@ class TorchImageEncoder:
         parts: list[Tensor] = []
         done = 0
         while done < len(pixels):
-            chunk = pixels[done : done + self._batch_size]
+            chunk = pixels[done : done + self.batch_size]
             result = self._try(chunk, pooled)
             if result is None:
                 self._halve(len(chunk))
                 continue
-            parts.append(
-                result
-            )  # stays on the device: the next batch is stacked while this one runs
+            # It stays on the device: the next batch is stacked while this one runs.
+            parts.append(result)
             done += len(chunk)
         if not parts:
             return np.empty((0, 0), np.float32)
@@ -149,10 +138,10 @@ class TorchImageEncoder:
     def _halve(self, size: int) -> None:
         if size <= 1:
             raise ModelError(
-                f"{self._device} has too little memory for one picture through {self._card.id!r}; "
+                f"{self._device} has too little memory for one picture through {self.card.id!r}; "
                 "use --device cpu or a smaller encoder"
             )
-        self._batch_size = size // 2
+        self.batch_size = size // 2
 
     def _forward(self, pixels: Sequence[PixelArray], pooled: bool) -> Tensor:
         import torch
@@ -203,18 +192,18 @@ class TorchImageEncoder:
         return tensor.to(self._device)
 
     def _pooled(self, inputs: dict[str, Tensor]) -> Tensor:
-        if self._card.pooling == "projection":
-            return pooled_tensor(self._model.get_image_features(**inputs))
-        output = self._model(**inputs)
-        if self._card.pooling == "cls":
+        if self.card.pooling == "projection":
+            return pooled_tensor(self.model.get_image_features(**inputs))
+        output = self.model(**inputs)
+        if self.card.pooling == "cls":
             return output.last_hidden_state[:, 0]
-        if self._card.pooling == "mean":
+        if self.card.pooling == "mean":
             return output.last_hidden_state[:, self._first_patch :].mean(dim=1)
         return output.pooler_output
 
     def _states(self, inputs: dict[str, Any]) -> Tensor:
-        two_towers = self._card.pooling == "projection"
-        tower = self._model.get_image_features if two_towers else self._model
+        two_towers = self.card.pooling == "projection"
+        tower = self.model.get_image_features if two_towers else self.model
         return tower(**inputs).last_hidden_state
 
     @contextlib.contextmanager
@@ -223,17 +212,17 @@ class TorchImageEncoder:
 
         usual = self._dtype
         self._dtype = torch.float32
-        self._model.float()
+        self.model.float()
         try:
             yield
         finally:
             self._dtype = usual
-            self._model.to(usual)
+            self.model.to(usual)
 
     def _alone(self, pixels: PixelArray) -> NDArray[np.float32]:
         result = self._try([pixels], pooled=True)
         if result is None:
-            return np.full(self._card.dimension, np.nan, np.float32)
+            return np.full(self.card.dimension, np.nan, np.float32)
         row: NDArray[np.float32] = result[0].cpu().numpy()
         return row
 
@@ -244,7 +233,7 @@ class TorchImageEncoder:
             if not _is_out_of_memory(error):
                 raise
             raise ModelError(
-                f"{self._device} has too little memory for {self._card.id!r}; "
+                f"{self._device} has too little memory for {self.card.id!r}; "
                 "use --device cpu or a smaller encoder"
             ) from error
 

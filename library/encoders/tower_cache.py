@@ -13,11 +13,10 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pictor.library.atomic import new_folder
 from pictor.library.errors import LibraryFull, ModelError
 from pictor.library.records import EncoderCard, JsonObject
 
@@ -27,10 +26,9 @@ FORMAT = 1
 _WHOLE_BYTES = 8_000_000  # files up to this size are always hashed whole
 _BLOCK_BYTES = 65_536
 _BLOCKS = 64
-_STALE_S = 86_400  # a temporary folder older than a day was left by a kill
 
 
-def publish(folder: Path, card: EncoderCard, build: Callable[[Path], None]) -> None:
+def publish(folder: Path, card: EncoderCard, build: Callable[[Path], object]) -> None:
     """Make `folder` hold what `build` writes into the folder it is given, all or nothing.
 
     Raises:
@@ -38,15 +36,10 @@ def publish(folder: Path, card: EncoderCard, build: Callable[[Path], None]) -> N
         ModelError: the folder cannot be written.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(folder)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with new_folder(folder.parent, f".{folder.name}.") as temporary:
             build(temporary)
             _seal(temporary, card)
             _swap(temporary, folder, card)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise LibraryFull(
@@ -111,13 +104,6 @@ def _swap(temporary: Path, folder: Path, card: EncoderCard) -> None:
         if not is_intact(folder, card):
             raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_stale(folder: Path) -> None:
-    for left in folder.parent.glob(f".{folder.name}.*"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
 
 
 def _digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pictor.library.encoders import builtin_towers, tower_cache
-from pictor.library.encoders.base import EncoderOptions, ImageEncoder, TextEncoder, UnpooledEncoder
+from pictor.library.encoders.base import EncoderOptions, ImageEncoder, TextEncoder
 from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
 from pictor.library.encoders.onnx_text import OnnxTextEncoder
@@ -22,6 +22,7 @@ from pictor.library.records import EncoderCard
 if TYPE_CHECKING:  # a text query needs none of these, and importing them takes 10 ms
     from pictor.library.encoders.checkpoint import Checkpoint
     from pictor.library.encoders.families import Pooling
+    from pictor.library.encoders.torch_image import TorchImageEncoder
     from pictor.library.observer import Observer
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def resolve_card(
         observer: receives a notice before a download's first byte, and its progress.
 
     Raises:
-        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
+        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, saying what to do.
     """
     from pictor.library.encoders.card_facts import read_card_facts
     from pictor.library.encoders.cards import find_card, split_revision
@@ -69,7 +70,7 @@ def open_image_encoder(
         cache_dir: where exported towers may be kept; None means none is made.
 
     Raises:
-        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, with the way out.
+        ModelNotAvailable, ModelUnsupported, ModelError: one sentence each, saying what to do.
     """
     options = options or EncoderOptions()
     if card.id == BUILTIN:
@@ -86,7 +87,7 @@ def open_image_encoder(
             problem = error
     checkpoint = _reopen(card, options)
     if problem is not None:
-        _LOG.warning("%s; going on with torch, which is slower on this CPU", problem)
+        _LOG.warning("%s; using torch instead, which is slower on this CPU", problem)
     from pictor.library.encoders.torch_image import TorchImageEncoder
 
     return TorchImageEncoder(card, checkpoint, options)
@@ -94,9 +95,9 @@ def open_image_encoder(
 
 def open_unpooled_encoder(
     card: EncoderCard, options: EncoderOptions | None = None
-) -> UnpooledEncoder:
-    """The image tower of a resolved card, for its hidden states. Runs on torch whatever the
-    options.
+) -> TorchImageEncoder:
+    """The image tower of a resolved card, for its hidden states: features for other tasks, not for
+    search. Runs on torch whatever the options.
 
     Raises:
         ModelUnsupported: the built-in encoder has none to give.

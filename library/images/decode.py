@@ -72,8 +72,9 @@ def decode(
                 for said, picture in pictures:
                     metadata = said
                     frames.append(_frame(len(frames), picture, specs))
-                    if with_hashes:
-                        hashes = _hashes(picture)
+                    if with_hashes:  # of a still; none of a moment of something that moves
+                        is_still = picture.time_s is None
+                        hashes = fingerprint.fingerprint(picture.image) if is_still else b""
         except Exception as error:
             # The one boundary per file: decoders raise nearly anything on hostile data.
             raise as_image_error(error, source, heard) from error
@@ -186,11 +187,6 @@ def _still_or_animation(
         warnings.warn(f"the animation is broken: {error}", stacklevel=1)
         if not found:
             yield load_still(source, min_edge, limits)
-
-
-def _hashes(picture: Picture) -> bytes:
-    """The perceptual hashes of a still; none of a moment of something that moves."""
-    return fingerprint.fingerprint(picture.image) if picture.time_s is None else b""
 
 
 def _frame(position: int, picture: Picture, specs: Sequence[ImageSpec]) -> Frame:

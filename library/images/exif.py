@@ -80,9 +80,7 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _position(
-    gps: Mapping[int, Any],
-) -> tuple[float | None, float | None, float | None]:
+def _position(gps: Mapping[int, Any]) -> tuple[float | None, float | None, float | None]:
     """Latitude, longitude and altitude; the first two are there together or not at all."""
     latitude = _degrees(gps.get(GPS.GPSLatitude), gps.get(GPS.GPSLatitudeRef), "S", 90)
     longitude = _degrees(gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef), "W", 180)

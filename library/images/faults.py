@@ -27,14 +27,9 @@ _UNSUPPORTED = re.compile(
     re.IGNORECASE,
 )
 _REFUSED = "its variant is unknown to every decoder"  # no plug-in takes it
-_DISK_ERRORS = {
-    errno.EIO,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-    errno.ENODEV,
-    errno.ENXIO,
-    errno.EREMOTEIO,
-}
+_DISK_ERRORS = frozenset(
+    (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV, errno.ENXIO, errno.EREMOTEIO)
+)
 _BOXED = (HEIF, AVIF, VIDEO["MP4"], VIDEO["MOV"])
 _BOXES = frozenset(b"ftyp meta mdat moov moof mfra styp sidx idat free skip uuid mpvd wide".split())
 _STRIPS, _TILES = (273, 279), (324, 325)  # TIFF tags: offsets and byte counts

@@ -16,7 +16,6 @@ from PIL import Image
 #: Rises when the same picture would get other hashes, so that stored ones are made anew.
 VERSION = 1
 ORIENTATIONS = 8
-HASH_BYTES = 8
 #: Side of the grey copy: PHash shrinks anything else to this by itself (img_hash 5.0, phash.cpp).
 EDGE_PX = 32
 #: The short side that a decoder must leave: an encoder's wish may leave more, and the mean over

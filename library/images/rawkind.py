@@ -18,35 +18,12 @@ _MAGIC = (
     (b"FOVb", "X3F"),
     (b"\x00MRM", "MRW"),
 )
-_TIFF_EXTENSIONS = {
-    b"3fr": "3FR",
-    b"arw": "ARW",
-    b"cr2": "CR2",
-    b"dcr": "DCR",
-    b"dng": "DNG",
-    b"erf": "ERF",
-    b"fff": "FFF",
-    b"iiq": "IIQ",
-    b"kdc": "KDC",
-    b"mef": "MEF",
-    b"mos": "MOS",
-    b"nef": "NEF",
-    b"nrw": "NRW",
-    b"pef": "PEF",
-    b"rwl": "RWL",
-    b"sr2": "SR2",
-    b"srf": "SRF",
-    b"srw": "SRW",
-}
-_MAKERS = ((b"NIKON", "NEF"), (b"SONY", "ARW"), (b"PENTAX", "PEF"), (b"SAMSUNG", "SRW"))
-_SUBFILE_TYPE, _COMPRESSION, _PHOTOMETRIC, _MAKE, _SUB_IFDS, _DNG_VERSION = (
-    254,
-    259,
-    262,
-    271,
-    330,
-    50706,
+_TIFF_ENDINGS = frozenset(
+    b"3FR ARW CR2 DCR DNG ERF FFF IIQ KDC MEF MOS NEF NRW PEF RWL SR2 SRF SRW".split()
 )
+_MAKERS = ((b"NIKON", "NEF"), (b"SONY", "ARW"), (b"PENTAX", "PEF"), (b"SAMSUNG", "SRW"))
+_SUBFILE_TYPE, _COMPRESSION, _PHOTOMETRIC = 254, 259, 262
+_MAKE, _SUB_IFDS, _DNG_VERSION = 271, 330, 50706
 _DIRECTORY_BYTES = 2 + 12 * 100  # larger than the first directory of any camera
 _RAW_COMPRESSIONS = {32767, 34713, 65000, 65535}  # Sony, Nikon, Kodak, Pentax
 _RAW_PHOTOMETRICS = {32803, 34892}  # colour filter array, linear raw (TIFF/EP, DNG 1.7)
@@ -65,8 +42,8 @@ def raw_kind(head: bytes, name_hint: bytes) -> str | None:
         return None
     if head[8:10] == b"CR":
         return "CR2"
-    by_name = _TIFF_EXTENSIONS.get(name_hint.rpartition(b".")[2].lower())
-    return by_name or _by_tags(_first_directory(head))
+    ending = name_hint.rpartition(b".")[2].upper()
+    return ending.decode() if ending in _TIFF_ENDINGS else _by_tags(_first_directory(head))
 
 
 def with_far_directory(head: bytes, file: BinaryIO) -> bytes:

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
-from pictor.library.errors import ImageError
+from pictor.library.errors import ImageError, reason_of
 from pictor.library.images.rawkind import with_far_directory
 from pictor.library.images.sniff import HEAD_BYTES, MediaType, sniff
 from pictor.library.records import Reason
@@ -55,13 +55,7 @@ class MediaFile:
 
 def read_failure(error: OSError) -> ImageError:
     """What a failed system call says of the file."""
-    if isinstance(error, FileNotFoundError):
-        reason = Reason.VANISHED
-    elif isinstance(error, PermissionError):
-        reason = Reason.PERMISSION
-    else:
-        reason = Reason.IO_ERROR
-    return ImageError(reason, f"it cannot be read: {error.strerror or error}")
+    return ImageError(reason_of(error), f"it cannot be read: {error.strerror or error}")
 
 
 def _known(head: bytes, name_hint: bytes) -> MediaType:
@@ -72,7 +66,5 @@ def _known(head: bytes, name_hint: bytes) -> MediaType:
         start = head[:8].hex(" ")
         raise ImageError(Reason.NOT_MEDIA, f"its first bytes ({start}) are of no known image type")
     if media.kind == "archive":
-        raise ImageError(
-            Reason.ARCHIVE, f"it is a {media.name} archive; name it as a root to index it"
-        )
+        raise ImageError(Reason.ARCHIVE, f"it is a {media.name} archive; index it as a root")
     return media

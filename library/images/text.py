@@ -11,7 +11,6 @@ MAX_TEXT_CHARS = 5_000  # of a description
 _MAX_KEYWORDS = 256
 _MAX_KEYWORD_CHARS = 200
 _FIRST_YEAR = 1826  # of the oldest photograph that survives; earlier dates are typing errors
-_LONGEST_COMPANY = re.compile(r"(?i)([\s,]+(optical|imaging|corporation|corp|co|ltd|inc)\b\.?,?)+$")
 _LONGEST_OFFSET = timedelta(hours=15)  # UTC+14 exists
 
 _DATE = re.compile(

@@ -59,7 +59,9 @@ def load_video(
         source.open() as file,
         av.open(file, format=source.media.decoder[0], metadata_errors="replace") as container,
     ):
-        stream = next((s for s in container.streams.video if not _is_cover(s)), None)
+        streams = container.streams.video
+        covers = [s for s in streams if s.disposition & type(s.disposition).attached_pic]
+        stream = next((s for s in streams if s not in covers), None)
         if stream is None:
             raise ImageError(Reason.NOT_MEDIA, f"the {source.media.name} has no moving picture")
         stream.codec_context.thread_count = 1  # as many processes as cores decode at once
@@ -78,10 +80,6 @@ def load_video(
         for picture in reader.pictures(moments):
             check_pixels(*picture.image.size, limits.max_pixels, "a frame of the video")
             yield metadata, picture
-
-
-def _is_cover(stream: Any) -> bool:  # PyAV's types are not followed
-    return bool(stream.disposition & type(stream.disposition).attached_pic)
 
 
 @dataclass

@@ -22,7 +22,7 @@ from pictor.library.errors import LibraryFull, LibraryLocked
 from pictor.library.records import FloatMatrix, HalfMatrix, IdArray, JsonObject
 from pictor.library.vectors import files
 from pictor.library.vectors.exact import ExactIndex
-from pictor.library.vectors.layers import LayeredIndex
+from pictor.library.vectors.layers import VectorIndex
 from pictor.library.vectors.manifest import (
     DAMAGE,
     MANIFEST,
@@ -55,7 +55,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 class Opened:
     """A cache that can be served. Changes the catalog made since go into `index` in memory."""
 
-    index: LayeredIndex
+    index: VectorIndex
     info: CacheInfo
 
 
@@ -94,13 +94,16 @@ class IndexCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock():
-                return self._build(blocks, total, dimension, stamp, _choose(kind, total), queries)
+                kind = "exact" if kind == "auto" and total <= EXACT_MAX else kind
+                return self._build(blocks, total, dimension, stamp, kind, queries)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
+            # The vectors, their 8-bit codes and the ids, rounded up.
+            room_mb = (total * (3 * dimension + 16)) // 1_000_000 + 1
             raise LibraryFull(
                 f"the disk that holds {str(self.folder)!r} is full, and the vector index of space"
-                f" {stamp.space_id} needs some {_estimate_mb(total, dimension)} MB there; free some"
+                f" {stamp.space_id} needs some {room_mb} MB there; free some"
                 " space and run the command again"
             ) from error
 
@@ -137,7 +140,7 @@ class IndexCache:
                 problems.append(f"{str(path)!r} cannot be read: {error.strerror}")
                 continue
             if found != expected:
-                problems.append(f"{str(path)!r} is not what was written: its checksum differs")
+                problems.append(f"{str(path)!r} is not as it was written: its checksum differs")
         return problems
 
     def _build(
@@ -158,19 +161,11 @@ class IndexCache:
                 reached = _measure(index, queries)
                 index_type = index.index_type
             sums = _seal(unfinished)
-            info = CacheInfo(
-                stamp,
-                index_type,
-                dimension,
-                reached,
-                sum(entry["size"] for entry in sums.values()),
-                _GENERATION + name,
-            )
+            size = sum(entry["size"] for entry in sums.values())
+            info = CacheInfo(stamp, index_type, dimension, reached, size, _GENERATION + name)
             self._publish(unfinished, info, sums)
-        except BaseException:
+        finally:
             self._sweep()
-            raise
-        self._sweep()
         return info
 
     def _publish(self, unfinished: Path, info: CacheInfo, sums: dict[str, JsonObject]) -> None:
@@ -224,12 +219,8 @@ class IndexCache:
         found = (index.index_type, len(index), index.dimension)
         if found != (info.index_type, info.stamp.count, info.dimension):
             index.close()
-            return Unusable(f"{str(folder)!r} is damaged: it holds {found}")
+            return Unusable(f"{str(folder)!r} is damaged: it contains {found}")
         return Opened(index, info)
-
-
-def _choose(kind: IndexKind, total: int) -> IndexKind:
-    return "exact" if kind == "auto" and total <= EXACT_MAX else kind
 
 
 def _build_index(
@@ -239,28 +230,24 @@ def _build_index(
     dimension: int,
     kind: IndexKind,
     queries: FloatMatrix | None,
-) -> LayeredIndex:
+) -> VectorIndex:
     if kind == "exact":
         return ExactIndex.build(folder, blocks, total, dimension)
-    from pictor.library.vectors.faiss_index import (
-        FaissIndex,  # lazily: importing faiss takes a while
-    )
+    from pictor.library.vectors.faiss_index import FaissIndex  # importing faiss takes a while
 
     wanted = None if kind == "auto" else kind
     return FaissIndex.build(folder, blocks, total, dimension, wanted, queries)
 
 
-def _open_index(folder: Path, index_type: str) -> LayeredIndex:
+def _open_index(folder: Path, index_type: str) -> VectorIndex:
     if index_type == "exact":
         return ExactIndex.open(folder)
-    from pictor.library.vectors.faiss_index import (
-        FaissIndex,  # lazily: importing faiss takes a while
-    )
+    from pictor.library.vectors.faiss_index import FaissIndex  # importing faiss takes a while
 
     return FaissIndex.open(folder)
 
 
-def _measure(index: LayeredIndex, queries: FloatMatrix | None) -> float:
+def _measure(index: VectorIndex, queries: FloatMatrix | None) -> float:
     """recall@10 on other stored vectors than those a build is tuned on, and on `queries`."""
     samples = [sample_stored(index.stored, seed=1)]
     if queries is not None:
@@ -276,8 +263,3 @@ def _seal(folder: Path) -> dict[str, JsonObject]:
         sums[path.name] = checksum(path)
     files.sync_folder(folder)
     return sums
-
-
-def _estimate_mb(total: int, dimension: int) -> int:
-    """Room for the vectors, their 8-bit codes and the ids, rounded up."""
-    return (total * (3 * dimension + 16)) // 1_000_000 + 1

@@ -23,7 +23,7 @@ import numpy as np
 from pictor.library.records import FloatMatrix, HalfMatrix
 from pictor.library.vectors import files, recall
 from pictor.library.vectors.base import FLAT_MAX, Neighbours
-from pictor.library.vectors.layers import LayeredIndex, Selection, StoredRows
+from pictor.library.vectors.layers import Selection, StoredRows, VectorIndex
 from pictor.library.vectors.scan import Rows, empty_neighbours, pair_scores, scan, top_k
 
 faiss: Any = importlib.import_module("faiss")  # its own type stubs contradict its wrappers
@@ -50,19 +50,22 @@ _FETCH_FACTOR = 4
 _FETCH_MORE = 16
 
 
-class FaissIndex(LayeredIndex):
+class FaissIndex(VectorIndex):
     """Stored rows searched by FAISS; rows added since it was opened are searched exactly.
 
     Without a filter, IVF probes as many lists as reached the target recall when it was built, and
     all of them for a query that came out short. With a filter no list is left out.
+
+    Attributes:
+        nprobe: how many lists a query without a filter looks into; 0 for flat.
     """
 
     def __init__(self, dimension: int) -> None:
         """An empty index; its rows are searched exactly until it is saved and opened again."""
-        super().__init__(dimension, np.empty(0, np.int64), np.empty((0, dimension), np.float16))
+        super().__init__(dimension)
         self._faiss: Any = None
         self._kind: FaissKind | None = None
-        self._nprobe = 0
+        self.nprobe = 0
 
     @classmethod
     def build(
@@ -109,7 +112,7 @@ class FaissIndex(LayeredIndex):
         if queries is not None:
             samples.append(recall.sample_given(index.stored, queries))
         index._choose_nprobe(samples)
-        files.write_meta(folder, {**meta, "nprobe": index._nprobe})
+        files.write_meta(folder, {**meta, "nprobe": index.nprobe})
         index.close()
         return cls.open(folder)
 
@@ -141,11 +144,6 @@ class FaissIndex(LayeredIndex):
     def index_type(self) -> str:
         """ "flat-f16", or "ivf1414-sq8" with its number of lists."""
         return f"ivf{self._faiss.nlist}-sq8" if self._kind == "ivf" else "flat-f16"
-
-    @property
-    def nprobe(self) -> int:
-        """How many lists a query without a filter looks into; 0 for flat."""
-        return self._nprobe
 
     def save(self, path: Path) -> None:
         """Write to the folder `path`, which must not exist. The caller makes it atomic."""
@@ -192,7 +190,7 @@ class FaissIndex(LayeredIndex):
 
     def _probes(self, k: int) -> int:
         """nprobe for k: it was chosen for recall@10, and more neighbours lie in more lists."""
-        return min(math.ceil(self._nprobe * math.sqrt(max(1.0, k / recall.RECALL_AT))), self._lists)
+        return min(math.ceil(self.nprobe * math.sqrt(max(1.0, k / recall.RECALL_AT))), self._lists)
 
     @property
     def _lists(self) -> int:
@@ -200,15 +198,15 @@ class FaissIndex(LayeredIndex):
 
     def _choose_nprobe(self, samples: Sequence[recall.Sample]) -> None:
         """Double nprobe until every sample of queries reaches the target recall."""
-        self._nprobe = 1
-        while self._nprobe < self._lists:
+        self.nprobe = 1
+        while self.nprobe < self._lists:
             found = (self.search(sample.queries, sample.k) for sample in samples)
             if all(_reaches_target(*pair) for pair in zip(found, samples, strict=True)):
                 break
-            self._nprobe = min(2 * self._nprobe, self._lists)
+            self.nprobe = min(2 * self.nprobe, self._lists)
 
     def _load(self, base: Any, rows: StoredRows, kind: FaissKind, nprobe: int) -> None:
-        self._faiss, self._kind, self._nprobe = base, kind, nprobe
+        self._faiss, self._kind, self.nprobe = base, kind, nprobe
         self._layers = (rows, self._layers[1])
 
 

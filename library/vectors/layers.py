@@ -178,16 +178,23 @@ class _Buffer:
         return buffer
 
 
-class LayeredIndex(ABC):
-    """A `VectorIndex` of stored rows plus changes; a subclass says how stored rows are searched.
+class VectorIndex(ABC):
+    """Unit-norm float16 vectors by id, searched by inner product, also by several threads at once.
+
+    They are stored rows plus changes; a subclass says how stored rows are searched. Each passes one
+    contract test and agrees with `ExactIndex`, ties allowed.
 
     Searches may run at the same time as each other and as one `add` or `remove`, of which they see
     all or nothing, but not during `close`.
+
+    Attributes:
+        dimension: d.
     """
 
-    def __init__(self, dimension: int, ids: IdArray, vectors: HalfMatrix) -> None:
-        self._dimension = dimension
-        self._layers = (StoredRows(ids, vectors), AddedRows(dimension))
+    def __init__(self, dimension: int) -> None:
+        """An empty index in memory."""
+        self.dimension = dimension
+        self._layers = _empty(dimension)
         self._is_open = True
 
     @property
@@ -202,11 +209,6 @@ class LayeredIndex(ABC):
     @abstractmethod
     def _search_stored(self, queries: FloatMatrix, k: int, selection: Selection) -> Neighbours:
         """The k nearest stored rows among those selected (at least one), at settled scores."""
-
-    @property
-    def dimension(self) -> int:
-        """d."""
-        return self._dimension
 
     @property
     def stored(self) -> StoredRows:
@@ -236,7 +238,7 @@ class LayeredIndex(ABC):
                 finite.
         """
         self._check_open()
-        check_rows(ids, vectors, self._dimension)
+        check_rows(ids, vectors, self.dimension)
         stored, added = self._layers
         self._layers = (stored.without(ids), added.plus(ids, vectors))
 
@@ -251,13 +253,14 @@ class LayeredIndex(ABC):
     def search(self, queries: FloatMatrix, k: int, allowed: IdArray | None = None) -> Neighbours:
         """The k nearest of each query ((q, d) float32 unit rows), among `allowed` if given.
 
-        Ids of `allowed` that are not held are ignored; it may be in any order and repeat itself.
+        A filter is exact for the ids it names: no allowed id is lost because of it. Ids of
+        `allowed` that are not held are ignored; it may be in any order and repeat itself.
 
         Raises:
             ValueError: k < 1, queries are not (q, d), or hold a value that is not finite.
         """
         self._check_open()
-        queries = check_queries(queries, k, self._dimension)
+        queries = check_queries(queries, k, self.dimension)
         stored, added = self._layers
         parts = []
         selection = stored.select(allowed)
@@ -276,7 +279,7 @@ class LayeredIndex(ABC):
         order = np.argsort(ids)
         for start in range(0, len(order), SAVE_ROWS):
             part = order[start : start + SAVE_ROWS]
-            vectors = np.empty((len(part), self._dimension), np.float16)
+            vectors = np.empty((len(part), self.dimension), np.float16)
             is_stored = part < len(live)
             vectors[is_stored] = stored.vectors[live[part[is_stored]]]
             vectors[~is_stored] = vectors_added[part[~is_stored] - len(live)]
@@ -285,9 +288,13 @@ class LayeredIndex(ABC):
     def close(self) -> None:
         """Release memory maps. A closed index answers nothing more."""
         self._is_open = False
-        added = AddedRows(self._dimension)
-        self._layers = (StoredRows(added.ids, added.vectors), added)
+        self._layers = _empty(self.dimension)
 
     def _check_open(self) -> None:
         if not self._is_open:
             raise ValueError(f"the {self.index_type!r} index is closed")
+
+
+def _empty(dimension: int) -> tuple[StoredRows, AddedRows]:
+    added = AddedRows(dimension)
+    return StoredRows(added.ids, added.vectors), added

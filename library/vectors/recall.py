@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pictor.library.records import FloatMatrix, IdArray
 from pictor.library.vectors.base import Neighbours
-from pictor.library.vectors.layers import LayeredIndex, StoredRows
+from pictor.library.vectors.layers import StoredRows, VectorIndex
 from pictor.library.vectors.scan import scan
 
 RECALL_AT = 10  # the k of every recall here
@@ -67,16 +67,11 @@ def recalls(found: Neighbours, sample: Sample) -> NDArray[np.float64]:
     return np.where(most > 0, shares, 1.0)
 
 
-def measure_recall(index: LayeredIndex, samples: Sequence[Sample]) -> float:
+def measure_recall(index: VectorIndex, samples: Sequence[Sample]) -> float:
     """recall@10 of an unchanged index on its stored rows: the lowest over the samples."""
-    return min(
-        (
-            float(recalls(index.search(sample.queries, sample.k), sample).mean())
-            for sample in samples
-            if len(sample.queries)
-        ),
-        default=1.0,
-    )
+    asked = [sample for sample in samples if len(sample.queries)]
+    found = (recalls(index.search(sample.queries, sample.k), sample) for sample in asked)
+    return min((float(shares.mean()) for shares in found), default=1.0)
 
 
 def _sample(stored: StoredRows, queries: FloatMatrix, own: IdArray) -> Sample:

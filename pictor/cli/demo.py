@@ -49,14 +49,14 @@ TOP = 4
 def demo(target: Target, /, folder: Path) -> None:
     """Try pictor on some real photos.
 
-    Indexes and searches them in FOLDER, finds duplicates, and writes two pages to look at. The
-    photos come with scikit-image: pip install 'pictor-search[demo]'. A second run is quick.
+    Indexes and searches them in FOLDER, finds duplicates, and writes two HTML pages. The photos
+    come with scikit-image: pip install 'pictor-search[demo]'. A second run is quick.
 
     \b
         pictor demo
     """
     photos = folder / "photos"
-    output.say(f"collecting photos, and variants of some, in {shown(bytes(photos))}")
+    output.say(f"collecting photos and variants of some in {shown(bytes(photos))}")
     collect(photos)
     with open_library(folder / "library", settings=target.settings()) as library:
         summary = indexing.run(library, (str(photos),))
@@ -107,8 +107,7 @@ def _write_next(library: Path, photos: Path, page: Path) -> None:
     picture = shlex.quote(str(photos / "coffee.png"))
     for line in (
         "",
-        f"Look at {shown(bytes(page))} in a browser, and at duplicates.html beside it. What to "
-        "type next:",
+        f"Open {shown(bytes(page))} in a browser, and duplicates.html beside it. What to try next:",
         f"  {command} search 'a cup of coffee'",
         f"  {command} search 咖啡 --html found.html",
         f"  {command} similar {picture}",

@@ -1,4 +1,4 @@
-"""`pictor doctor`: what this machine and installation can do, and the way out where not."""
+"""`pictor doctor`: what this machine and installation can do, and how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _FREE_ENOUGH = 1 << 30
 
 @dataclass(frozen=True)
 class Check:
-    """One line. `advice` is the way out where it is not ok."""
+    """One line. `advice` says what to do where it is not ok."""
 
     check: str
     value: str
@@ -67,12 +67,12 @@ class Check:
 
 
 @click.command(cls=Verb)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_obj
 def doctor(target: Target, as_json: bool) -> None:
-    """Look at this machine and installation.
+    """Check this machine and installation.
 
-    Every line is ok, or says what to do.
+    Every line is ok, or says how to fix the problem.
 
     \b
         pictor doctor
@@ -146,7 +146,7 @@ def _package(name: str) -> Check:
     try:
         return Check(name, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, "not found", False, "install pictor again")
+        return Check(name, "not found", False, "reinstall pictor")
 
 
 def _extra(purpose: str, module: str, extra: str) -> Check:
@@ -170,7 +170,7 @@ def _heif() -> Check:
 
         return Check("HEIF", f"libheif {pillow_heif.libheif_version()}")
     except ImportError as error:
-        return Check("HEIF", f"not read: {error}", False, "pip install --upgrade pillow-heif")
+        return Check("HEIF", f"not available: {error}", False, "pip install --upgrade pillow-heif")
 
 
 # --- what computes
@@ -202,7 +202,7 @@ def _device() -> Check:
     except ModuleNotFoundError:
         return Check("device", "cpu")  # of the built-in encoder and of all text queries
     except (ImportError, OSError, ModelError) as error:
-        advice = "install torch again; the built-in encoder works without"
+        advice = "reinstall torch; the built-in encoder works without it"
         return Check("device", f"torch: {error}", False, advice)
     if device.type != "cpu":
         return Check("device", f"{device}, {name}")
@@ -231,7 +231,7 @@ def _builtin() -> Check:
     try:
         return Check("built-in encoder", f"revision {read_builtin_card().revision}")
     except ModelError as error:
-        return Check("built-in encoder", str(error), False, "install pictor again")
+        return Check("built-in encoder", str(error), False, "reinstall pictor")
 
 
 def _library(target: Target) -> Iterator[Check]:
@@ -244,11 +244,11 @@ def _library(target: Target) -> Iterator[Check]:
         yield Check("library", value, not away, advice)
     except LibraryNotFound:
         yield Check(
-            "library", f"none yet at {target.folder}", advice="make it: pictor index FOLDER"
+            "library", f"none yet at {target.folder}", advice="create one: pictor index FOLDER"
         )
     except PictorError as error:
         yield Check("library", str(error), False, "see the message")
-    yield _room("library's disk", target.folder, "name another folder with --library")
+    yield _room("library's disk", target.folder, "choose another folder with --library")
 
 
 def _room(check: str, folder: Path, way_out: str) -> Check:

@@ -31,10 +31,10 @@ def which_groups(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS),
                   help="Only this kind; repeatable. Default: bytes, pixels, near.")  # fmt: skip
     @click.option("--against", metavar="ROOT", type=click.Path(),
-                  help="Files elsewhere that are in ROOT too; ROOT stays as it is.")  # fmt: skip
+                  help="Find files elsewhere that are also in ROOT; keep ROOT.")  # fmt: skip
     @click.option("--rules", metavar="RULES",
-                  help='What to keep: "prefer: raw, oldest; never: path:~/Archive".')  # fmt: skip
-    @click.option("--no-compare", is_flag=True, help="Do not look at new pictures first.")
+                  help='Which to keep: "prefer: raw, oldest; never: path:~/Archive".')  # fmt: skip
+    @click.option("--no-compare", is_flag=True, help="Do not compare new pictures first.")
     @functools.wraps(command)
     def with_options(
         *args: Any,  # Any: what click gives
@@ -69,7 +69,7 @@ class GroupChoice:
             with Reporter() as reporter, StopSignals(reporter.stop):
                 compared = library.duplicates.find(observer=reporter)
             if compared.stopped:
-                output.say("stopped early: the next pictor duplicates goes on from there")
+                output.say("stopped early: run pictor duplicates again to resume")
                 click.get_current_context().exit(INTERRUPTED)
             _say_compared(compared)
         return library.duplicates.groups(self._roots, **self._asked)
@@ -82,26 +82,26 @@ def _say_compared(compared: Compared) -> None:
     output.say(
         f"compared {output.number(compared.fresh)} new of {output.number(compared.contents)} "
         f"contents: {output.number(compared.candidates)} candidates, "
-        f"{output.number(compared.looked_at)} looked at, {output.number(compared.pairs)} pairs"
+        f"{output.number(compared.looked_at)} examined, {output.number(compared.pairs)} pairs"
         + (f"; candidate recall {recall:.4f}" if recall is not None else "")
     )
 
 
 @click.command(cls=Verb)
 @which_groups
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a group.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per group.")
 @click.option("--html", "html", metavar="FILE", type=click.Path(),
-              help="Also write a page to look and decide in.")  # fmt: skip
-@click.option("--explain", is_flag=True, help="Also say why files are in one group.")
+              help="Also write an HTML page to review and decide in.")  # fmt: skip
+@click.option("--explain", is_flag=True, help="Also explain why files are in one group.")
 @click.pass_obj
 def find(
     target: Target, choice: GroupChoice, as_json: bool, html: str | None, explain: bool
 ) -> None:
-    """Find files that are one picture.
+    """Find files that show the same picture.
 
-    This is what `pictor duplicates` does. Kinds, the surest first: bytes, pixels (the same after
-    orientation, alpha and colour profile), near (recompressed, resized, cropped, turned, edited),
-    burst and similar; a group's kind is its weakest link. New pictures are compared first.
+    `pictor duplicates` runs this by default. Kinds, the surest first: bytes, pixels (equal after
+    orientation, alpha and colour profile), near (recompressed, resized, cropped, rotated, edited),
+    burst and similar; a group's kind is that of its weakest link. New pictures are compared first.
 
     \b
         pictor duplicates find ~/Pictures --explain

@@ -23,13 +23,13 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.command(cls=Verb)
 @which_groups
 @click.option("-o", "--output", "path", metavar="FILE", required=True, type=click.Path(),
-              help="The plan to write: JSON lines.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Replace a plan that is there.")
+              help="Plan file to write, as JSON lines.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite an existing plan.")
 @click.pass_obj
 def plan(target: Target, choice: GroupChoice, path: str, force: bool) -> None:
-    """Write down which files would go, and why.
+    """Write a plan of the files to remove, with reasons.
 
-    Touches nothing. Leave lines out of the plan to keep those files.
+    No file is touched. Delete lines from the plan to keep those files.
 
     \b
         pictor duplicates plan -o plan.jsonl ~/Pictures --rules "prefer: oldest"
@@ -44,22 +44,24 @@ def _plan_sentence(made: RemovalPlan, path: str) -> str:
     files, groups = output.count(len(made.steps), "file"), output.count(made.groups, "group")
     said = [f"{safe_text(path)}: {files} of {groups} would go, which frees {size}"]
     if made.free_nothing:
-        said.append(f"{made.free_nothing} of them have another name that stays and free nothing")
+        said.append(f"{made.free_nothing} of them have another hard link and free nothing")
     if made.hard_links:
         names = output.count(made.hard_links, "hard link")
         said.append(f"{names} of files that are kept free nothing and are left out")
     if made.out_of_reach:
-        said.append(f"{output.count(made.out_of_reach, 'file')} not there now are left out")
+        said.append(
+            f"{output.count(made.out_of_reach, 'file')} that cannot be reached now are left out"
+        )
     return "; ".join(said)
 
 
 @click.command(cls=Verb)
 @click.argument("plan", type=click.Path(), metavar="PLAN")
-@click.option("--yes", is_flag=True, help="Do it. Without, only say what would be done.")
+@click.option("--yes", is_flag=True, help="Do it; without this, print what would be done.")
 @click.option("--trash", metavar="DIR", type=click.Path(),
-              help="Move into a folder in DIR. Default: the library's trash.")  # fmt: skip
+              help="Move into a new folder in DIR. Default: the library's trash.")  # fmt: skip
 @click.option("--move", metavar="DIR", type=click.Path(), help="Move files into DIR.")
-@click.option("--hardlink", is_flag=True, help="Make same bytes names of the kept file.")
+@click.option("--hardlink", is_flag=True, help="Make identical files hard links.")
 @_JSON
 @click.pass_context
 def apply(
@@ -72,19 +74,19 @@ def apply(
     hardlink: bool,
     as_json: bool,
 ) -> None:
-    """Do what a plan says.
+    """Carry out a plan.
 
-    Each file, and the one that stays, is hashed again right before it is touched; what changed is
-    left alone. Tags, ratings and keywords go to the file that stays. Each step is logged.
+    Each file, and the one that is kept, is hashed again right before it is touched; changed files
+    are left alone. Tags, ratings and keywords go to the file that is kept. Each step is logged.
 
     \b
         pictor duplicates apply plan.jsonl
         pictor duplicates apply plan.jsonl --yes --trash /mnt/old
     """
     if sum((trash is not None, move is not None, hardlink)) > 1:
-        raise click.UsageError("name one of --trash, --move and --hardlink")
+        raise click.UsageError("give only one of --trash, --move and --hardlink")
     if "" in (trash, move):
-        raise click.UsageError("--trash and --move need a folder, and its name is empty")
+        raise click.UsageError("--trash and --move need a folder, but its name is empty")
     mode: Mode = "hardlink" if hardlink else "trash" if move is None else "move"
     verb = "linked" if hardlink else "moved"
     verb = verb if yes else f"would be {verb}"
@@ -97,7 +99,7 @@ def apply(
         on_step = step_writer(verb, as_json=as_json)
         result = act(plan, mode=mode, folder=trash or move, on_step=on_step, observer=reporter)
     more = "" if yes else "; nothing was touched: add --yes to do it"
-    back = "; take it back with: pictor duplicates undo last" if yes and result.done else ""
+    back = "; undo it with: pictor duplicates undo last" if yes and result.done else ""
     output.say(sentence(result, verb, "left alone") + more + back)
     _leave(ctx, result)
 
@@ -115,10 +117,10 @@ def _leave(ctx: click.Context, result: RemovalResult) -> None:
 @_JSON
 @click.pass_context
 def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
-    """Put back what a run of apply took away.
+    """Put back the files that a run of apply removed.
 
-    LOG is a file of the folder "resolved" in the library, its name, the name of the run (apply
-    prints it as a folder of the trash), or "last". Nothing is overwritten.
+    LOG is a file in the library's folder "resolved", its name, the name of the run (the folder in
+    the trash that apply prints), or "last". Nothing is overwritten.
 
     \b
         pictor duplicates undo last
@@ -131,7 +133,7 @@ def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
     ):
         on_step = step_writer("back", as_json=as_json)
         result = library.duplicates.undo(log, on_step=on_step, observer=reporter)
-    more = "; the same command goes on with the rest" if result.unseen else ""
+    more = "; run the same command again for the rest" if result.unseen else ""
     output.say(sentence(result, "put back", "left as they are") + more)
     _leave(ctx, result)
 
@@ -139,12 +141,12 @@ def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
 @click.command(cls=Verb)
 @click.argument("files", nargs=-1, type=click.Path(), metavar="A B")
 @click.option("--not-duplicate", is_flag=True, help="They are different pictures.")
-@click.option("--related", is_flag=True, help="They belong together, and none of them goes.")
-@click.option("--keep", metavar="A", type=click.Path(), help="This one stays; the other may go.")
-@click.option("--undo", "is_undone", is_flag=True, help="Take back what was decided of them.")
+@click.option("--related", is_flag=True, help="They belong together; both are kept.")
+@click.option("--keep", metavar="A", type=click.Path(), help="Keep this one; the other may go.")
+@click.option("--undo", "is_undone", is_flag=True, help="Withdraw the decision on them.")
 @click.option("--from", "source", metavar="FILE", type=click.Path(),
-              help="Decisions of a file, as the report saves them.")  # fmt: skip
-@click.option("--list", "is_listed", is_flag=True, help="Print what was decided.")
+              help="Read decisions from a file saved by the report.")  # fmt: skip
+@click.option("--list", "is_listed", is_flag=True, help="List all decisions.")
 @_JSON
 @click.pass_obj
 def decide(
@@ -158,10 +160,10 @@ def decide(
     is_listed: bool,
     as_json: bool,
 ) -> None:
-    """Say what two files are to each other.
+    """Decide whether two files are duplicates.
 
-    A and B are paths, or hashes of contents or their first 8 digits and more. It holds for the two
-    contents, wherever they are and whatever finds them again.
+    A and B are paths, or content hashes (at least their first 8 digits). The decision applies to
+    the two contents, wherever they are stored and however they are compared again.
 
     \b
         pictor duplicates decide a.jpg b.jpg --not-duplicate
@@ -171,10 +173,10 @@ def decide(
     said = (not_duplicate, related, keep is not None, is_undone, source is not None, is_listed)
     if sum(said) != 1:
         raise click.UsageError(
-            "name one of --not-duplicate, --related, --keep, --undo, --from and --list"
+            "give exactly one of --not-duplicate, --related, --keep, --undo, --from and --list"
         )
     if (source is not None or is_listed) == bool(files) or len(files) not in (0, 2):
-        raise click.UsageError("name two files, and none with --from or --list")
+        raise click.UsageError("give two files; none with --from or --list")
     with target.open() as library:
         if is_listed:
             _list_decisions(library.duplicates.decisions(), as_json=as_json)
@@ -182,7 +184,7 @@ def decide(
             _read_decisions(library, source)
         elif is_undone:
             undone = library.duplicates.undecide(files[0], files[1])
-            output.say("taken back" if undone else "nothing was decided of these two")
+            output.say("decision withdrawn" if undone else "there is no decision on these two")
         else:
             verdict: Decision = (
                 "related" if related else "keep" if keep is not None else "not-duplicate"
@@ -214,11 +216,11 @@ def _list_decisions(rows: list[DecisionRow], *, as_json: bool) -> None:
 
 @click.command(cls=Verb)
 @which_groups
-@click.option("--again", is_flag=True, help="Ask also what was decided before.")
+@click.option("--again", is_flag=True, help="Also ask about groups decided before.")
 @click.option("--no-preview", is_flag=True, help="Show no pictures in the terminal.")
 @click.pass_obj
 def review(target: Target, choice: GroupChoice, again: bool, no_preview: bool) -> None:
-    """Go through the groups and decide by keys.
+    """Decide group by group in the terminal.
 
     \b
         pictor duplicates review ~/Pictures

@@ -57,15 +57,15 @@ class _Duplicates(Verb, Verbs):
 
 @click.group(cls=_Duplicates, subcommand_metavar="[ROOT]... [OPTIONS] | COMMAND [ARGS]...")
 def duplicates() -> None:
-    """Find duplicates, decide, plan what goes, do it, undo it.
+    """Find duplicates, plan removals, apply, undo.
 
-    Without a command it finds: see `pictor duplicates find --help` for its options. Nothing is
-    removed but by `apply PLAN --yes`, and `undo` brings it back.
+    Without a command it runs `find`: see `pictor duplicates find --help` for its options. Only
+    `apply PLAN --yes` removes files, and `undo` puts them back.
 
     \b
         pictor duplicates ~/Pictures
         pictor duplicates plan -o plan.jsonl
-        pictor duplicates apply plan.jsonl          # says what it would do
+        pictor duplicates apply plan.jsonl          # prints what it would do
         pictor duplicates apply plan.jsonl --yes
         pictor duplicates undo last
     """

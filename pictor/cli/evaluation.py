@@ -50,28 +50,28 @@ class Languages(click.ParamType[tuple[str, ...]]):
 
 @click.command("eval", cls=Verb)
 @click.argument("captions", type=click.Path(), metavar="CAPTIONS|FOLDER")
-@click.option("--images", type=click.Path(), metavar="DIR", help="The folder of the photos.")
-@click.option("--encoder", "encoders", multiple=True, metavar="NAME", help="Measure this one.")
-@click.option("--task", type=click.Choice(TASKS), help="Default: what the file looks like.")
-@click.option("--cutoff", "task", flag_value="cutoff", help="Is what is absent found absent?")
-@click.option("--negation", "task", flag_value="negation", help="Is what is negated left out?")
+@click.option("--images", type=click.Path(), metavar="DIR", help="Folder with the photos.")
+@click.option("--encoder", "encoders", multiple=True, metavar="NAME", help="Encoder to measure.")
+@click.option("--task", type=click.Choice(TASKS), help="Default: guessed from the file.")
+@click.option("--cutoff", "task", flag_value="cutoff", help="Measure searches for absent things.")
+@click.option("--negation", "task", flag_value="negation", help="Measure queries with negation.")
 @click.option(
-    "--language", "languages", type=Languages(), default=(), help="Default: en and zh, if there."
+    "--language", "languages", type=Languages(), default=(), help="Default: en and zh, if present."
 )
-@click.option("--split", metavar="NAME", help="Photos of this split only, such as test.")
-@click.option("--labels", type=click.Path(), metavar="FILE", help="Names of labels, by language.")
-@click.option("--template", "templates", multiple=True, help='Prompt, such as "a {label}".')
+@click.option("--split", metavar="NAME", help="Only photos of this split, for example test.")
+@click.option("--labels", type=click.Path(), metavar="FILE", help="Label names by language.")
+@click.option("--template", "templates", multiple=True, help='Prompt, for example "a {label}".')
 @click.option(
-    "--index", "kind", type=click.Choice(INDEX_KINDS), default="auto", help="Beside the exact one."
+    "--index", "kind", type=click.Choice(INDEX_KINDS), default="auto", help="Also measure this."
 )
-@click.option("--classes", "has_classes", is_flag=True, help="Also each label, and what for what.")
-@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw it, as .svg.")
+@click.option("--classes", "has_classes", is_flag=True, help="Also print figures per label.")
+@click.option("--plot", type=click.Path(), metavar="FILE", help="Also write a chart, as .svg.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--dtype", type=click.Choice(get_args(Dtype)), help="Of the encoder's arithmetic.")
-@click.option("--batch-size", type=BatchSize(), help="Images a forward pass.")
-@click.option("--runtime", type=click.Choice(get_args(Runtime)), help="Runs the image tower.")
-@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Decoders; 0: one a core.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object an encoder.")
+@click.option("--dtype", type=click.Choice(get_args(Dtype)), help="Floating-point type.")
+@click.option("--batch-size", type=BatchSize(), help="Images per forward pass.")
+@click.option("--runtime", type=click.Choice(get_args(Runtime)), help="Runtime of the image tower.")
+@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Decoders; 0: 1 per core.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per encoder.")
 @click.pass_obj
 def evaluate(
     target: Target,
@@ -85,9 +85,9 @@ def evaluate(
     """Measure encoders on captions or labels.
 
     CAPTIONS is JSON lines (image, en, zh or captions), a COCO or Karpathy file, or *_texts.jsonl
-    beside its *_imgs.tsv; JSON lines with image and label, or a FOLDER with a subfolder a class,
-    measure zero-shot classification. The photos are indexed into --library, or into a library of
-    their own in the cache folder; what is encoded already is not encoded again.
+    beside its *_imgs.tsv; JSON lines with image and label, or a FOLDER with one subfolder per
+    class, measure zero-shot classification. The photos are indexed into --library, or into a
+    library of their own in the cache folder; no photo is encoded twice.
 
     \b
         pictor eval captions.jsonl --images photos --encoder builtin --encoder clip
@@ -98,7 +98,7 @@ def evaluate(
 
     if plot is not None:
         if options["task"] in NOT_DRAWN:
-            raise click.UsageError(f"--plot draws no {options['task']}")
+            raise click.UsageError(f"--plot has no chart for {options['task']}")
         check_chart(Path(plot))
     found: list[Evaluation] = []
     stopped = False
@@ -114,7 +114,7 @@ def evaluate(
             _write_classes(found)
         _say_problems(found)
     if stopped:
-        say("stopped early: the same command goes on from there")
+        say("stopped early: run the same command again to resume")
         click.get_current_context().exit(INTERRUPTED)
     if plot is not None:
         _draw(Path(plot), found)

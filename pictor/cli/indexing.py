@@ -35,20 +35,20 @@ def _choice(literal: Any) -> click.Choice[str]:
 
 @click.command(cls=Verb)
 @click.argument("roots", nargs=-1, type=click.Path(), metavar="[ROOT]...")
-@click.option("--encoder", "encoders", multiple=True, metavar="NAME", help="Fill its space too.")
-@click.option("--retry", is_flag=True, help="Read again what failed or was skipped before.")
-@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match one.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="No file or folder that matches.")
-@click.option("--hidden/--no-hidden", default=None, help="Also hidden files and folders.")
-@click.option("--follow-symlinks/--no-follow-symlinks", default=None, help="Also what links name.")
+@click.option("--encoder", "encoders", multiple=True, metavar="NAME", help="Also use this one.")
+@click.option("--retry", is_flag=True, help="Read skipped and failed files again.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Only files that match.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Skip matching files and folders.")
+@click.option("--hidden/--no-hidden", default=None, help="Include hidden files and folders.")
+@click.option("--follow-symlinks/--no-follow-symlinks", default=None, help="Follow symbolic links.")
 @click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--dtype", type=_choice(Dtype), help="Of the encoder's arithmetic.")
-@click.option("--batch-size", type=BatchSize(), help="Images a forward pass.")
-@click.option("--attention", type=_choice(Attention), help="How the encoder attends.")
-@click.option("--runtime", type=_choice(Runtime), help="What runs the image tower.")
-@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Decoders; 0: one a core.")
+@click.option("--dtype", type=_choice(Dtype), help="Floating-point type.")
+@click.option("--batch-size", type=BatchSize(), help="Images per forward pass.")
+@click.option("--attention", type=_choice(Attention), help="Attention implementation.")
+@click.option("--runtime", type=_choice(Runtime), help="Runtime of the image tower.")
+@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Decoders; 0: 1 per core.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if a file failed or a root was away.")
+@click.option("--strict", is_flag=True, help="Exit with 1 on failed files or unreachable roots.")
 @click.pass_obj
 def index(
     target: Target,
@@ -62,8 +62,8 @@ def index(
 ) -> None:
     """Index folders, files, lists and archives.
 
-    All known roots are indexed if none is named. Only what is new or changed is read. Ctrl-C ends a
-    run cleanly, and the next one goes on from there; a second Ctrl-C ends it at once, which costs a
+    Without a ROOT all known roots are indexed. Only new and changed files are read. Ctrl-C ends a
+    run cleanly, and the next one resumes from there; a second Ctrl-C ends it at once, which costs a
     few seconds of work.
 
     \b
@@ -100,7 +100,7 @@ def sentence(summary: Summary) -> str:
     failed = f"failed {number(summary.failed)}"
     if summary.failed:
         failed += " (see: pictor errors)"
-    rate = f" ({summary.encoded / summary.seconds:.1f} a second)" if summary.encoded else ""
+    rate = f" ({summary.encoded / summary.seconds:.1f} per second)" if summary.encoded else ""
     return (
         f"indexed {number(summary.indexed)}, unchanged {number(summary.unchanged)}, "
         f"moved {number(summary.moved)}, skipped {number(summary.skipped)}, {failed}; "
@@ -113,7 +113,7 @@ def end(summary: Summary, *, strict: bool = False) -> None:
     """Leave with the run's exit status, unless that is 0."""
     context = click.get_current_context()
     if summary.stopped:
-        say("stopped early: the next pictor index goes on from there")
+        say("stopped early: run pictor index again to resume")
         context.exit(INTERRUPTED)
     if strict and (summary.failed or summary.unreachable):
         context.exit(1)

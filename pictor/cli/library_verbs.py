@@ -27,7 +27,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_JSON
 @click.pass_obj
 def status(target: Target, as_json: bool) -> None:
-    """Say what the library holds.
+    """Show what the library contains.
 
     \b
         pictor status
@@ -90,10 +90,10 @@ def _write_blocks(kind: str, headings: list[str], rows: list[tuple[str | int, ..
 
 @click.command(cls=Verb)
 @_JSON
-@click.option("--retry", is_flag=True, help="First read all of them again.")
+@click.option("--retry", is_flag=True, help="Read all of them again first.")
 @click.pass_obj
 def errors(target: Target, as_json: bool, retry: bool) -> None:
-    """List files skipped or failed, and why.
+    """List skipped and failed files, with reasons.
 
     \b
         pictor errors
@@ -129,10 +129,10 @@ def _write_problems(problems: list[FileProblem]) -> None:
 @_JSON
 @click.pass_obj
 def verify(target: Target, as_json: bool) -> None:
-    """Check that all that is stored agrees.
+    """Check the library for inconsistencies.
 
-    Reads the whole catalog once, and exits with 1 if anything is wrong. Nothing is changed, but
-    caches that were deleted come back.
+    Reads the whole catalog once, and exits with 1 if a problem is found. Nothing is changed, except
+    that deleted caches are rebuilt.
 
     \b
         pictor verify
@@ -150,13 +150,14 @@ def verify(target: Target, as_json: bool) -> None:
 
 @click.command(cls=Verb)
 @click.argument("roots", nargs=-1, type=click.Path(), metavar="[ROOT]...")
-@click.option("--yes", is_flag=True, help="Do it. Without, only say what would be forgotten.")
+@click.option("--yes", is_flag=True, help="Do it; without this, print what would be forgotten.")
 @_JSON
 @click.pass_obj
 def purge(target: Target, roots: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Forget missing files, or whole roots.
 
-    Only the library forgets: no file outside it is touched. Without --yes nothing is done.
+    Only entries in the library are removed: no file outside it is touched. Without --yes nothing is
+    done.
 
     \b
         pictor purge
@@ -171,7 +172,7 @@ def purge(target: Target, roots: tuple[str, ...], yes: bool, as_json: bool) -> N
         output.write_json(facts)
     elif yes:
         files, held = output.count(facts["files"], "file"), output.number(facts["contents"])
-        output.write_line(f"forgot {files} and {held} contents only they held")
+        output.write_line(f"forgot {files} and {held} contents found nowhere else")
     else:
         files = output.count(doomed, "file")
         output.write_line(f"would forget {files}; nothing was done: add --yes to do it")
@@ -197,14 +198,14 @@ def _doomed(found: Status, roots: tuple[str, ...]) -> int:
 
 @click.group(cls=Verbs)
 def config() -> None:
-    """Settings and where they come from."""
+    """Show the settings and their origin."""
 
 
 @config.command("show")
 @_JSON
 @click.pass_obj
 def config_show(target: Target, as_json: bool) -> None:
-    """Print every setting with its value and where that came from.
+    """Print every setting with its value and the origin of the value.
 
     \b
         pictor config show
@@ -225,7 +226,7 @@ def config_show(target: Target, as_json: bool) -> None:
 @click.command(cls=Verb)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script for a shell.
 
     \b
         pictor completion bash >> ~/.bashrc
@@ -236,6 +237,6 @@ def completion(shell: str) -> None:
 
     kind = get_completion_class(shell)
     if kind is None:
-        raise click.UsageError(f"this version of click knows no completion for {shell}")
+        raise click.UsageError(f"this version of click has no completion for {shell}")
     root = click.get_current_context().find_root().command
     output.write_line(kind(root, {}, "pictor", "_PICTOR_COMPLETE").source())

@@ -28,19 +28,19 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 READER_GONE = 141  # 128 + SIGPIPE, likewise
 
 _LOG = logging.getLogger(__name__)
-#: System errors that are about this machine and not about our code, with the way out.
+#: System errors that are about this machine and not about our code, with what to do.
 _WAYS_OUT = {
     errno.ENOSPC: "free some space and run again",
     errno.EDQUOT: "free some space and run again",
-    errno.EROFS: "choose a folder that can be written",
-    errno.EACCES: "check who may read and write it",
-    errno.EPERM: "check who may read and write it",
+    errno.EROFS: "choose a writable folder",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
     errno.EIO: "check the disk",
     errno.ESTALE: "mount it again",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "close some programs",
     errno.ENAMETOOLONG: "use a shorter name",
-    errno.ELOOP: "one of its folders is a link to itself",
+    errno.ELOOP: "one of its folders is a symbolic link to itself",
     errno.ENOMEM: "close some programs, or use fewer --workers",
 }
 
@@ -109,7 +109,7 @@ class Pictor(Verbs):
             raise _explained(error) from error
         except MemoryError as error:
             raise click.ClickException(
-                "the memory is used up: close some programs, or use fewer --workers"
+                "out of memory: close some programs, or use fewer --workers"
             ) from error
 
 

@@ -19,15 +19,15 @@ from pictor.cli.progress import TransferReporter
     "--source",
     type=click.Choice(["hub", "modelscope"]),
     default="hub",
-    help="Where from. Default: the hub, or the mirror that HF_ENDPOINT names.",
+    help="Where to download from. Default: the hub, or the mirror in HF_ENDPOINT.",
 )
 @click.pass_obj
 def pull_models(target: Target, /, names: tuple[str, ...], folder: str | None, source: Any) -> None:
-    """Fetch models, check them, and lock what was fetched.
+    """Download models, check them, and write lock files.
 
-    Only what pictor reads is fetched: safetensors, configuration and tokenizer, never pickles. An
-    interrupted download is gone on with. The first pull writes a lock file with the checksum of
-    each file; what differs from it later is refused.
+    Only files that pictor reads are downloaded: safetensors, configuration and tokenizer, never
+    pickles. An interrupted download is resumed. The first pull writes a lock file with the checksum
+    of each file; later files that differ from it are refused.
 
     \b
         pictor models pull siglip2
@@ -51,7 +51,7 @@ def pull_models(target: Target, /, names: tuple[str, ...], folder: str | None, s
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.argument("file", type=click.Path())
 def export_models(names: tuple[str, ...], file: str) -> None:
-    """Write models into one file, for a machine without a network.
+    """Write models to one file, for a machine without a network.
 
     \b
         pictor models export siglip2 clip models.tar
@@ -64,7 +64,7 @@ def export_models(names: tuple[str, ...], file: str) -> None:
 @click.command("import", cls=Verb)
 @click.argument("file", type=click.Path())
 def import_models(file: str) -> None:
-    """Install the models in a file that `models export` wrote. All of them, or none.
+    """Install all models in a file written by `models export`.
 
     \b
         pictor models import models.tar

@@ -20,7 +20,7 @@ from pictor.models import verify as verify_models
 
 @click.group(cls=Verbs)
 def models() -> None:
-    """Encoders: models that make vectors."""
+    """Download, check and move encoders."""
 
 
 models.add_command(pull_models)
@@ -32,11 +32,11 @@ models.add_command(import_models)
 
 
 @models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def models_list(as_json: bool) -> None:
-    """List the encoders pictor knows by name, and which are on this machine.
+    """List the known encoders and which are installed.
 
-    Others of the same families work too, by hub id or folder.
+    Other models of the same families work too, by hub id or folder.
 
     \b
         pictor models list
@@ -84,13 +84,13 @@ def _short_name(one: Model) -> str:
 
 @models.command("verify")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_context
 def models_verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
-    """Read every byte of the models on this machine, and compare it with their lock files.
+    """Compare every byte of the installed models with their lock files.
 
-    Those of the hub's cache without a lock file are compared with the checksums they are named by.
-    Exit status 1 if one is not whole.
+    Models in the hub's cache without a lock file are compared with the checksums in their file
+    names. The exit status is 1 if one is incomplete or damaged.
 
     \b
         pictor models verify
@@ -121,14 +121,14 @@ def _state_json(state: ModelState) -> JsonObject:
 
 @models.command("remove")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do it; without this, only say what would be removed.")
+@click.option("--yes", is_flag=True, help="Do it; without this, print what would be removed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def models_remove(target: Target, name: str, yes: bool, as_json: bool) -> None:
-    """Remove a model from this machine: its files, its lock file, and unfinished downloads.
+    """Remove a model: its files, lock file and unfinished downloads.
 
-    What a library needs is named. Vectors stay where they are: a library can be searched by words
-    without the model, but neither filled nor asked by a new picture.
+    Says if the library uses the model. Vectors are kept: without the model a library can be
+    searched by words, but new pictures can neither be indexed nor used as queries.
 
     \b
         pictor models remove openai/clip-vit-base-patch32
@@ -143,8 +143,8 @@ def models_remove(target: Target, name: str, yes: bool, as_json: bool) -> None:
         return
     if needed:
         output.say(
-            f"{needed} has a space of {repo}: new pictures are not encoded for it until the model "
-            "is back"
+            f"{needed} has vectors of {repo}: new pictures are not encoded with it until the model "
+            "is installed again"
         )
     if yes:
         output.write_line(f"removed {repo}, {output.size(freed) or '0 B'} freed")
@@ -162,6 +162,6 @@ def _needed_by(target: Target, repo: str) -> str:
     except LibraryNotFound:
         return ""
     except PictorError as error:
-        output.say(f"whether {target.folder} needs it cannot be told: {error}")
+        output.say(f"cannot check whether {target.folder} needs it: {error}")
         return ""
     return f"the library {str(target.folder)!r}" if has_space else ""

@@ -79,26 +79,26 @@ def common_options() -> list[click.Parameter]:
         _option(
             "--library",
             metavar="DIR",
-            help="The library's folder. Default: PICTOR_LIBRARY, else in your data folder.",
+            help="Library folder. Default: PICTOR_LIBRARY, or a folder in your data directory.",
         ),
         _option(
             "--config",
             metavar="FILE",
             type=click.Path(),
-            help="A settings file. Default: settings.toml in the library's folder, if there.",
+            help="Settings file. Default: settings.toml in the library folder, if present.",
         ),
         _option(
             "--offline",
             "is_offline",
             is_flag=True,
-            help="Make no network call: fetch neither models nor links.",
+            help="Make no network requests: download neither models nor links.",
         ),
         _option(
             "-v",
             "--verbose",
             "is_verbose",
             is_flag=True,
-            help="Also print what the packages below log and warn of.",
+            help="Also print the log messages and warnings of all packages.",
         ),
     ]
 

@@ -96,7 +96,7 @@ class Reporter:
 
 
 class TransferReporter(Reporter):
-    """The observer of a download or copy, which goes on with what came when it is run again.
+    """The observer of a download or copy, which resumes when it is run again.
 
     Ctrl-C inside the block is a KeyboardInterrupt, so that the terminal is left as it was.
     """
@@ -113,7 +113,7 @@ class TransferReporter(Reporter):
         if self._old_handler is not None:
             signal.signal(signal.SIGINT, self._old_handler)
         if kind is KeyboardInterrupt:
-            say("stopped early: the same command goes on from there")
+            say("stopped early: run the same command again to resume")
 
 
 def _columns(unit: str) -> list[Any]:

@@ -39,13 +39,13 @@ MOST_KEYS, MOST_LISTED = 9, 20
 #: Contents up to which one key decides all pairs of a group.
 MOST_CONTENTS = 100
 _HELP = """\
-  k      keep what is suggested (marked *); the others may go
+  k      keep the suggested file (marked *); the others may go
   1 … 9  keep that one; the others may go
-  n      none is a duplicate of another (files with the same bytes stay duplicates)
-  r      they belong together (related), and all stay
+  n      none is a duplicate of another (byte-identical files stay duplicates)
+  r      they belong together (related); all are kept
   s      skip (also → and ↓)
   u      undo the last decision (also ← and ↑: go back)
-  q      quit; what was decided stays
+  q      quit; decisions so far are kept
 """
 _ASK = "k keep * · 1-9 keep · n no duplicates · r related · s skip · u undo · q quit · ? help"
 

@@ -37,10 +37,10 @@ class Output:
 
 
 _OUTPUT = (
-    click.option("--json", "as_json", is_flag=True, help="One JSON object a hit."),
-    click.option("-0", "--null", "has_nulls", is_flag=True, help="Paths only, for xargs -0."),
-    click.option("--html", metavar="FILE", type=click.Path(), help="Also write a page to look at."),
-    click.option("--explain", is_flag=True, help="Also say on stderr how the hits came about."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object per hit."),
+    click.option("-0", "--null", "has_nulls", is_flag=True, help="Print only paths, for xargs -0."),
+    click.option("--html", metavar="FILE", type=click.Path(), help="Also write an HTML page."),
+    click.option("--explain", is_flag=True, help="Also explain on stderr how the hits were found."),
 )
 
 
@@ -58,10 +58,10 @@ def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def search(
     target: Target, /, queries: tuple[str, ...], request: SearchRequest, **shape: Any
 ) -> None:
-    """Find images by words, or by an image.
+    """Find images by a description, or by an example image.
 
-    A query that names a file, or is a link, is an image; anything else is words, filters, and what
-    must not be there. Several are asked as one. docs/search.md has the whole language.
+    A query that names a file, or is a link, is an image; anything else is words, filters and
+    negative terms. Several arguments form one query. docs/search.md describes the query language.
 
     \b
         pictor search "a dog on the beach"
@@ -93,7 +93,7 @@ def search(
 def similar(target: Target, /, image: str, request: SearchRequest, **shape: Any) -> None:
     """Find the images most like one image.
 
-    The image itself is left out. It need not be in the library.
+    The image itself is excluded from the hits. It does not have to be in the library.
 
     \b
         pictor similar holiday.jpg --top 5
@@ -111,7 +111,7 @@ def _say_who_answers(library: Library, encoder: str | None) -> None:
     """One line where the built-in encoder answers though another one is configured."""
     if encoder is None and (configured := library.stand_in_for):
         output.say(
-            f"the built-in encoder answers: the configured {configured!r} has no space in this "
+            f"using the built-in encoder: the configured {configured!r} has no vectors in this "
             f"library; get it with: pictor models pull {configured}, or: pictor models import "
             f"FILE; then run: pictor index --encoder {configured}"
         )
@@ -120,7 +120,7 @@ def _say_who_answers(library: Library, encoder: str | None) -> None:
 def _checked(wanted: Output) -> Output:
     """The same, unless it makes no sense. Asked before the search, which may take a while."""
     if wanted.as_json and wanted.has_nulls:
-        raise click.UsageError("--json and -0 cannot both be the form of the hits")
+        raise click.UsageError("--json and -0 exclude each other: give one of them")
     if wanted.html is not None:
         from pictor.library.html_files import check_target
 
@@ -155,7 +155,7 @@ def _say_what_is_missing(ranking: Ranking) -> None:
     """Where there are no hits, or no levels, one line that says so and what to do."""
     if ranking.plan.lacks_levels:
         output.say(
-            "nothing is cut off: this library has no levels yet; fill them with: pictor index"
+            "all hits are shown: this library has no levels yet; compute them with: pictor index"
         )
     if not ranking.hits:
         output.say(_why_none(ranking))

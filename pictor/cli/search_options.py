@@ -91,35 +91,35 @@ class SearchRequest:
 
 
 _OPTIONS = (
-    click.option("--top", type=click.IntRange(min=1), metavar="N", help="At most so many hits."),
+    click.option("--top", type=click.IntRange(min=1), metavar="N", help="Maximum number of hits."),
+    click.option("--page", type=click.IntRange(min=1), metavar="N", help="Page number, from 1."),
     click.option(
-        "--page", type=click.IntRange(min=1), metavar="N", help="Those after N - 1 pages."
+        "--offset", type=click.IntRange(min=0), metavar="N", help="Skip the first N hits."
     ),
-    click.option(
-        "--offset", type=click.IntRange(min=0), metavar="N", help="Leave the first N out."
-    ),
-    click.option("--encoder", metavar="NAME", help="Ask the space of this encoder."),
+    click.option("--encoder", metavar="NAME", help="Search with this encoder."),
     click.option(
         "--min",
         "minimum",
         type=click.Choice(MINIMA),
-        help="Least level shown. Default: possible; likely where sorted by date.",
+        help="Minimum level. Default: possible; likely if sorted by date.",
     ),
-    click.option("--sort", "order", type=click.Choice(ORDERS), default="best", help="Order."),
+    click.option("--sort", "order", type=click.Choice(ORDERS), default="best", help="Sort order."),
     click.option(
         "--fold/--no-fold",
         "is_folded",
         default=None,
-        help="Show near-identical hits as one or not.",
+        help="Whether to group near-identical hits into one.",
     ),
     click.option(
         "--diversity",
         type=click.FloatRange(0, 1),
         default=0.0,
         metavar="X",
-        help="0 to 1: how much hits are to differ from each other.",
+        help="0 to 1: how strongly to favour hits that differ from each other.",
     ),
-    click.option("--not", "absent", multiple=True, metavar="TEXT", help="What must not be there."),
+    click.option(
+        "--not", "absent", multiple=True, metavar="TEXT", help="What images must not show."
+    ),
 )
 
 
@@ -155,7 +155,7 @@ def _request(values: dict[str, Any], *, is_folded: bool) -> SearchRequest:
     """Takes its options out of those of a verb."""
     page, offset = values.pop("page"), values.pop("offset")
     if page is not None and offset is not None:
-        raise click.UsageError("--page and --offset both say where to begin; name one of them")
+        raise click.UsageError("--page and --offset exclude each other: give one of them")
     asked = [
         _read(key.name, value) for key in FILTERS.values() for value in values.pop(_where(key.name))
     ]

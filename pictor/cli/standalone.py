@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 16  # bytes read of stdin at once
 _RUN_OPTIONS = (
-    click.option("--encoder", metavar="NAME", help="Use this encoder. Default: of the settings."),
+    click.option("--encoder", metavar="NAME", help="Encoder to use. Default: see settings."),
     click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps."),
-    click.option("--dtype", type=click.Choice(get_args(Dtype)), help="Of the arithmetic."),
-    click.option("--runtime", type=click.Choice(get_args(Runtime)), help="Runs the image tower."),
+    click.option("--dtype", type=click.Choice(get_args(Dtype)), help="Floating-point type."),
+    click.option("--runtime", type=click.Choice(get_args(Runtime)), help="Image tower runtime."),
     click.option(
         "--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-        help="For fetching one link.",
+        help="Time limit for downloading one link.",
     ),
 )  # fmt: skip
 
@@ -40,13 +40,13 @@ def _run_options(command: Any) -> Any:  # Any: what click's decorators take and 
 
 @click.command(cls=Verb)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--labels", required=True, metavar="A,B,C|FILE|PRESET", help="What it may show.")
+@click.option("--labels", required=True, metavar="A,B,C|FILE|PRESET", help="Candidate labels.")
 @click.option(
-    "--template", "templates", multiple=True, help='Prompt, such as "a photo of {label}".'
+    "--template", "templates", multiple=True, help='Prompt, for example "a photo of {label}".'
 )
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="At most so many labels.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Maximum number of labels.")
 @_run_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per picture.")
 @click.pass_obj
 def classify(
     target: Target,
@@ -62,7 +62,7 @@ def classify(
 ) -> None:
     """Score pictures against labels, without a library.
 
-    A softmax over the labels, or a sigmoid for SigLIP. Pictures are files or http(s) links.
+    Scores are a softmax over the labels, or a sigmoid each for SigLIP. Pictures are files or links.
 
     \b
         pictor classify cat.jpg dog.jpg --labels "cat,dog,bird"
@@ -109,10 +109,10 @@ def _show(one: Classification, top: int | None, *, as_json: bool) -> None:
 @click.command(cls=Verb)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER|-...")
 @click.option("-o", "--output", "target_file", required=True, type=click.Path(), metavar="FILE",
-              help="Ends in .npz, .parquet or .jsonl.")  # fmt: skip
-@click.option("--pool/--no-pool", default=True, help="Vectors, or the last hidden states.")
+              help="Output file: .npz, .parquet or .jsonl.")  # fmt: skip
+@click.option("--pool/--no-pool", default=True, help="Write vectors, or the last hidden states.")
 @_run_options
-@click.option("--batch-size", type=BatchSize(), help="Images a forward pass.")
+@click.option("--batch-size", type=BatchSize(), help="Images per forward pass.")
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 @click.pass_obj
 def embed(
@@ -126,10 +126,10 @@ def embed(
     as_json: bool,
     **flags: Any,  # Any: settings of the encoder
 ) -> None:
-    """Write the vectors of pictures to a file, without a library.
+    """Write the vectors of pictures to a file.
 
-    Any number of pictures, folders, archives, lists and links; - reads paths from stdin, one a line
-    or with NULs between them. Memory does not grow with their number.
+    Needs no library. Takes any number of pictures, folders, archives, lists and links; - reads
+    paths from stdin, one per line or NUL-separated. Memory use does not grow with their number.
 
     \b
         pictor embed ~/Pictures -o vectors.npz

@@ -32,7 +32,7 @@ def sentence(result: RemovalResult, done: str, left: str) -> str:
         said += f", {output.count(result.sidecars_skipped, 'sidecar')} {left}"
     if not result.unseen:
         return said
-    return f"stopped early: {said}, {output.number(result.unseen)} not looked at"
+    return f"stopped early: {said}, {output.number(result.unseen)} not reached"
 
 
 def step_writer(done: str, *, as_json: bool) -> Callable[[StepResult], None]:

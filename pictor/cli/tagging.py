@@ -29,18 +29,18 @@ class _TagVerb(Verb, Verbs):
 
 
 @click.group(cls=_TagVerb, invoke_without_command=True)
-@click.option("--labels", metavar="FILE|PRESET", help="The set of labels to apply.")
+@click.option("--labels", metavar="FILE|PRESET", help="Label set to apply.")
 @click.option(
-    "--template", "templates", multiple=True, help='Prompt, such as "a photo of {label}".'
+    "--template", "templates", multiple=True, help='Prompt, for example "a photo of {label}".'
 )
-@click.option("--min", "minimum", type=click.FloatRange(0, 1), help="Least score of a tag.")
-@click.option("--encoder", metavar="NAME", help="Use the space of this encoder.")
-@click.option("--language", metavar="CODE", help="Of the names used: en, zh, … ")
-@click.option("--name", metavar="NAME", help="Keep the set under this name.")
-@click.option("--write-xmp", is_flag=True, help="Also write sidecars; with --yes only, else say.")
+@click.option("--min", "minimum", type=click.FloatRange(0, 1), help="Minimum score of a tag.")
+@click.option("--encoder", metavar="NAME", help="Use the vectors of this encoder.")
+@click.option("--language", metavar="CODE", help="Language of the label names: en, zh…")
+@click.option("--name", metavar="NAME", help="Store the set under this name.")
+@click.option("--write-xmp", is_flag=True, help="Also write XMP sidecars; a dry run without --yes.")
 @click.option("--xmp-name", "naming", type=click.Choice(["full", "stem"]), default="full",
               help="full: photo.jpg.xmp; stem: photo.xmp.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Do write the sidecars.")
+@click.option("--yes", is_flag=True, help="Write the sidecars.")
 @_JSON
 @click.pass_context
 def tag(
@@ -55,13 +55,13 @@ def tag(
 ) -> None:
     """Label all photos, or tag some yourself.
 
-    Works on stored vectors: no picture is read. FILE is a TOML file or has one label a line;
+    Works on stored vectors: no picture is read. FILE is a TOML file or has one label per line; the
     presets are everyday, coco, scenes, documents and weather.
 
     \b
         pictor tag --labels everyday
         pictor tag --labels birds.txt --template "a photo of a {label}, a bird" --min 0.5
-        pictor tag --labels everyday --write-xmp          # says what it would write
+        pictor tag --labels everyday --write-xmp          # prints what it would write
         pictor tag --labels everyday --write-xmp --yes
         pictor tag add holiday.jpg beach.jpg "places|Crete"
     """
@@ -179,7 +179,7 @@ class _Changes:
 def tag_add(target: Target, paths: Sequence[str], label: str) -> None:
     """Give photos a tag of your own.
 
-    No tagging pass touches it. "places|Crete" stands under places, and is found by either.
+    Tagging passes leave it alone. "places|Crete" is a child of places, and is found by either.
 
     \b
         pictor tag add holiday.jpg beach.jpg "places|Crete"
@@ -196,14 +196,14 @@ def tag_add(target: Target, paths: Sequence[str], label: str) -> None:
 def tag_remove(target: Target, paths: Sequence[str], label: str) -> None:
     """Take a tag of your own from photos.
 
-    Tags of label sets stay: they follow from the set.
+    Tags from label sets are kept: they are computed from the set.
 
     \b
         pictor tag remove beach.jpg "places|Crete"
     """
     with target.open() as library:
         count = library.tags.remove(paths, label)
-    output.write_line(f"took {safe_text(label)!r} from {output.count(count, 'photo')}")
+    output.write_line(f"removed {safe_text(label)!r} from {output.count(count, 'photo')}")
 
 
 @click.command(cls=Verb)
@@ -227,4 +227,4 @@ def tags(target: Target, only: str | None, as_json: bool) -> None:
     rows: Iterable[tuple[str, str, int]] = ((o.set_name, o.label, o.contents) for o in found)
     output.write_rows(["set", "tag", "photos"], rows)
     if not found:
-        output.say("no photo has a tag; give some with: pictor tag --labels everyday")
+        output.say("no photo has a tag; add some with: pictor tag --labels everyday")

@@ -30,7 +30,7 @@ class Terminal:
         """
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise PictorError(
-                "a review asks for keys, and stdin or stdout is no terminal; make a page instead "
+                "a review reads keys, but stdin or stdout is not a terminal; write a page instead "
                 "with: pictor duplicates --html FILE"
             )
         self._input = sys.stdin.fileno()

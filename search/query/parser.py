@@ -159,7 +159,7 @@ class _Reader(Scanner):
         is_negative = sign == "-" or (not sign and self._take_negation())
         self.runs.append([])
         if is_negative and weight is not None:
-            self.fail(start, "is what must not be there, which takes no weight")
+            self.fail(start, "is a negative part, which takes no weight")
         number = 1.0 if weight is None else float(weight)
         if not 0 < number <= MAX_WEIGHT:
             self.fail(start, f"has a weight that is not above 0 and at most {MAX_WEIGHT:g}")
@@ -184,7 +184,7 @@ class _Reader(Scanner):
         if numbered:
             return self._picture(item, int(numbered[1]), region, start)
         if _BYTES.fullmatch(bare):
-            self.fail(start, "is a picture that was given as bytes, which no text names")
+            self.fail(start, "is a picture given as bytes, which has no text form")
         if self.pictures and bare.startswith(LINKS):  # whose end may look like a region
             return self._picture(image, name, None, start)
         if self._is_located(bare) or (_ENDING.search(bare) and self._is_file(bare)):
@@ -201,7 +201,7 @@ class _Reader(Scanner):
         try:
             return made(what, _numbers(region[1]) if region else None)
         except QueryError as error:
-            hint = "; a path with spaces stands in quotes" if self.text[self.at :].strip() else ""
+            hint = "; put a path with spaces in quotes" if self.text[self.at :].strip() else ""
             hint = hint if made is image and not region else ""
             raise QuerySyntaxError(
                 f"{error}, at character {start + 1} of the query{hint}", start
@@ -223,7 +223,7 @@ class _Reader(Scanner):
         """Filters in brackets; "and" binds closer than "or"."""
         start = self.at
         if self.depth == MAX_DEPTH:
-            self.fail(start, f"is a bracket in more than {MAX_DEPTH} others")
+            self.fail(start, f"is a bracket nested more than {MAX_DEPTH} deep")
         self.at += 1
         self.depth += 1
         either: list[list[Filter]] = [[self._member(start)]]
@@ -264,14 +264,14 @@ class _Reader(Scanner):
             found = self._filter()
         else:
             self.word()
-            self.fail(here, "is no filter, and brackets hold filters only")
+            self.fail(here, "is not a filter, and brackets may contain only filters")
         return negated(found) if is_negated else found
 
     def _filter(self) -> Filter:
         start = self.at
         self.count += 1
         if self.count > MAX_FILTERS:
-            self.fail(start, f"is one filter more than the {MAX_FILTERS} that are read")
+            self.fail(start, f"is one filter more than the maximum of {MAX_FILTERS}")
         match = _KEY.match(self.text, start)
         assert match is not None
         self.at = match.end()
@@ -282,14 +282,14 @@ class _Reader(Scanner):
         try:
             return filters.read_filter(match[1].lower(), value, is_ours=self.pictures)
         except ValueError as error:
-            self.fail(start, f"{error}; in quotes it would be text")
+            self.fail(start, f"{error}; quote it if it is text")
 
     def _refuse_misspelt(self, word: str, start: int) -> None:
         """A name that is nearly a filter's is a mistake, and would be looked for as text."""
         match = _ANY_KEY.match(word)
         near = match and filters.nearest(match[1].lower())
         if near:
-            self.fail(start, f"looks like the filter {near}: misspelt; in quotes it would be text")
+            self.fail(start, f"looks like the filter {near}: misspelt; quote it if it is text")
 
 
 def negated(found: Filter) -> Filter:

@@ -155,7 +155,7 @@ class Query:
             if not (math.isfinite(part.weight) and 0 < part.weight <= MAX_WEIGHT):
                 raise QueryError(
                     f"the weight of a part must be above 0 and at most {MAX_WEIGHT:g}, not "
-                    f"{part.weight!r}; a part that must not be there is a negative one"
+                    f"{part.weight!r}; to exclude something use a negative part"
                 )
 
     @property
@@ -258,7 +258,7 @@ def _region(given: Sequence[float] | None) -> Region | None:
     if not (fits and width > 0 and height > 0):  # NaN is none of it
         raise QueryError(
             f"the region {x:g},{y:g},{width:g},{height:g} is not within the picture: x, y, width "
-            "and height are shares of it from 0 to 1"
+            "and height are fractions of it from 0 to 1"
         )
     whole = (x, y) == (0, 0) and width >= 1 and height >= 1
     return None if whole else Region(x, y, width, height)

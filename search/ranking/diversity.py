@@ -18,7 +18,7 @@ def diversify(scores: FloatVector, vectors: FloatMatrix, weight: float, top: int
 
     Args:
         scores: (n,) float32, finite; best on the scale of cosines or probabilities, since they are
-            held against cosines.
+            compared with cosines.
         vectors: (n, d) float32, rows unit-norm.
         weight: 0 ranks by score alone, 1 by difference alone.
 

@@ -1,7 +1,7 @@
 """What speaks for a query explaining an image: a few numbers an image, from vectors alone.
 
 A cosine of a contrastive model says little by itself: some queries score high on everything, some
-images match anything. So each score is held against three things.
+images match anything. So each score is compared with three things.
 
 The background: how well a bank of everyday captions explains the same image. Where the score is s,
 scaled as the encoder was trained, and L the log of the mean of exp(scaled score) over the bank, the

@@ -25,7 +25,7 @@ from pictor.library.store import Store
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
 from pictor.search.ranking.evidence import Images, QueryEvidence, Setting, evidence, see
 
-#: Images of the collection that a query is held against; about as many as calibrations are fitted
+#: Images of the collection that a query is compared with; about as many as calibrations are fitted
 #: on. Reading them takes 10 ms.
 SAMPLE = 1024
 
@@ -59,7 +59,7 @@ class Judge:
         """The judge of a space; None where it has no background yet, or finds by images only.
 
         Raises:
-            ModelError: the bank's vectors are not in the cache, and the text tower cannot be had.
+            ModelError: the bank's vectors are not cached, and the text tower is not available.
         """
         if not space.card.has_text:
             return None

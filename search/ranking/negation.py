@@ -19,7 +19,7 @@ from pictor.search.ranking.evidence import Images, Setting, evidence, see
 #: How much of what is negated is taken off, and how far each leans towards what it finds. Precision
 #: at 10 is flat around both: from 0.4 to 0.6, and from 0.1 to 0.3, on the data of the calibration.
 TAKEN_OFF, LEANING = 0.5, 0.2
-#: A query finds this share of a sample, for what is negated to be held against; at least so many.
+#: A query finds this share of a sample, to compare what is negated with; at least so many.
 FOUND_SHARE, LEAST_FOUND = 0.15, 8
 #: What is negated must fit an image better than this share of those.
 AHEAD_OF = 0.7

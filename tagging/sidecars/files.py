@@ -22,6 +22,7 @@ from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import FilePlace
 from pictor.library.catalog.tags import PATH_MARK, PERSON, TagRow, TagSetRow
 from pictor.library.errors import LabelError, SidecarError
+from pictor.library.names import is_link
 from pictor.library.store import Store
 from pictor.tagging.sidecars.packet import MAX_BYTES, Merged, PacketEntry, merge
 
@@ -29,7 +30,6 @@ Naming = Literal["full", "stem"]
 ENDING = b".xmp"
 _PAGE = 500  # contents read at once
 _ON_DISK = frozenset({"folder", "file", "list"})
-_LINKS = (b"http://", b"https://")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def preview(
     Raises:
         LabelError: there is no such set.
     """
-    return _Run(library, _names(library, set_names, options), options, write=False).changes()
+    return _Run(library, _names(library, set_names, options), options, False).changes()
 
 
 def write(
@@ -111,7 +111,7 @@ def write(
     """
     written = unchanged = 0
     refused = []
-    run = _Run(library, _names(library, set_names, options), options, write=True)
+    run = _Run(library, _names(library, set_names, options), options, True)
     for change in run.changes():
         if change.problem:
             refused.append(change)
@@ -154,16 +154,14 @@ class _Names:
         return PacketEntry(self.set_name, tuple(path))
 
 
+@dataclass(frozen=True)
 class _Run:
     """One pass over the contents, page by page."""
 
-    def __init__(
-        self, library: Store, names: dict[int, _Names], options: SidecarOptions, *, write: bool
-    ) -> None:
-        self._library = library
-        self._names = names
-        self._options = options
-        self._write = write
+    _library: Store
+    _names: dict[int, _Names]
+    _options: SidecarOptions
+    _write: bool
 
     def changes(self) -> Iterator[SidecarChange]:
         """What became of each sidecar, or would become of it."""
@@ -227,7 +225,7 @@ def _has_sidecar(place: FilePlace) -> bool:
     if place.state != "present" or place.root_kind not in _ON_DISK:
         return False
     path = place.full_path
-    return not path.startswith(_LINKS) and os.path.isfile(path)
+    return not is_link(path) and os.path.isfile(path)
 
 
 def _read(path: bytes) -> bytes | None:

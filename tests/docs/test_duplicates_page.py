@@ -89,7 +89,7 @@ def test_the_commands_print_what_the_page_shows(
 
 
 def test_the_page_has_every_preference() -> None:
-    table = PAGE.read_text("utf-8").partition("## What is kept")[2].partition("## Decide")[0]
+    table = PAGE.read_text("utf-8").partition("## Which file is kept")[2].partition("## Decide")[0]
     assert {word for word in re.findall(r"`([a-z-]+)`", table)} >= set(WORDS)
 
 

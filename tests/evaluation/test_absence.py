@@ -202,4 +202,4 @@ def test_precision_counts_rows_that_are_lacking_as_wrong() -> None:
     order = concept_pairs.left_out(query, photos, np.array([True, False, False, True]))
     assert order.tolist() == [1, 2]
     assert concept_pairs.precision(order, np.array([True, True, True, True])) == 0.2
-    assert concept_pairs.subtracted(query, photos[0], photos, 1.0).tolist() == [1, 2, 3, 0]
+    assert concept_pairs.plain(query - photos[0], photos).tolist() == [1, 2, 3, 0]

@@ -255,7 +255,7 @@ def test_a_run_without_any_encoder_is_refused_and_writes_nothing(
     monkeypatch.setattr(towers, "open_image_encoder", gone)
     assert indexed.index().unchanged == 6  # nothing to encode needs none
     indexed.draw("new.png")
-    with pytest.raises(ModelError, match="no encoder of this library can be had"):
+    with pytest.raises(ModelError, match="no encoder of this library is available"):
         indexed.index()
     assert "new.png" not in indexed.files()
 

@@ -224,7 +224,7 @@ def test_a_sample_is_all_of_a_small_space_and_spread_over_a_large_one(indexed: W
         assert (len(ids), vectors.shape) == (5, (5, space.dimension))
         ids, vectors = catalog.sample(connection, space.id, space.dimension, 2)
         assert ids.tolist() == [1, 5]
-        stored = spaces.vectors_of(connection, space.id, space.dimension, [5])
+        stored = spaces.vectors_of(connection, space.id, [5])
         assert np.array_equal(vectors[1], stored[5])
         ids, vectors = catalog.sample(connection, 99, space.dimension, 10)
         assert (len(ids), vectors.shape) == (0, (0, space.dimension))

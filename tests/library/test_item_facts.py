@@ -24,7 +24,7 @@ from pictor.library.item_facts import (
     ItemTag,
     item_facts,
 )
-from pictor.library.pairs import Kind, PairRow, Verdict
+from pictor.library.pairs import Evidence, Kind, PairRow, Verdict
 from pictor.library.records import Caption, Metadata
 from pictor.library.store import Store
 
@@ -169,7 +169,7 @@ def test_duplicates_are_what_was_found_before_and_nobody_parted(world: World) ->
 
     def pair(one: str, other: str, kind: Kind, confidence: float) -> PairRow:
         low, high = sorted((content[one], content[other]))
-        return PairRow(low, high, kind, confidence, {})
+        return PairRow(low, high, kind, confidence, Evidence())
 
     def decide(connection: object, one: str, other: str, verdict: Verdict) -> None:
         low, high = sorted((digest[one], digest[other]))

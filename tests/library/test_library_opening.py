@@ -32,7 +32,7 @@ from pictor.search.routes import route
 
 
 def test_opening_nothing_says_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(LibraryNotFound, match="make one with: pictor index"):
+    with pytest.raises(LibraryNotFound, match="create one with: pictor index"):
         Store.open(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
@@ -42,7 +42,7 @@ def test_a_library_whose_making_was_cut_short_is_made_again(world: World) -> Non
     world.path.mkdir()
     (world.path / "catalog.sqlite").touch()
     world.draw("a.png")
-    with pytest.raises(LibraryNotFound, match="cut short"):
+    with pytest.raises(LibraryNotFound, match="creation was interrupted"):
         Store.open(world.path)
     with open_library(world.path) as library:
         assert library.index([world.root]).indexed == 1
@@ -105,7 +105,7 @@ def test_the_database_of_another_program_is_left_alone(world: World) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LibraryError, match="cannot be made"):
+    with pytest.raises(LibraryError, match="cannot be created"):
         Store.create(tmp_path / "file")
 
 
@@ -113,7 +113,7 @@ def test_a_library_is_not_made_among_the_files_of_others(tmp_path: Path) -> None
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "one.jpg").touch()
-    with pytest.raises(LibraryError, match=r"holds other files, such as 'one.jpg'; name a new"):
+    with pytest.raises(LibraryError, match=r"contains other files, such as 'one.jpg'; name a new"):
         Store.create(photos)
     assert os.listdir(photos) == ["one.jpg"]
 

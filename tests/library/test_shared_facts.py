@@ -24,7 +24,8 @@ def test_pillow_and_arrays_are_turned_alike(orientation: int) -> None:
 
 
 def test_every_raw_format_that_is_read_has_its_ending_in_the_list() -> None:
-    named = {name for _, name in rawkind._MAGIC} | set(rawkind._TIFF_EXTENSIONS.values())
+    tiffs = {ending.decode() for ending in rawkind._TIFF_ENDINGS}
+    named = {name for _, name in rawkind._MAGIC} | tiffs
     assert {name.lower() for name in named} | {"crw", "cr3"} <= RAW_ENDINGS
     assert {len(ending) for ending in RAW_ENDINGS} == {3}  # `pair_raws` looks at four bytes
     assert pair_raws([b"a/1.CR3", b"a/1.jpg"]) == {b"a/1.CR3": b"a/1.jpg"}

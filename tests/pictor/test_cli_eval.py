@@ -324,7 +324,11 @@ def test_plot(run: Run, classes: Path, tmp_path: Path) -> None:
         (("captions.jsonl", "--images", "photos", "--language", "fr"), 1, "'fr'"),
         (("captions.jsonl", "--images", "photos", "--split", "val"), 1, "'val'"),
         (("captions.jsonl", "--images", "photos", "--encoder", "no such one"), 1, "no such one"),
-        (("captions.jsonl", "--images", "photos", "--plot", "chart.png"), 1, "a chart is an .svg"),
+        (
+            ("captions.jsonl", "--images", "photos", "--plot", "chart.png"),
+            1,
+            "charts are written as .svg only",
+        ),
         (("captions.jsonl", "--images", "photos", "--index", "hnsw"), 2, "hnsw"),
         (("captions.jsonl", "--images", "photos", "--task", "zero-shot"), 1, "without a label"),
     ],

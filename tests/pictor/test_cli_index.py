@@ -59,7 +59,7 @@ def test_closing_sentence_has_all_counts(run, few):
     assert result.stdout.startswith(
         "indexed 2, unchanged 0, moved 0, skipped 0, failed 0; missing 0; 2 vectors in "
     )
-    assert result.stdout.endswith(" a second)\n")
+    assert result.stdout.endswith(" per second)\n")
 
 
 def test_the_first_run_of_a_library_introduces_its_encoder(run, few):
@@ -224,7 +224,7 @@ def test_first_signal_ends_the_run_and_the_next_completes(run, many, tmp_path, n
     assert counts["interrupted"] is True
     assert 0 < counts["items"] < 300
     assert counts["failed"] == 0
-    assert "goes on from there" in err
+    assert "run pictor index again to resume" in err
     assert "Traceback" not in err
     rest = last_json(run("index", "--library", home, "--json").stdout)
     assert (rest["seen"], rest["items"], rest["failed"]) == (300, 300, 0)

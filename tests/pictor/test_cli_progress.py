@@ -65,4 +65,4 @@ def test_a_transfer_that_is_interrupted_says_that_it_can_go_on(
 ) -> None:
     with pytest.raises(KeyboardInterrupt), TransferReporter():
         raise KeyboardInterrupt
-    assert capsys.readouterr().err == "stopped early: the same command goes on from there\n"
+    assert capsys.readouterr().err == "stopped early: run the same command again to resume\n"

@@ -303,7 +303,7 @@ def test_nothing_to_decide_asks_for_no_key(alike, groups, tmp_path, start):
 
 def test_without_a_terminal_there_is_one_clear_error(alike, groups, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("kkk"))
-    error = pytest.raises(PictorError, match="no terminal; make a page")
+    error = pytest.raises(PictorError, match="not a terminal; write a page")
     with open_library(alike.library) as library, error:
         review(library.duplicates, groups)
     assert alike.stored() == {}

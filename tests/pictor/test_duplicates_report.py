@@ -199,7 +199,7 @@ def test_progress_is_told_group_by_group(alike, some_groups, target):
 
 def test_only_a_page_is_replaced_and_nothing_is_left_beside_it(alike, some_groups, target):
     target.write_text("my diary")
-    with pytest.raises(PictorError, match="is no page"):
+    with pytest.raises(PictorError, match="is not an HTML page"):
         write(alike, some_groups, target)
     assert target.read_text() == "my diary"
     target.write_text("<!doctype html><p>old")

@@ -187,7 +187,7 @@ def test_page_replaces_a_page_and_nothing_else(hits, target, tmp_path):
     other = tmp_path / "notes.txt"
     other.write_text("mine")
     for taken in (other, tmp_path):
-        with pytest.raises(PictorError, match="is no page"):
+        with pytest.raises(PictorError, match="is not an HTML page"):
             write_page(taken, [])
     assert other.read_text() == "mine"
 

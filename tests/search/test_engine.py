@@ -110,7 +110,7 @@ def test_an_unknown_space_is_refused_with_those_there_are(colours: World) -> Non
 def test_an_empty_library_says_how_to_fill_it(world: World) -> None:
     from pictor.library.store import Store
 
-    refused = pytest.raises(QueryError, match="holds nothing yet: pictor index")
+    refused = pytest.raises(QueryError, match="is empty; index a folder: pictor index")
     with Store.create(world.path) as library, Engine(library) as engine, refused:
         engine.search(query.parse("red"))
 

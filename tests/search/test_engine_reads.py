@@ -23,10 +23,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
     counts: Reads = Counter()
     vectors_of = spaces.vectors_of
 
-    def counted(
-        connection: object, space_id: int, dimension: int, items: list[int]
-    ) -> dict[int, HalfMatrix]:
-        found = vectors_of(connection, space_id, dimension, items)  # type: ignore[arg-type]
+    def counted(connection: object, space_id: int, items: list[int]) -> dict[int, HalfMatrix]:
+        found = vectors_of(connection, space_id, items)  # type: ignore[arg-type]
         counts.update((space_id, item) for item in found)
         return found
 

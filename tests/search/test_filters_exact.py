@@ -386,8 +386,8 @@ def test_the_filtered_ranking_is_that_of_brute_force(
         held = expected.ids[0] >= 0
         assert ids.tolist() == expected.ids[0][held].tolist()
         assert scores.tolist() == expected.scores[0][held].tolist()
-        looks_first = trace.method.startswith("look first")
-        assert looks_first == (n > LOOK_FIRST_ABOVE and share > 2 * RARE)
+        scans_first = trace.method.startswith("scan first")
+        assert scans_first == (n > LOOK_FIRST_ABOVE and share > 2 * RARE)
 
 
 def _first(runs: Iterator[Any], k: int) -> tuple[Any, Any]:

@@ -112,7 +112,7 @@ def test_a_named_encoder_wins() -> None:
 
 
 def test_an_empty_library_says_so() -> None:
-    with pytest.raises(QueryError, match="holds nothing yet"):
+    with pytest.raises(QueryError, match="is empty; index a folder"):
         route("a dog", [], None)
 
 

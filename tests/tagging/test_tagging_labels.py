@@ -92,13 +92,13 @@ def test_a_toml_file_says_all(tmp_path: Path) -> None:
     [
         ("labels = 3", "no list `labels`"),
         ("labels = []", "0 labels"),
-        ("labels = [1]", "no text and no table"),
+        ("labels = [1]", "not a text or table"),
         ("lables = ['a']", "unknown key 'lables'; did you mean 'labels'"),
         ("labels = ['a', 'a']", "'a' twice"),
         ("labels = [{ parent = 'a' }]", "no name"),
         ("labels = [{ en = 'a', parent = 'b' }]", "which is no label of it"),
-        ("labels = [{ en = 'a', parent = 'a' }]", "above and under itself"),
-        ("labels = [{ english = 'a' }]", "no code of a language"),
+        ("labels = [{ en = 'a', parent = 'a' }]", "is its own ancestor"),
+        ("labels = [{ english = 'a' }]", "not a language code"),
         ("labels = [{ en = [] }]", "must be names"),
         ("labels = [{ en = 'a|b' }]", "no name of a label"),
         ('labels = ["a\\u0007"]', "no name of a label"),
@@ -120,7 +120,7 @@ def test_what_is_no_set_is_said_in_one_sentence(tmp_path: Path, text: str, words
 
 
 def test_a_circle_of_parents_is_refused() -> None:
-    with pytest.raises(LabelError, match="above and under itself"):
+    with pytest.raises(LabelError, match="is its own ancestor"):
         LabelSet(
             "s",
             (

@@ -132,7 +132,7 @@ def test_a_tag_for_a_file_that_is_none_changes_nothing(small: Any) -> None:
 
 
 def test_no_set_can_take_peoples_name(small: Any) -> None:
-    with pytest.raises(LabelError, match="people's own tags"):
+    with pytest.raises(LabelError, match="your own tags"):
         _tag(small, given_labels("person", ["dog"]))
 
 

@@ -132,7 +132,7 @@ def test_an_ensemble_is_the_unit_mean_of_its_texts() -> None:
 
     vectors = label_vectors([["a", "b"], ["c"]], encode)
     assert vectors == pytest.approx(np.array([[0.7071, 0.7071, 0], [0, 0, 1]]), abs=1e-4)
-    with pytest.raises(LabelError, match="mean nothing together"):
+    with pytest.raises(LabelError, match="cancel out"):
         label_vectors([["a"], ["c", "-c"]], encode)
 
 

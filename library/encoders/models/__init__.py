@@ -1,1 +1,1 @@
-"""Checkpoints on this machine: how they come, where they lie, if they are whole, how they go."""
+"""Checkpoints on this machine: download, storage, verification, removal."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pictor.library import config
+from pictor.library.atomic import replaced
 from pictor.library.encoders.models.install import copy_checked, new_folder, put
 from pictor.library.encoders.models.lockfile import (
     FORMAT,
@@ -57,7 +58,7 @@ def export(models: Sequence[Stored], file: Path, observer: Observer = SILENT) ->
     for model in models:
         state = state_of(model)
         if state.state != "full":
-            what = "; ".join(state.problems) or "nothing of it is here"
+            what = "; ".join(state.problems) or "it is not on this machine"
             raise ModelError(
                 f"{model.id!r} is not whole ({what}); run: pictor models pull {model.id}"
             )
@@ -65,21 +66,15 @@ def export(models: Sequence[Stored], file: Path, observer: Observer = SILENT) ->
         model.lock or ModelLock(model.id, model.revision, facts_of(model.folder))
         for model in models
     ]
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with part.open("xb") as out:
+        with replaced(file, is_synced=True) as out:
             _write(out, models, locks, observer)
-            out.flush()
-            os.fsync(out.fileno())
-        part.rename(file)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise ModelError(
                 f"the disk of {str(file)!r} is full; free space, or name a file elsewhere"
             ) from error
         raise ModelError(f"{str(file)!r} cannot be written ({error.strerror or error})") from error
-    finally:
-        part.unlink(missing_ok=True)
     return file.stat().st_size
 
 
@@ -134,7 +129,7 @@ def import_bundle(file: Path, observer: Observer = SILENT) -> list[Stored]:
         raise ModelError(f"there is no file {str(file)!r}")
     try:
         with file.open("rb") as archive, ExitStack() as folders:
-            locks = _read_head(archive, file)
+            locks = _read_head(archive)
             _check_known(locks, file)
             _check_room(locks, file)
             filled = []
@@ -159,7 +154,7 @@ class _NoBundle(ValueError):
     """What is wrong with an archive."""
 
 
-def _read_head(archive: BinaryIO, file: Path) -> list[ModelLock]:
+def _read_head(archive: BinaryIO) -> list[ModelLock]:
     info = _read_header(archive, HEAD)
     if info.size > MAX_LOCK_BYTES:
         raise _NoBundle(f"its {HEAD!r} has {info.size} bytes")
@@ -197,7 +192,7 @@ def _check_room(locks: Sequence[ModelLock], file: Path) -> None:
     promised = sum(lock.size_bytes for lock in locks)
     has = file.stat().st_size
     if promised > has:
-        raise _NoBundle(f"it promises {promised} bytes of models and has {has} itself")
+        raise _NoBundle(f"it declares {promised} bytes of models and has {has} itself")
     root = config.models_dir()
     there = next(path for path in (root, *root.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
@@ -223,7 +218,7 @@ def _read_model(archive: BinaryIO, i: int, lock: ModelLock, new: Path, count: By
         check_readable(new, lock.id)
     except ModelError as error:
         what = str(error).replace(str(new), lock.id)
-        raise _NoBundle(f"its {lock.id!r} is of no use ({what})") from error
+        raise _NoBundle(f"its {lock.id!r} is unusable ({what})") from error
 
 
 def _read_header(archive: BinaryIO, wanted: str) -> tarfile.TarInfo:
@@ -246,7 +241,7 @@ def _read_end(archive: BinaryIO) -> None:
     """Two empty blocks or more, and nothing but zeros after them."""
     tail = archive.read(1 << 20)
     if len(tail) < 2 * _BLOCK or tail.strip(b"\0"):
-        raise _NoBundle("it has more than it promises, or lacks its end")
+        raise _NoBundle("it has more data than it declares, or lacks its end")
 
 
 def _skip_padding(archive: BinaryIO, size: int) -> None:

@@ -143,12 +143,13 @@ def refusal(repo: str, revision: str, error: Exception) -> ModelError | None:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return ModelError(
             f"the disk of {constants.HF_HUB_CACHE!r} is full while fetching {repo!r}; "
-            "free space, or set HF_HOME to another disk; what came is kept and gone on with"
+            "free space, or set HF_HOME to another disk; the partial download was kept and will "
+            "be resumed"
         )
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
         return ModelError(
             f"{error.filename or constants.HF_HUB_CACHE!r} cannot be written "
-            f"({error.strerror}); set HF_HOME to a folder of yours, on a disk that is well"
+            f"({error.strerror}); set HF_HOME to a folder of yours, on a working disk"
         )
     if isinstance(error, GatedRepoError):
         return ModelNotAvailable(
@@ -185,9 +186,9 @@ def unreachable(repo: str) -> Unreachable:
 
     if unfinished(repo):
         return Unreachable(
-            f"the download of {repo!r} broke off, as {constants.ENDPOINT} cannot be reached; what "
-            f"came is kept and gone on with by: pictor models pull {repo}; until then use "
-            "--encoder builtin"
+            f"the download of {repo!r} was interrupted, as {constants.ENDPOINT} cannot be reached; "
+            "the partial download was kept; resume it with: pictor models pull "
+            f"{repo}; until then use --encoder builtin"
         )
     return Unreachable(
         f"{repo!r} is not on this machine and {constants.ENDPOINT} cannot be reached; "

@@ -6,16 +6,13 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from pictor.library import config
+from pictor.library import atomic, config
 from pictor.library.encoders.checkpoint import open_folder
 from pictor.library.encoders.models.lockfile import (
     LOCK,
@@ -32,7 +29,6 @@ from pictor.library.encoders.models.states import check_readable, facts_of, file
 from pictor.library.errors import ModelError
 from pictor.library.observer import SILENT, ByteCount, Observer
 
-_STALE_S = 86_400  # a temporary folder older than a day was left by a kill
 _BLOCK_BYTES = 1 << 20
 
 
@@ -115,7 +111,7 @@ def copy_checked(file: BinaryIO, target: Path, facts: LockedFile, count: ByteCou
         out.flush()
         os.fsync(out.fileno())
     if total.hexdigest() != facts.sha256:
-        raise ModelError(f"{target.name!r} has not the checksum that its lock file says")
+        raise ModelError(f"{target.name!r} does not have the checksum in its lock file")
 
 
 @contextmanager
@@ -127,13 +123,8 @@ def new_folder() -> Iterator[Path]:
     """
     root = config.models_dir()
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        _remove_stale(root)
-        new = Path(tempfile.mkdtemp(prefix=".new-", dir=root))
-        try:
+        with atomic.new_folder(root, ".new-") as new:
             yield new
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise ModelError(
@@ -183,13 +174,6 @@ def _commit_of(folder: Path) -> str:
     note = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
     with contextlib.suppress(OSError, UnicodeDecodeError):
         first = note.read_text(encoding="ascii").split("\n", 1)[0].strip()
-        if re.fullmatch(r"[0-9a-f]{40}", first):
+        if is_revision(first):
             return first
     return ""
-
-
-def _remove_stale(root: Path) -> None:
-    for left in root.glob(".new-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_S:
-                shutil.rmtree(left, ignore_errors=True)

@@ -106,7 +106,7 @@ def _checked(data: Any) -> ModelLock:  # Any: whatever a file held
     texts = {key: data[key] for key in ("id", "revision", "asked", "licence", "source")}
     for key, text in texts.items():
         if not isinstance(text, str) or len(text) > 500:
-            raise ValueError(f"its {key!r} is no short text")
+            raise ValueError(f"its {key!r} is not a short text")
     if not is_hub_id(texts["id"]) or len(texts["id"]) > 200:
         raise ValueError(f"its id {texts['id'][:80]!r} is not of the form owner/model")
     if not is_revision(texts["revision"]):
@@ -168,12 +168,12 @@ def check_same(known: ModelLock, found: Mapping[str, LockedFile], where: str) ->
             )
 
 
-def digest(path: Path, count: ByteCount | None = None) -> str:
-    """SHA-256 of a file, as hex digits; `count` counts each block."""
-    total = hashlib.sha256()
+def digest(path: Path, count: ByteCount | None = None, total: Any = None) -> str:
+    """SHA-256 of a file, or what `total` of hashlib makes of it, in hex; `count` counts blocks."""
+    total = hashlib.sha256() if total is None else total
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             total.update(block)
             if count is not None:
                 count.add(len(block))
-    return total.hexdigest()
+    return str(total.hexdigest())

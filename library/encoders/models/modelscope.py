@@ -14,7 +14,7 @@ from pictor.library.encoders.models.places import Stored
 from pictor.library.errors import ModelNotAvailable
 from pictor.library.observer import SILENT, Observer
 
-#: What the client is told to fetch; of this, `install_folder` copies what is needed.
+#: What the client is asked to fetch; of this, `install_folder` copies what is needed.
 _PATTERNS = [*SMALL_FILES, WEIGHTS, INDEX, "model-*-of-*.safetensors"]
 
 
@@ -23,7 +23,7 @@ def pull_from_modelscope(
 ) -> Stored:
     """Fetch a model by ModelScope's client, then copy it into the models folder.
 
-    The client goes on with its own interrupted downloads: what it has is kept until all is there.
+    The client resumes its own interrupted downloads: partial files are kept until all are complete.
 
     Raises:
         ModelNotAvailable: the client is not installed, or cannot get the model.
@@ -33,7 +33,8 @@ def pull_from_modelscope(
     kept = config.models_dir() / f".modelscope-{repo.replace('/', '--')}"
     kept.mkdir(parents=True, exist_ok=True)
     try:
-        folder = fetch(repo, revision=revision or None, local_dir=str(kept), **_only())
+        wanted = {"revision": revision or None, "allow_file_pattern": _PATTERNS}
+        folder = fetch(repo, local_dir=str(kept), **wanted)
     except Exception as error:  # it has a dozen errors of its own, and lets its transport's through
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ModelNotAvailable(
@@ -45,10 +46,6 @@ def pull_from_modelscope(
     )
     shutil.rmtree(kept, ignore_errors=True)
     return stored
-
-
-def _only() -> dict[str, Any]:  # Any: keywords of the client
-    return {"allow_file_pattern": _PATTERNS}
 
 
 def _client() -> Callable[..., Any]:  # Any: it is untyped

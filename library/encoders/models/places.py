@@ -1,4 +1,4 @@
-"""Where the models of this machine lie: the models folder and the hub's own cache.
+"""Where models are stored on this machine: the models folder and the hub's own cache.
 
 What is pulled from the hub goes to the hub's cache (HF_HUB_CACHE, or HF_HOME), where transformers
 and huggingface_hub find it too; its lock file goes to the models folder. What comes from a folder,

@@ -52,7 +52,7 @@ def pull(repo: str, revision: str = "", observer: Observer | None = None) -> Sto
             warning.
 
     Raises:
-        ModelNotAvailable: it cannot be had; the message says how else.
+        ModelNotAvailable: it is not available; the message says what to do.
         ModelUnsupported: it has pickles only.
         ModelError: a file differs from its lock file or its checksum, or the disk is full.
     """
@@ -138,7 +138,7 @@ def _seal(listing: Listing, folder: Path, lock: ModelLock | None) -> Stored:
     try:
         check_readable(folder, listing.id)
     except ModelError as error:
-        raise type(error)(f"what the hub has of {listing.id!r} is of no use: {error}") from error
+        raise type(error)(f"the hub's files of {listing.id!r} are unusable: {error}") from error
     if listing.ref:
         ref = hub_folder(listing.id) / "refs" / listing.ref
         ref.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ def remove(repo: str, revision: str = "", *, dry_run: bool = False) -> int:
                 path.unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(
-            f"{error.filename!r} cannot be removed ({error.strerror}); see who may write it"
+            f"{error.filename!r} cannot be removed ({error.strerror}); check its permissions"
         ) from error
     return freed
 

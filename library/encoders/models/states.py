@@ -50,7 +50,7 @@ def look(repo: str, revision: str = "") -> list[ModelState]:
         revision: only this one.
     """
     if repo == BUILTIN:
-        return [_builtin(is_deep=False)]
+        return [verify_builtin(is_deep=False)]
     rows = stored(repo)
     if revision:
         rows = [row for row in rows if row.revision == revision]
@@ -85,9 +85,7 @@ def verify(row: Stored, count: ByteCount | None = None) -> ModelState:
         count: counts each block that is read.
     """
     quick = state_of(row)
-    if quick.state == "absent":
-        return quick
-    if row.fault:
+    if quick.state == "absent" or row.fault:
         return quick
     wrong, missing = _by_size(row)
     if not wrong and not missing and quick.problems:
@@ -104,11 +102,6 @@ def verify(row: Stored, count: ByteCount | None = None) -> ModelState:
         elif not _is_its_blob(path, count):
             wrong.append(f"{name!r} has changed: its checksum is not its name in the hub's cache")
     return _state(row, wrong, missing)
-
-
-def verify_builtin() -> ModelState:
-    """The built-in encoder, against its revision: the SHA-256 over its files."""
-    return _builtin(is_deep=True)
 
 
 def check_readable(folder: Path, name: str) -> None:
@@ -198,7 +191,8 @@ def _of_download(repo: str) -> ModelState:
     return ModelState(repo, "partial", (problem,), bytes_on_disk=size, source="hub")
 
 
-def _builtin(*, is_deep: bool) -> ModelState:
+def verify_builtin(*, is_deep: bool = True) -> ModelState:
+    """The built-in encoder: are its files there, and (deep) is their SHA-256 its revision?"""
     card = read_builtin_card()
     paths = [BUILTIN_FOLDER / name for name in _BUILTIN_FILES]
     missing = [f"{path.name!r} is missing" for path in paths if not path.is_file()]
@@ -208,7 +202,7 @@ def _builtin(*, is_deep: bool) -> ModelState:
         for path in paths:
             total.update(path.read_bytes())
         if total.hexdigest()[: len(card.revision)] != card.revision:
-            wrong.append("its files are not those of its revision; install pictor again")
+            wrong.append("its files are not those of its revision; reinstall pictor")
     return ModelState(
         id=BUILTIN,
         state="damaged" if wrong else "partial" if missing else "full",
@@ -233,10 +227,5 @@ def _is_its_blob(path: Path, count: ByteCount | None) -> bool:
 
 def git_digest(path: Path, count: ByteCount | None = None) -> str:
     """The id git gives a file: SHA-1 over "blob", its size, NUL and its bytes."""
-    total = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            total.update(block)
-            if count is not None:
-                count.add(len(block))
-    return total.hexdigest()
+    head = b"blob %d\0" % path.stat().st_size
+    return digest(path, count, hashlib.sha1(head, usedforsecurity=False))

@@ -48,14 +48,14 @@ class RemoteFile:
         if self.size_bytes not in (-1, size):
             return f"has {size} bytes, not {self.size_bytes}"
         if self.sha256 and digest(path) != self.sha256:
-            return f"has not the checksum {self.sha256[:12]}…"
+            return f"does not have the checksum {self.sha256[:12]}…"
         if self.git_id and not self.sha256 and git_digest(path) != self.git_id:
-            return f"has not the checksum {self.git_id[:12]}…"
+            return f"does not have the checksum {self.git_id[:12]}…"
         return ""
 
 
 def download(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteCount) -> None:
-    """Have all bytes of a file in `part`, checked; what lies there already is gone on with.
+    """Have all bytes of a file in `part`, checked; a partial download in it is resumed.
 
     Args:
         file: what is expected.
@@ -73,7 +73,7 @@ def download(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteC
     _receive(file, part, headers, count)
     fault = file.fault(part)
     if fault and resumed:  # what was left may have been of another file
-        _LOG.info("%s %s after it was resumed; fetching it anew", file.name, fault)
+        _LOG.info("%s %s after it was resumed; downloading it again", file.name, fault)
         count.add(-part.stat().st_size)
         part.unlink()
         _receive(file, part, headers, count)
@@ -81,7 +81,7 @@ def download(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteC
     if fault:
         part.unlink()
         raise ModelError(
-            f"{file.name!r} from {file.url} {fault}, so it was thrown away; try again, or set "
+            f"{file.name!r} from {file.url} {fault}, so it was discarded; try again, or set "
             "HF_ENDPOINT to another mirror"
         )
 
@@ -114,7 +114,7 @@ def _receive(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteC
             if refused is None:
                 return  # short, and the server says that is all
             raise refused
-        _LOG.info("%s: %s; trying again", file.name, refused or "it came cut short")
+        _LOG.info("%s: %s; trying again", file.name, refused or "it was truncated")
         time.sleep(_pause(failures, refused))
 
 

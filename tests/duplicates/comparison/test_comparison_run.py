@@ -108,7 +108,7 @@ def stored(world: World) -> dict[tuple[str, str], PairRow]:
     """Pairs that were looked at, by the names of their files in the order of names."""
     names = {row[0]: os.fsdecode(row[1]) for row in world.sql("SELECT content_id, path FROM file")}
     with world.open() as library, library.reading() as connection:
-        rows = list(pairs.read(connection))
+        rows = pairs.of_contents(connection, names)
     found: dict[tuple[str, str], PairRow] = {}
     for row in rows:
         first, second = sorted((names[row.low], names[row.high]))

@@ -60,10 +60,10 @@ def test_all_of_the_language() -> None:
         ("prefer:", 7, "a term is missing"),
         ("keep: raw", 0, "a clause is"),
         ("raw, name", 0, "a clause is"),
-        ("prefer: raw; prefer: name", 13, "stands there twice"),
+        ("prefer: raw; prefer: name", 13, "given twice"),
         ("never: raw", 7, "write path:DIR"),
         ("never: path:", 7, "needs a folder"),
-        ('never: path:"/a', 12, "nothing ends"),
+        ('never: path:"/a', 12, "unterminated"),
     ],
 )
 def test_what_is_no_rule_is_named_with_its_place(text: str, position: int, said: str) -> None:
@@ -75,7 +75,7 @@ def test_what_is_no_rule_is_named_with_its_place(text: str, position: int, said:
 
 def test_settings_are_terms_without_quotes() -> None:
     assert rules_of(["raw"], ["path:/a, b; c"]) == KeepRules((Term("raw"),), (b"/a, b; c",))
-    with pytest.raises(RuleError, match=r"duplicates\.prefer: .*no preference"):
+    with pytest.raises(RuleError, match=r"duplicates\.prefer: .*not a preference"):
         rules_of(["biggest"], [])
 
 

@@ -104,7 +104,7 @@ def test_a_plan_is_never_written_over(home: World) -> None:
         library.duplicates.plan(groups, plan, force=True)
         photo = home.root / "a.png"
         before = photo.read_bytes()
-        with pytest.raises(PlanError, match="it is no plan"):
+        with pytest.raises(PlanError, match="it is not a plan"):
             library.duplicates.plan(groups, photo, force=True)
     assert photo.read_bytes() == before
     assert not [path for path in home.folder.iterdir() if path.name.startswith(".pictor")]
@@ -142,7 +142,7 @@ def test_there_and_back_byte_for_byte(home: World) -> None:
     assert (summary.unchanged, summary.missing, summary.indexed) == (7, 0, 0)
     assert home.verify().ok
     assert not any((home.path / "trash").rglob("*.png"))
-    with pytest.raises(PlanError, match="no run that could be undone"):
+    with pytest.raises(PlanError, match="no run to undo"):
         undone(home)
 
 
@@ -177,7 +177,7 @@ def test_what_changed_since_is_left_alone(home: World) -> None:
     b.unlink()
     before = state_of(home.root)
     found = {os.path.basename(one.step.path): one.problem for one in applied(home, plan)}
-    assert "its bytes are others" in found[b"a2.png"]
+    assert "its bytes differ" in found[b"a2.png"]
     assert "no regular file" in found[b"a3.png"]
     assert "not there any more" in found[b"b.png"]
     assert found[b"c2.png"] == ""
@@ -225,10 +225,18 @@ def hostile(world: World) -> list[tuple[str, dict[str, str], str]]:
         ("climbing", {"path": f"{root}/sub/../../outside.png"}, "not plain"),
         ("relative", {"path": "a2.png"}, "not plain"),
         ("no catalog row", {"path": f"{root}/nothing.png"}, "no such file"),
-        ("itself", {"path": f"{root}/a.png", "keep": f"{root}/a.png"}, "another name of the very"),
-        ("another content", {"content": "00" * 32}, "another content"),
+        (
+            "itself",
+            {"path": f"{root}/a.png", "keep": f"{root}/a.png"},
+            "the kept file itself",
+        ),
+        ("another content", {"content": "00" * 32}, "not the one in the plan"),
         ("keeper outside", {"keep": str(outside)}, "does not have the file to keep"),
-        ("keeper is another", {"keep": single}, "file to keep holds another"),
+        (
+            "keeper is another",
+            {"keep": single},
+            "content of the file to keep is not the one in the plan",
+        ),
         ("library", {"path": str(world.path / "catalog.sqlite")}, "no such file"),
     ]
 
@@ -379,7 +387,7 @@ def test_undo_overwrites_nothing(home: World) -> None:
     (home.root / "a2.png").write_bytes(b"new")
     shutil.rmtree(home.root / "sub")
     results = undone(home)
-    assert problems(results) == ["another file has come to its place"]
+    assert problems(results) == ["another file is in its place"]
     assert (home.root / "a2.png").read_bytes() == b"new"
     assert (home.root / "sub/c2.png").is_file()
     (home.root / "a2.png").unlink()
@@ -412,7 +420,7 @@ def test_undo_leaves_what_was_changed_in_the_trash(home: World) -> None:
     results = applied(home, planned(home))
     changed = next(one for one in results if one.step.path.endswith(b"/b.png"))
     Path(os.fsdecode(changed.target)).write_bytes(b"changed")
-    assert problems(undone(home)) == ["its bytes are not those that it had"]
+    assert problems(undone(home)) == ["its bytes are not those it had"]
     assert not (home.root / "b.png").exists() and (home.root / "a2.png").exists()
 
 
@@ -580,9 +588,9 @@ def test_damaged_plans_and_logs_are_named(home: World) -> None:
     plan = planned(home)
     good = plan.read_text("utf-8").splitlines()
     cases = {
-        "": "no plan of this version",
+        "": "not a plan of this version",
         "[1]\n": "no JSON object",
-        "{}\n": "no plan of this version",
+        "{}\n": "not a plan of this version",
         good[0] + "\nnothing\n": "line 2 .* no JSON",
         good[0] + '\n{"path": "/x"}\n': "line 2 .* no content hash",
         good[0].replace('"library_id": "', '"library_id": "x'): "another library",

@@ -30,7 +30,7 @@ def test_a_file_up_to_the_limit_is_read(tmp_path: Path) -> None:
     assert read_bytes(locate(path), 100, 1) == b"x" * 100
     reason, detail = reason_of(locate(path), 99)
     assert reason is Reason.TOO_LARGE
-    assert detail == f"{str(path)!r} holds 100 bytes, more than the limit of 99"
+    assert detail == f"{str(path)!r} has 100 bytes, more than the limit of 99"
     path.write_bytes(b"")
     assert read_bytes(locate(path), 100, 1) == b""
 

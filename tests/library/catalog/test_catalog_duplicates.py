@@ -77,10 +77,7 @@ def test_a_failed_content_has_no_row(library: Store) -> None:
     assert 6 not in rows_of(library)
 
 
-def test_pairs_are_replaced_read_by_page_and_by_content(
-    library: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pairs, "BLOCK", 2)
+def test_pairs_are_replaced_and_read_by_content(library: Store) -> None:
     near = PairRow(1, 2, Kind.NEAR, 0.9, Evidence(hash_distance=3))
     rows = [
         near,
@@ -93,8 +90,8 @@ def test_pairs_are_replaced_read_by_page_and_by_content(
         pairs.write(connection, [near._replace(kind=Kind.SIMILAR)], 1)
         pairs.write(connection, rows, 2)
     with library.reading() as connection:
-        assert list(pairs.read(connection)) == rows
-        assert list(pairs.read(connection, DUPLICATES)) == [rows[0], rows[2]]
+        assert pairs.of_contents(connection, [1, 2, 3, 4]) == rows
+        assert pairs.of_contents(connection, [1, 2, 3, 4], DUPLICATES) == [rows[0], rows[2]]
         assert pairs.of_contents(connection, [3]) == rows[1:]
         assert pairs.of_contents(connection, [3], DUPLICATES) == [rows[2]]
         assert pairs.of_contents(connection, [3], version=1) == []
@@ -119,7 +116,7 @@ def test_what_nothing_holds_takes_its_fingerprint_and_pairs_along(library: Store
         assert contents.purge_orphans(connection) == 3
     assert sorted(rows_of(library)) == [2, 3]
     with library.reading() as connection:
-        assert [row[:2] for row in pairs.read(connection)] == [(2, 3)]
+        assert [row[:2] for row in pairs.of_contents(connection, [1, 2, 3])] == [(2, 3)]
         assert fingerprints.count_fresh(connection, 1) == 2
         facts = fingerprints.facts(connection, [2])[2]
     assert facts.names == (b"/2",)

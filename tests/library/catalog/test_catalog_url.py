@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from pictor import open_library
 from pictor.cli.main import cli
 from pictor.library.config import Settings, load_settings
 from pictor.library.errors import ConfigError, LibraryError
@@ -87,3 +88,13 @@ def test_statements_that_fail_are_told_without_the_password(
             connection.exec_driver_sql("SELECT nothing FROM nowhere")
         engine: Any = library._engine
     assert SECRET not in "".join(traceback.format_exception(caught.value)) + repr(engine)
+
+
+def test_a_url_is_no_library_and_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"postgresql://ada:{SECRET}@db.example/photos"
+    with pytest.raises(LibraryError, match=r"not a URL \(postgresql:…\)") as caught:
+        open_library(url)
+    assert SECRET not in str(caught.value)
+    monkeypatch.setenv("PICTOR_LIBRARY", url)
+    with pytest.raises(LibraryError, match="catalog_url"):
+        open_library()

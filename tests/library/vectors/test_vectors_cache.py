@@ -241,7 +241,7 @@ def test_verify_reads_every_byte(cache: IndexCache) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert cache.verify() == [f"{str(path)!r} is not what was written: its checksum differs"]
+    assert cache.verify() == [f"{str(path)!r} is not as it was written: its checksum differs"]
 
 
 def test_a_folder_in_the_place_of_a_file_is_not_served(cache: IndexCache) -> None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from pictor.library.vectors.exact import ExactIndex
 from pictor.library.vectors.faiss_index import FaissIndex
-from pictor.library.vectors.layers import LayeredIndex
+from pictor.library.vectors.layers import VectorIndex
 
 D = 24
 Ids = NDArray[np.int64]
 Halves = NDArray[np.float16]
-Make = Callable[[Ids, Halves], LayeredIndex]
+Make = Callable[[Ids, Halves], VectorIndex]
 
 
 def unit(rows: NDArray[Any]) -> NDArray[np.float32]:
@@ -58,13 +58,13 @@ VARIANTS = [
 ]
 
 
-def make_variant(name: str, folder: Path, ids: Ids, vectors: Halves) -> LayeredIndex:
+def make_variant(name: str, folder: Path, ids: Ids, vectors: Halves) -> VectorIndex:
     """An index of these rows, reached by the way the name says."""
     family, _, rest = name.partition("-")
     cls: Any = ExactIndex if family == "exact" else FaissIndex
     d = vectors.shape[1]
     if rest == "new":
-        index: LayeredIndex = cls(d)
+        index: VectorIndex = cls(d)
         index.add(ids, vectors)
         return index
     options = {"kind": rest.partition("-")[0]} if family == "faiss" else {}
@@ -90,9 +90,9 @@ def make_variant(name: str, folder: Path, ids: Ids, vectors: Halves) -> LayeredI
 
 @pytest.fixture(params=VARIANTS)
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    made: list[LayeredIndex] = []
+    made: list[VectorIndex] = []
 
-    def build(ids: Ids, vectors: Halves) -> LayeredIndex:
+    def build(ids: Ids, vectors: Halves) -> VectorIndex:
         folder = tmp_path / str(len(made))
         folder.mkdir()
         made.append(make_variant(request.param, folder, ids, vectors))

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from pictor.library.vectors.exact import ExactIndex
 from pictor.library.vectors.faiss_index import FaissIndex
-from pictor.library.vectors.layers import LayeredIndex
+from pictor.library.vectors.layers import VectorIndex
 
 D = 6
 N = 300
@@ -31,7 +31,7 @@ class AgreesWithDict(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.saves = 0
         self.held: dict[int, Any] = {}
-        self.index: LayeredIndex = ExactIndex(D)
+        self.index: VectorIndex = ExactIndex(D)
 
     @initialize(kind=st.sampled_from(["exact", "flat", "ivf"]), seed=st.integers(0, 9))
     def start(self, kind: str, seed: int) -> None:

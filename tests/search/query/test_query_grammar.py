@@ -162,7 +162,7 @@ def test_bytes_are_a_part_that_no_text_names() -> None:
     written = str(Query((part,)))
     assert written.startswith("picture:") and written.endswith("@0,0,0.5,1*2")
     for one in (written, f"dog -{written[:72]}"):
-        with pytest.raises(QuerySyntaxError, match="given as bytes, which no text names"):
+        with pytest.raises(QuerySyntaxError, match="given as bytes, which has no text form"):
             parse(one)
     for nothing in (b"", "text", None, 5):
         with pytest.raises(QueryError, match="bytes of its file"):
@@ -307,14 +307,14 @@ def test_filters_of_several_texts_must_all_hold() -> None:
         ("min-mp:-3", 0, "above 0"),
         ("dog (camera:sony", 4, "never closed"),
         ("dog (camera:sony or ", 4, "never closed"),
-        ("dog (camera:sony or cat)", 20, "no filter"),
+        ("dog (camera:sony or cat)", 20, "not a filter"),
         ('dog "cat"*x', 9, "number"),
         ('dog "cat"*0', 4, "weight"),
         ('dog "cat"*1e9', 4, "weight"),
         ('dog -"cat"*2', 4, "no weight"),
         ("dog ./none.jpg", 4, "no image file"),
         ("dog item:0", 4, "whole number above 0"),
-        ("dog item:5@0,0,2,2", 4, "shares of it from 0 to 1"),
+        ("dog item:5@0,0,2,2", 4, "fractions of it from 0 to 1"),
         ("dog item:5@1,2", 4, "four numbers"),
         ("dog item:5@1,,2-", 4, "is written @x,y,width,height"),
         ("(" * 40 + "has:gps" + ")" * 40, 32, "more than 32"),

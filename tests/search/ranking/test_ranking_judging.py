@@ -109,7 +109,7 @@ def indexed(world: World) -> World:
 def judged(library: Store, judge: Judge, query: FloatMatrix, ids: IdArray) -> Judgement:
     space = library.space()
     with library.reading() as connection:
-        vectors = spaces.rows_of(connection, space.id, space.dimension, ids.tolist())
+        vectors = spaces.rows_of(connection, space.id, ids.tolist())
         return judge.of(connection, query).judge(connection, ids, vectors)
 
 
@@ -122,7 +122,7 @@ def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
         ids = np.arange(1, 7)
         found = judged(library, judge, query, ids)
         with library.reading() as connection:
-            held = spaces.vectors_of(connection, space.id, space.dimension, ids.tolist())
+            held = spaces.vectors_of(connection, space.id, ids.tolist())
             values = catalog.values_of(connection, space.id, ids.tolist())
         images = Images(
             np.stack([held[i] for i in ids]).astype(np.float32),

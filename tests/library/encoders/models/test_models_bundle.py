@@ -140,7 +140,7 @@ def test_one_wrong_byte_is_found(packed: Path, models_dir: Path) -> None:
     data = bytearray(packed.read_bytes())
     data[-20_000] ^= 1  # in the weights of the second model
     packed.write_bytes(data)
-    refused(packed, "has not the checksum", models_dir)
+    refused(packed, "does not have the checksum", models_dir)
 
 
 def test_every_kilobyte_may_be_wrong(packed: Path, models_dir: Path) -> None:
@@ -237,8 +237,8 @@ def _without_head(found: list[Member]) -> None:
         (_of_kind(tarfile.BLKTYPE), "is not a plain file"),
         (_of_kind(tarfile.FIFOTYPE), "is not a plain file"),
         (_of_kind(tarfile.DIRTYPE), "is not a plain file|where '0-clip/config.json' should be"),
-        (_added("evil.py"), "it has more than it promises"),
-        (_added(WEIGHTS), "it has more than it promises"),
+        (_added("evil.py"), "it has more data than it declares"),
+        (_added(WEIGHTS), "it has more data than it declares"),
         (_swapped, "where '0-clip/config.json' should be"),
         (_twice, "where '0-clip/model.safetensors' should be"),
         (_longer, r"'config.json' has \d+ bytes there, not"),
@@ -311,7 +311,7 @@ def test_a_bomb_is_refused_by_what_it_promises(
     found = members(packed)
     _head(found, models=[{**models[0], "files": huge}])
     bomb = pack(tmp_path / "bomb.tar", found)
-    refused(bomb, r"it promises \d+ bytes of models and has", models_dir)
+    refused(bomb, r"it declares \d+ bytes of models and has", models_dir)
     os.truncate(bomb, (1 << 43) + (1 << 30))  # a hole: it takes no room on the disk
     refused(bomb, "MB free|there, not", models_dir)
     found[0][0].size = 1 << 33
@@ -350,4 +350,4 @@ def test_a_checkpoint_that_cannot_be_read_is_not_installed(
         spoilt = bundle.ModelLock(lock.id, lock.revision, bundle.facts_of(stored.folder))
         export([bundle.Stored(lock.id, lock.revision, stored.folder, spoilt)], tmp_path / "b.tar")
     shutil.rmtree(models_dir)
-    refused(tmp_path / "b.tar", "its 'x/clip' is of no use .*not valid JSON", models_dir)
+    refused(tmp_path / "b.tar", "its 'x/clip' is unusable .*not valid JSON", models_dir)
