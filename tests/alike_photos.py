@@ -99,9 +99,4 @@ def _members(path: Path) -> dict[bytes, Member]:
             row[0] for row in connection.exec_driver_sql("SELECT id FROM content")
         ]
         rows = members.files_of(connection, ids)
-    found = {}
-    for row in rows:
-        facts = row._asdict()
-        digest = facts.pop("hash").hex()
-        found[os.path.basename(row.path)] = Member(content=digest, tags=(), **facts)
-    return found
+    return {os.path.basename(row.path): row for row in rows}

@@ -174,10 +174,8 @@ class _GroupReader:
         for row in members.files_of(self._connection, ids):
             if places and not under_any(row.path, places):
                 continue
-            facts = row._asdict()
-            digest = facts.pop("hash").hex()
             given = tuple(tags.get(row.content_id, ()))
-            found[row.content_id].append(Member(content=digest, tags=given, **facts))
+            found[row.content_id].append(replace(row, tags=given))
         return found
 
     def _pairs(self, ids: Sequence[int]) -> Iterator[PairRow]:

@@ -4,41 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pictor.library.catalog.members import Member as Member
 from pictor.library.pairs import Evidence, Kind
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file of a group.
-
-    Attributes:
-        path: absolute; a member of an archive stands behind "!/". content: hash, hexadecimal.
-        width, height: pixels as shown, after orientation. taken_at: ISO 8601; None if unknown.
-        format: lower case, as the catalog has it ("jpeg"); keywords: of the file's metadata.
-        tags: what people tagged it with. state: "present" or "unreachable".
-        root_kind: only files of a "folder" or "file" can be moved or removed.
-        is_edited: it has a border or something laid over it, beside another one of its group.
-    """
-
-    file_id: int
-    content_id: int
-    path: bytes
-    content: str
-    width: int
-    height: int
-    size_bytes: int
-    mtime_ns: int
-    format: str
-    taken_at: str | None
-    camera: str | None
-    has_place: bool
-    rating: int | None
-    keywords: tuple[str, ...]
-    tags: tuple[str, ...]
-    state: str
-    root_kind: str
-    root: bytes
-    is_edited: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from PIL import Image
 from pictor.duplicates.groups.records import Group, Member
 from pictor.indexer.originals import Originals
 from pictor.library.errors import ImageError
-from pictor.library.images import load_rgb
 from pictor.library.records import PixelArray
 
 
@@ -98,9 +97,7 @@ class Album:
         problem = ""
         for member in members:
             try:
-                data = self._originals.read(member.path)
-                name = member.path.rpartition(b"/")[2]
-                image, _, _ = load_rgb(data, min_edge=self.edge_px, name_hint=name)
+                image = self._originals.picture(member.path, self.edge_px)
             except ImageError as error:
                 problem = problem or error.detail
                 continue

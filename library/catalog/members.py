@@ -6,6 +6,7 @@ Missing files are left out everywhere: only what lies somewhere can be a copy of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,13 +40,24 @@ class EdgeArrays(NamedTuple):
     confidences: NDArray[np.float32]
 
 
-class FileFacts(NamedTuple):
-    """One file that is not missing, with the facts of its content."""
+@dataclass(frozen=True)
+class Member:
+    """One file that is not missing, with the facts of its content.
+
+    Attributes:
+        path: absolute; a member of an archive stands behind "!/". content: hash, hexadecimal.
+        width, height: pixels as shown, after orientation. taken_at: ISO 8601; None if unknown.
+        format: lower case, as the catalog has it ("jpeg"); keywords: of the file's metadata.
+        tags: what people tagged it with. state: "present" or "unreachable".
+        root_kind: only files of a "folder" or "file" can be moved or removed.
+        is_edited: it has a border or something laid over it, beside another one of its group.
+            `files_of` tells neither that nor the tags.
+    """
 
     file_id: int
     content_id: int
     path: bytes
-    hash: bytes
+    content: str
     width: int
     height: int
     size_bytes: int
@@ -59,6 +71,8 @@ class FileFacts(NamedTuple):
     state: str
     root_kind: str
     root: bytes
+    tags: tuple[str, ...] = ()
+    is_edited: bool = False
 
 
 def edges(connection: Connection) -> EdgeArrays:
@@ -78,7 +92,7 @@ def pairs_among(connection: Connection, content_ids: Sequence[int]) -> list[Pair
     return sorted(found, key=lambda row: row[:2])
 
 
-def files_of(connection: Connection, content_ids: Sequence[int]) -> list[FileFacts]:
+def files_of(connection: Connection, content_ids: Sequence[int]) -> list[Member]:
     """The files of some indexed contents that are not missing, by content, root and path."""
     query = _facts().order_by(FILE.c.content_id, FILE.c.root_id, FILE.c.path)
     return [
@@ -150,14 +164,14 @@ def _facts() -> Any:  # Any: a select whose columns `_fact` names
     )
 
 
-def _fact(row: Any) -> FileFacts:  # Any: a row of `_facts`
+def _fact(row: Any) -> Member:  # Any: a row of `_facts`
     file_id, content_id, kind, location, path, root_state, mtime_ns = row[:7]
     digest, width, height, size, form, taken_at, camera, latitude, rating, keywords = row[7:]
-    return FileFacts(
+    return Member(
         file_id=file_id,
         content_id=content_id,
         path=full_path(kind, location, path),
-        hash=bytes(digest),
+        content=bytes(digest).hex(),
         width=width,
         height=height,
         size_bytes=size,
