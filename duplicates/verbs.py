@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pictor.library.errors import DecisionError, SourceError, quoted
-from pictor.library.names import PathLike, expanded
+from pictor.library.names import PathLike, all_expanded, expanded
 from pictor.library.observer import SILENT, Observer
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 
@@ -199,6 +199,9 @@ class Duplicates:
         """
         from pictor.duplicates.groups.decisions_file import decision_of
 
+        if decision not in get_args(Decision):
+            known = ", ".join(get_args(Decision))
+            raise ValueError(f"the decision {decision!r} is none of {known}")
         a, b = self._named([one, other])
         verdict = "related" if decision == "related" else "not-duplicate"
         if decision == "keep":
@@ -255,8 +258,8 @@ class Duplicates:
 
         library = self._opened()
         options = GroupOptions(
-            kinds=tuple(Kind(kind) for kind in kinds),
-            roots=tuple(os.path.abspath(expanded(root)) for root in roots),
+            kinds=tuple(Kind(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)),
+            roots=tuple(os.path.abspath(root) for root in all_expanded(roots)),
             against=None if against is None else os.path.abspath(expanded(against)),
             rules=_rules(library, rules),
         )

@@ -97,6 +97,13 @@ def expanded(path: PathLike) -> bytes:
     return os.path.expanduser(os.fsencode(path))
 
 
+def all_expanded(paths: PathLike | Iterable[PathLike]) -> list[bytes]:
+    """As `expanded`, of several paths, or of a single one: a text is not a list of its letters."""
+    if isinstance(paths, str | bytes | os.PathLike):
+        return [expanded(paths)]
+    return [expanded(path) for path in paths]
+
+
 def shown_url(url: str) -> str:
     """A URL for people: without its password, and without the values of secret parameters.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pictor.library.config import Settings, default_library_dir
 from pictor.library.errors import LibraryError, LibraryNotFound, QueryError
-from pictor.library.names import PathLike, expanded
+from pictor.library.names import PathLike, all_expanded, expanded
 from pictor.library.records import Hit
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pictor.search.engine import Engine
     from pictor.search.options import SearchOptions
     from pictor.search.plan import Ranking
-    from pictor.search.query import Query
+    from pictor.search.query import Part, Query
     from pictor.tagging.verbs import Tags
 
 #: As pathlib leaves it, which takes "//" for "/".
@@ -137,13 +137,13 @@ class Library:
         """
         from pictor.indexer.run import index
 
-        named = [expanded(root) for root in roots]
+        named = all_expanded(roots)
         library = self._open(create=bool(roots))
         return index(library, named, encoders, retry=retry, observer=observer)
 
     def search(
         self,
-        *queries: str | Query,
+        *queries: str | Query | Part,
         top: int | None = None,
         encoder: str | None = None,
         options: SearchOptions | None = None,
@@ -166,7 +166,7 @@ class Library:
 
     def rank(
         self,
-        *queries: str | Query,
+        *queries: str | Query | Part,
         top: int | None = None,
         encoder: str | None = None,
         options: SearchOptions | None = None,
@@ -258,7 +258,7 @@ class Library:
         """
         from pictor.library.purge import purge
 
-        return purge(self._open(), [expanded(root) for root in roots])
+        return purge(self._open(), all_expanded(roots))
 
     @property
     def stand_in_for(self) -> str:
@@ -312,12 +312,14 @@ class Library:
 
 def _as_query(query: object) -> Query:
     """The query that a text or a record is."""
-    from pictor.search.query import Query, parse
+    from pictor.search.query import Part, Query, parse
 
     if isinstance(query, str):
         return parse(query)
     if isinstance(query, Query):
         return query
+    if isinstance(query, Part):
+        return Query((query,))
     kind = type(query).__name__
     raise QueryError(f"a query is a text, or made with pictor.query, not of type {kind}")
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pictor.library.names import PathLike, expanded
+from pictor.library.names import PathLike, all_expanded
 
 if TYPE_CHECKING:
     from pictor.library.catalog.tags import TagCount
@@ -69,7 +69,7 @@ class Tags:
         """
         from pictor.tagging import manual_tags
 
-        return manual_tags.add(self._opened(), [expanded(path) for path in paths], label)
+        return manual_tags.add(self._opened(), all_expanded(paths), label)
 
     def remove(self, paths: Sequence[PathLike], label: str) -> int:
         """Remove a manual tag from photos; returns how many had it.
@@ -79,7 +79,7 @@ class Tags:
         """
         from pictor.tagging import manual_tags
 
-        return manual_tags.remove(self._opened(), [expanded(path) for path in paths], label)
+        return manual_tags.remove(self._opened(), all_expanded(paths), label)
 
     def write_sidecars(
         self,

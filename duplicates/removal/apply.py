@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pictor.duplicates.removal import recovery
 from pictor.duplicates.removal.file_moves import link_in_place, move
@@ -53,6 +53,11 @@ class ApplyOptions:
     mode: Mode = "trash"
     folder: Path | None = None
     never: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a mode that is misspelt, before any file is touched."""
+        if self.mode not in get_args(Mode):
+            raise ValueError(f"the mode {self.mode!r} is none of {', '.join(get_args(Mode))}")
 
 
 def preview(

@@ -131,3 +131,23 @@ def test_groups_are_checked_before_they_are_read(home: World, library: Library) 
         with pytest.raises(SourceError):
             verb(["/no/such/folder"])
     library.duplicates.check([home.root], against=home.root / "a.png")
+
+
+def test_a_misspelt_mode_or_decision_changes_nothing(library: Library, plan: Path) -> None:
+    before = state_of(library.path.parent / "photos")
+    with pytest.raises(ValueError, match="'hard-link' is none of trash, hardlink, move"):
+        library.duplicates.apply(plan, mode="hard-link")  # type: ignore[arg-type]
+    one, other = sorted((library.path.parent / "photos").glob("*.png"))[:2]
+    with pytest.raises(ValueError, match="'keeep' is none of not-duplicate, related, keep"):
+        library.duplicates.decide(one, other, "keeep", keep=one)  # type: ignore[arg-type]
+    assert state_of(library.path.parent / "photos") == before
+    assert library.duplicates.decisions() == []
+
+
+def test_one_path_is_not_a_list_of_letters(home: World, library: Library) -> None:
+    library.duplicates.find()
+    root = str(home.root)
+    assert library.index(root).unchanged == 5
+    alone = list(library.duplicates.groups(root, kinds="bytes"))
+    assert alone == list(library.duplicates.groups([root], kinds=["bytes"])) != []
+    assert library.tags.add(str(home.root / "other.png"), "mine") == 1
