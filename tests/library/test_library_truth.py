@@ -166,7 +166,7 @@ def test_an_open_engine_notices_a_restored_catalog(indexed: World) -> None:
     indexed.index()
     with indexed.open() as library, Engine(library) as engine:
         assert len(engine.search(A_PICTURE, ALL).hits) == 6
-        library.close()  # its connections; they come back by themselves
+        library._engine.dispose()  # its connections; they come back by themselves
         restore(indexed, copy)
         assert len(engine.search(A_PICTURE, ALL).hits) == 5
 
@@ -219,7 +219,7 @@ def test_a_cache_far_behind_is_renewed_within_a_run(
 
     monkeypatch.setattr(IndexCache, "build", counted)
     world.set(encoder__batch_size=2)
-    monkeypatch.setattr(pipeline.Pipeline, "_commit_if_due", lambda self: self._commit())
+    world.commit_always()
     for i in range(10):
         world.draw(f"{i}.png", i)
     world.index()

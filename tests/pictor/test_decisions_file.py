@@ -60,9 +60,9 @@ def test_file_of_nothing_decides_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (b"{]\n", "no JSON"),
-        (b"[" * 50_000 + b"\n", "no JSON"),
-        (b"\xff\xfe\n", "no UTF-8"),
+        (b"{]\n", "not JSON"),
+        (b"[" * 50_000 + b"\n", "not JSON"),
+        (b"\xff\xfe\n", "not UTF-8"),
         (b"[1]\n", "not an object"),
         (line(a="12"), "`a` is '12', not a hash"),
         (line(b=LOW + "0"), "`b` is '1111"),
@@ -73,7 +73,7 @@ def test_file_of_nothing_decides_nothing(tmp_path: Path) -> None:
         (line(verdict=["keep-a"]), "`verdict` is ['keep-a']"),
         (line(HIGH, OTHER, "keep-b"), "line 1 says keep-low of the same two"),
         (b'{"a": "' + b"1" * 70_000 + b"\n", "65,536 characters or more"),
-        (b'{"a":\x1b[31m"}\n', "no JSON"),
+        (b'{"a":\x1b[31m"}\n', "not JSON"),
     ],
 )
 def test_bad_line_is_named_by_its_number(tmp_path: Path, bad: bytes, why: str) -> None:

@@ -219,7 +219,7 @@ def test_a_member_above_the_limit_is_not_read(tmp_path: Path) -> None:
     bomb = make_zip(tmp_path / "x.zip", {"a.jpg": bytes(5 << 20)})
     reason, detail = reason_of(files_in(bomb)[b"a.jpg"])
     assert reason is Reason.TOO_LARGE
-    assert detail.endswith("holds 5242880 bytes, more than the limit of 1048576")
+    assert detail.endswith("has 5242880 bytes, more than the limit of 1048576")
     plain = make_tar(tmp_path / "x.tar", [(b"a.jpg", bytes(5 << 20))])
     assert reason_of(files_in(plain)[b"a.jpg"])[0] is Reason.TOO_LARGE
 
