@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pictor.library.catalog.members import Member as Member
+from pictor.library.catalog.rows import Member as Member
 from pictor.library.pairs import Evidence, Kind
 
 

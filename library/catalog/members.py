@@ -6,7 +6,6 @@ Missing files are left out everywhere: only what lies somewhere can be a copy of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from sqlalchemy import Connection, func, select
 
 from pictor.library.catalog import pairs
 from pictor.library.catalog.files import pages, rows_in
-from pictor.library.catalog.rows import full_path
+from pictor.library.catalog.rows import Member, full_path
 from pictor.library.catalog.schema import CONTENT, FILE, PAIR, ROOT, TAG, TAG_SET
 from pictor.library.catalog.tags import PERSON
 from pictor.library.pairs import Kind, PairRow
@@ -38,41 +37,6 @@ class EdgeArrays(NamedTuple):
     high: IdArray
     kinds: NDArray[np.uint8]
     confidences: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file that is not missing, with the facts of its content.
-
-    Attributes:
-        path: absolute; a member of an archive stands behind "!/". content: hash, hexadecimal.
-        width, height: pixels as shown, after orientation. taken_at: ISO 8601; None if unknown.
-        format: lower case, as the catalog has it ("jpeg"); keywords: of the file's metadata.
-        tags: what people tagged it with. state: "present" or "unreachable".
-        root_kind: only files of a "folder" or "file" can be moved or removed.
-        is_edited: it has a border or something laid over it, beside another one of its group.
-            `files_of` tells neither that nor the tags.
-    """
-
-    file_id: int
-    content_id: int
-    path: bytes
-    content: str
-    width: int
-    height: int
-    size_bytes: int
-    mtime_ns: int
-    format: str
-    taken_at: str | None
-    camera: str | None
-    has_place: bool
-    rating: int | None
-    keywords: tuple[str, ...]
-    state: str
-    root_kind: str
-    root: bytes
-    tags: tuple[str, ...] = ()
-    is_edited: bool = False
 
 
 def edges(connection: Connection) -> EdgeArrays:

@@ -179,3 +179,38 @@ class FileChange:
     reason: Reason | None = None
     detail: str | None = None
     keeps_content: bool = False
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file that is not missing, with the facts of its content.
+
+    Attributes:
+        path: absolute; a member of an archive stands behind "!/". content: hash, hexadecimal.
+        width, height: pixels as shown, after orientation. taken_at: ISO 8601; None if unknown.
+        format: lower case, as the catalog has it ("jpeg"); keywords: of the file's metadata.
+        tags: what people tagged it with. state: "present" or "unreachable".
+        root_kind: only files of a "folder" or "file" can be moved or removed.
+        is_edited: it has a border or something laid over it, beside another one of its group.
+            `files_of` tells neither that nor the tags.
+    """
+
+    file_id: int
+    content_id: int
+    path: bytes
+    content: str
+    width: int
+    height: int
+    size_bytes: int
+    mtime_ns: int
+    format: str
+    taken_at: str | None
+    camera: str | None
+    has_place: bool
+    rating: int | None
+    keywords: tuple[str, ...]
+    state: str
+    root_kind: str
+    root: bytes
+    tags: tuple[str, ...] = ()
+    is_edited: bool = False
