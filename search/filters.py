@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pictor.library.catalog import filters
-from pictor.library.catalog.filters import Filter
-from pictor.library.errors import quoted
+from pictor.library.catalog.filters import AllOf, AnyOf, Filter, Leaf, Not
+from pictor.library.errors import QueryError, quoted
 
+#: In one query. SQLite takes expressions of 1,000 levels: "or" of so many, and what each needs.
+MAX_FILTERS = 900
+#: Of groups and negations in each other: SQLite's parser keeps 100 symbols, three or four for each.
+MAX_NESTED = 20
 #: Where `near:` names no radius.
 DEFAULT_RADIUS_KM = 10.0
 #: Half the way around the Earth: nothing is farther.
@@ -59,12 +63,49 @@ def read_filter(name: str, value: str, *, is_ours: bool = True) -> Filter:
         ValueError: the value makes no sense; the message says what would.
         KeyError: there is no such filter.
     """
-    key, value = FILTERS[name], value.strip()
-    if not value or "\0" in value:
+    key = FILTERS[name]
+    if not value.strip() or "\0" in value:
         raise ValueError(f"needs a value: {key.value}")
     if key.is_path:
-        value = _path(value, is_ours=is_ours)
-    return key.read(value)
+        return key.read(_path(value, is_ours=is_ours))
+    return key.read(value.strip().encode("utf-8", "replace").decode())
+
+
+def checked(wanted: Filter) -> Filter:
+    """A filter as the language reads it; for those made in Python, without looking at this machine.
+
+    Raises:
+        QueryError: the language has no such filter, or there are too many.
+    """
+    found, count = _checked(wanted, 0)
+    if count > MAX_FILTERS:
+        raise QueryError(f"the query has {count:,} filters; at most {MAX_FILTERS} are read")
+    return found
+
+
+def _checked(wanted: object, depth: int) -> tuple[Filter, int]:
+    """The filter, and how many are in it."""
+    if depth > MAX_NESTED:
+        raise QueryError(f"the filters are nested more than {MAX_NESTED} deep")
+    if isinstance(wanted, Not):
+        found, count = _checked(wanted.filter, depth + 1)
+        return Not(found), count
+    if isinstance(wanted, AllOf | AnyOf):
+        if not isinstance(wanted.filters, tuple | list) or not wanted.filters:
+            raise QueryError(f"{type(wanted).__name__} needs a tuple of filters that is not empty")
+        members = [_checked(one, depth + 1) for one in wanted.filters]
+        both = tuple(found for found, _ in members)
+        count = sum(count for _, count in members)
+        return (both[0] if len(both) == 1 else type(wanted)(both)), count
+    if not isinstance(wanted, Leaf):
+        kind = type(wanted).__name__
+        raise QueryError(f"a filter is made with pictor.query, not of type {kind}")
+    try:
+        return read_filter(wanted.key, wanted.value, is_ours=False), 1
+    except ValueError as error:
+        raise QueryError(f"the filter {wanted.key} {error}") from error
+    except TypeError as error:
+        raise QueryError(f"the filter {wanted.key} takes a text: {error}") from error
 
 
 def nearest(name: str) -> str | None:

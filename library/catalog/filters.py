@@ -24,18 +24,23 @@ FACTS: tuple[str, ...] = get_args(Fact)
 _BARE = re.compile(r"[^\s\"“”()]+")
 
 
-class _OneValue:
-    """What the query language writes as a key and one value."""
+class _Leaf:
+    """What the query language writes as a key and a value."""
 
     key: ClassVar[str]
 
-    def __str__(self) -> str:
+    @property
+    def value(self) -> str:
+        """What stands behind the colon, without quotes."""
         (value,) = vars(self).values()
-        return f"{self.key}:{quoted(os.fsdecode(value))}"
+        return os.fsdecode(value)
+
+    def __str__(self) -> str:
+        return f"{self.key}:{quoted(self.value)}"
 
 
 @dataclass(frozen=True)
-class After(_OneValue):
+class After(_Leaf):
     """Taken on this day (month, year) or later, by the camera's own clock: "2023-05-12"."""
 
     key = "after"
@@ -43,7 +48,7 @@ class After(_OneValue):
 
 
 @dataclass(frozen=True)
-class Before(_OneValue):
+class Before(_Leaf):
     """Taken before this day (month, year) began."""
 
     key = "before"
@@ -51,19 +56,21 @@ class Before(_OneValue):
 
 
 @dataclass(frozen=True)
-class Taken:
+class Taken(_Leaf):
     """Taken from the beginning of one day (month, year) to the end of another or the same."""
 
+    key = "taken"
     first: str
     last: str
 
-    def __str__(self) -> str:
-        both = self.first if self.first == self.last else f"{self.first}..{self.last}"
-        return f"taken:{both}"
+    @property
+    def value(self) -> str:
+        """One date or two."""
+        return f"{self.first}" if self.first == self.last else f"{self.first}..{self.last}"
 
 
 @dataclass(frozen=True)
-class InFolder(_OneValue):
+class InFolder(_Leaf):
     """A file lies below a folder: an absolute path, or a name (or names) that occur on the way."""
 
     key = "dir"
@@ -71,7 +78,7 @@ class InFolder(_OneValue):
 
 
 @dataclass(frozen=True)
-class InRoot(_OneValue):
+class InRoot(_Leaf):
     """A file lies under the root of this absolute path, or of this name."""
 
     key = "root"
@@ -79,7 +86,7 @@ class InRoot(_OneValue):
 
 
 @dataclass(frozen=True)
-class Camera(_OneValue):
+class Camera(_Leaf):
     """The camera's name has these words in it, in any case of A to Z."""
 
     key = "camera"
@@ -87,7 +94,7 @@ class Camera(_OneValue):
 
 
 @dataclass(frozen=True)
-class Lens(_OneValue):
+class Lens(_Leaf):
     """The lens's name has these words in it, in any case of A to Z."""
 
     key = "lens"
@@ -95,7 +102,7 @@ class Lens(_OneValue):
 
 
 @dataclass(frozen=True)
-class Tagged(_OneValue):
+class Tagged(_Leaf):
     """It has a tag of this name, or of one below it."""
 
     key = "tag"
@@ -103,7 +110,7 @@ class Tagged(_OneValue):
 
 
 @dataclass(frozen=True)
-class InLabelSet(_OneValue):
+class InLabelSet(_Leaf):
     """It has any tag of this set of labels."""
 
     key = "label-set"
@@ -111,7 +118,7 @@ class InLabelSet(_OneValue):
 
 
 @dataclass(frozen=True)
-class OfKind(_OneValue):
+class OfKind(_Leaf):
     """A still image, an animation, or a video."""
 
     key = "type"
@@ -119,27 +126,33 @@ class OfKind(_OneValue):
 
 
 @dataclass(frozen=True)
-class OfFormat:
+class OfFormat(_Leaf):
     """The format by content, as `Metadata.format` names it: "JPEG"."""
 
+    key = "format"
     name: str
 
-    def __str__(self) -> str:
-        return f"format:{quoted(self.name.lower())}"
+    @property
+    def value(self) -> str:
+        """The name in small letters."""
+        return super().value.lower()
 
 
 @dataclass(frozen=True)
-class MinMegapixels:
+class MinMegapixels(_Leaf):
     """At least so many million pixels."""
 
+    key = "min-mp"
     megapixels: float
 
-    def __str__(self) -> str:
-        return f"min-mp:{_number(self.megapixels)}"
+    @property
+    def value(self) -> str:
+        """The number."""
+        return _number(self.megapixels)
 
 
 @dataclass(frozen=True)
-class OfShape(_OneValue):
+class OfShape(_Leaf):
     """Higher than wide, wider than high, or neither, as displayed."""
 
     key = "is"
@@ -147,20 +160,22 @@ class OfShape(_OneValue):
 
 
 @dataclass(frozen=True)
-class Near:
+class Near(_Leaf):
     """Taken within so many kilometres of a place in degrees, WGS 84."""
 
+    key = "near"
     latitude: float
     longitude: float
     radius_km: float
 
-    def __str__(self) -> str:
-        numbers = (_number(self.latitude), _number(self.longitude), _number(self.radius_km))
-        return "near:{},{},{}km".format(*numbers)
+    @property
+    def value(self) -> str:
+        """The three numbers."""
+        return "{},{},{}km".format(*map(_number, vars(self).values()))
 
 
 @dataclass(frozen=True)
-class Has(_OneValue):
+class Has(_Leaf):
     """It is known where, when, with what… it was taken."""
 
     key = "has"
@@ -168,19 +183,21 @@ class Has(_OneValue):
 
 
 @dataclass(frozen=True)
-class Rated:
+class Rated(_Leaf):
     """Rated with so many stars, 0 to 5, both ends included."""
 
+    key = "rating"
     least: int
     most: int
 
-    def __str__(self) -> str:
-        one = self.least == self.most
-        return f"rating:{self.least}" if one else f"rating:{self.least}..{self.most}"
+    @property
+    def value(self) -> str:
+        """One number or two."""
+        return f"{self.least}" if self.least == self.most else f"{self.least}..{self.most}"
 
 
 @dataclass(frozen=True)
-class Inside(_OneValue):
+class Inside(_Leaf):
     """It is a moment of a video or animation, or a file lies in an archive or shard."""
 
     key = "in"
@@ -254,4 +271,4 @@ def quoted(text: str) -> str:
 
 def _number(value: float) -> str:
     """The shortest text from which the same number is read."""
-    return repr(int(value)) if value == int(value) else repr(value)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)

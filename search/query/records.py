@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pictor.library.catalog.filters import Filter
 from pictor.library.errors import QueryError, quoted
 from pictor.library.names import display
+from pictor.search.filters import checked
 
 #: Longer texts are refused: every text tower reads at most a few hundred tokens.
 MAX_TEXT_CHARS = 10_000
@@ -139,8 +140,8 @@ class Query:
         filter: what must hold of every hit; None for no filter.
 
     Raises:
-        QueryError: there is neither a part nor a filter, a weight makes no sense, or there are too
-            many parts.
+        QueryError: there is neither a part nor a filter, a weight or filter makes no sense, or
+            there are too many parts or filters.
     """
 
     parts: tuple[Part, ...] = ()
@@ -157,6 +158,8 @@ class Query:
                     f"the weight of a part must be above 0 and at most {MAX_WEIGHT:g}, not "
                     f"{part.weight!r}; to exclude something use a negative part"
                 )
+        if self.filter is not None:
+            object.__setattr__(self, "filter", checked(self.filter))
 
     @property
     def positive(self) -> tuple[Part, ...]:
