@@ -195,9 +195,13 @@ def image(
         region: (x, y, width, height) in shares of the upright picture, 0 to 1.
 
     Raises:
-        QueryError: there is no such file, or no such region.
+        QueryError: it is no path, or there is no such file or region.
     """
-    part = PicturePart(os.fsencode(location), weight, negative, _region(region))
+    if not isinstance(location, str | bytes | os.PathLike):
+        raise QueryError(f"an image is given by its path or link, not as {_kind(location)}")
+    part = PicturePart(
+        os.path.expanduser(os.fsencode(location)), weight, negative, _region(region)
+    )
     if part.is_link:
         return part
     if b"\0" in part.location or not os.path.isfile(part.location):
@@ -239,11 +243,17 @@ def picture(
         region: as that of `image`.
 
     Raises:
-        QueryError: there are no bytes, or no such region.
+        QueryError: they are no bytes, there are none, or no such region.
     """
-    if not isinstance(data, (bytes, bytearray, memoryview)) or not len(data):
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise QueryError(f"a picture is given as the bytes of its file, not as {_kind(data)}")
+    if not len(data):
         raise QueryError("a picture is given as the bytes of its file, and there are none")
     return BytesPart(bytes(data), weight, negative, _region(region))
+
+
+def _kind(given: object) -> str:
+    return f"{given!r:.40} of type {type(given).__name__}"
 
 
 def _region(given: Sequence[float] | None) -> Region | None:
