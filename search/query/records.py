@@ -199,9 +199,7 @@ def image(
     """
     if not isinstance(location, str | bytes | os.PathLike):
         raise QueryError(f"an image is given by its path or link, not as {_kind(location)}")
-    part = PicturePart(
-        os.path.expanduser(os.fsencode(location)), weight, negative, _region(region)
-    )
+    part = PicturePart(os.path.expanduser(os.fsencode(location)), weight, negative, _region(region))
     if part.is_link:
         return part
     if b"\0" in part.location or not os.path.isfile(part.location):

@@ -6,7 +6,7 @@ import pytest
 from small_world import World
 
 from pictor import Library, QueryError
-from pictor.query import Query, item, words
+from pictor.query import Query, item, picture, words
 
 
 def test_a_part_is_a_query_by_itself(world: World) -> None:
@@ -21,3 +21,24 @@ def test_a_part_is_a_query_by_itself(world: World) -> None:
         assert [hit.item for hit in both] != []
         with pytest.raises(QueryError, match="not of type int"):
             library.search(first)  # type: ignore[arg-type]
+
+
+def test_an_example_is_a_path_an_item_or_a_part(world: World) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        world.draw(name)
+    world.index()
+    with Library(world.path, world.settings) as library:
+        by_path = library.similar(world.root / "a.png")
+        (own,) = {1, 2, 3} - {hit.item for hit in by_path}
+        assert len(by_path) == 2
+        data = (world.root / "a.png").read_bytes()
+        for example in (f"item:{own}", f"ITEM:{own}", item(own), picture(data)):
+            assert [hit.item for hit in library.similar(example)] == [hit.item for hit in by_path]
+        with pytest.raises(QueryError, match="whole number above 0"):
+            library.similar("item:0")
+        with pytest.raises(QueryError, match="no item 99"):
+            library.similar("item:99")
+        with pytest.raises(QueryError, match="no image file"):
+            library.similar("./item:1")
+        with pytest.raises(QueryError, match="by its path or link, not as 5 of type int"):
+            library.similar(5)  # type: ignore[arg-type]

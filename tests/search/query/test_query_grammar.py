@@ -170,7 +170,7 @@ def test_bytes_are_a_part_that_no_text_names() -> None:
     with pytest.raises(QueryError, match="bytes of its file, not as 'text' of type str"):
         picture("text")  # type: ignore[arg-type]  # that is tested
     for no_path in (None, 5, [b"a.jpg"]):
-        with pytest.raises(QueryError, match="by its path or link, not as .* of type"):
+        with pytest.raises(QueryError, match="by its path or link, not as "):
             image(no_path)  # type: ignore[arg-type]  # that is tested
     for number in (0, -1, 1 << 63, True, "5", 1.5):
         with pytest.raises(QueryError, match="whole number above 0"):
