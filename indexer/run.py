@@ -90,7 +90,7 @@ def index(
             library, encoders, run_options, remembering, keep_default=keep_default
         ) as spaces:
             card = library.space().card
-            asked = encoders or library.settings.encoder.names
+            asked = [name.lower() for name in encoders or library.settings.encoder.names]
             if is_first and (card.id != BUILTIN or BUILTIN in asked):  # else it stands in: said
                 observer.notice(introduction(card))
             summary = index_scopes(library, spaces, scopes, remembering, retry=retry)

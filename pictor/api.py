@@ -277,7 +277,7 @@ class Library:
 
         library = self._open()
         named = next(iter(library.settings.encoder.names), BUILTIN)
-        if named == BUILTIN or [row.encoder for row in library.spaces()] != [BUILTIN]:
+        if named.lower() == BUILTIN or [row.encoder for row in library.spaces()] != [BUILTIN]:
             return ""
         return named
 
