@@ -99,6 +99,10 @@ class ByteCount:
         self._total = total
         self._done = 0
 
+    def check(self) -> None:
+        """Raise `Stopped` if the observer ended the run."""
+        check(self._observer)
+
     def add(self, count: int) -> None:
         """So many more; less than none if some were thrown away."""
         self._done += count

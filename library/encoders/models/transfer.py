@@ -67,6 +67,7 @@ def download(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteC
         ModelError: the bytes that come are not those expected.
         HTTPError (of huggingface_hub): the server refused, or cannot be reached.
         OSError: the disk.
+        Stopped: the observer ended it; what came is kept.
     """
     resumed = part.stat().st_size if part.is_file() else 0
     count.add(resumed)
@@ -157,6 +158,7 @@ def _stream(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteCo
                     )
                 out.write(block)
                 count.add(len(block))
+                count.check()
 
 
 def _goes_on(response: Any, at: int) -> bool:  # Any: huggingface_hub's transport
