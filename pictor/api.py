@@ -126,6 +126,8 @@ class Library:
     ) -> Summary:
         """Index roots (all known ones if none is given) for every space; returns the run's counts.
 
+        A first run that fails before it recorded any file leaves no library behind.
+
         Args:
             roots: folders, files, lists, archives or shards.
             encoders: encoders to add to the existing ones; the first becomes the default.
@@ -141,7 +143,13 @@ class Library:
 
         named = all_expanded(roots)
         library = self._open(create=bool(roots))
-        return index(library, named, encoders, retry=retry, observer=observer)
+        try:
+            return index(library, named, encoders, retry=retry, observer=observer)
+        except BaseException:
+            with self._lock:
+                if library.discard_unused():
+                    self._library = self._engine = None
+            raise
 
     def search(
         self,
@@ -193,9 +201,6 @@ class Library:
 
         Args:
             image: a path, a link, a text such as "item:12", or a part of `pictor.query`.
-
-        Raises:
-            QueryError: there is no such image.
         """
         from pictor.search.options import SearchOptions
 

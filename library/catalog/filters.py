@@ -24,23 +24,18 @@ FACTS: tuple[str, ...] = get_args(Fact)
 _BARE = re.compile(r"[^\s\"“”()]+")
 
 
-class _Leaf:
-    """What the query language writes as a key and a value."""
+class _OneValue:
+    """What the query language writes as a key and one value."""
 
     key: ClassVar[str]
 
-    @property
-    def value(self) -> str:
-        """What stands behind the colon, without quotes."""
-        (value,) = vars(self).values()
-        return os.fsdecode(value)
-
     def __str__(self) -> str:
-        return f"{self.key}:{quoted(self.value)}"
+        (value,) = vars(self).values()
+        return f"{self.key}:{quoted(os.fsdecode(value))}"
 
 
 @dataclass(frozen=True)
-class After(_Leaf):
+class After(_OneValue):
     """Taken on this day (month, year) or later, by the camera's own clock: "2023-05-12"."""
 
     key = "after"
@@ -48,7 +43,7 @@ class After(_Leaf):
 
 
 @dataclass(frozen=True)
-class Before(_Leaf):
+class Before(_OneValue):
     """Taken before this day (month, year) began."""
 
     key = "before"
@@ -56,21 +51,19 @@ class Before(_Leaf):
 
 
 @dataclass(frozen=True)
-class Taken(_Leaf):
+class Taken:
     """Taken from the beginning of one day (month, year) to the end of another or the same."""
 
-    key = "taken"
     first: str
     last: str
 
-    @property
-    def value(self) -> str:
-        """One date or two."""
-        return f"{self.first}" if self.first == self.last else f"{self.first}..{self.last}"
+    def __str__(self) -> str:
+        both = self.first if self.first == self.last else f"{self.first}..{self.last}"
+        return f"taken:{both}"
 
 
 @dataclass(frozen=True)
-class InFolder(_Leaf):
+class InFolder(_OneValue):
     """A file lies below a folder: an absolute path, or a name (or names) that occur on the way."""
 
     key = "dir"
@@ -78,7 +71,7 @@ class InFolder(_Leaf):
 
 
 @dataclass(frozen=True)
-class InRoot(_Leaf):
+class InRoot(_OneValue):
     """A file lies under the root of this absolute path, or of this name."""
 
     key = "root"
@@ -86,7 +79,7 @@ class InRoot(_Leaf):
 
 
 @dataclass(frozen=True)
-class Camera(_Leaf):
+class Camera(_OneValue):
     """The camera's name has these words in it, in any case of A to Z."""
 
     key = "camera"
@@ -94,7 +87,7 @@ class Camera(_Leaf):
 
 
 @dataclass(frozen=True)
-class Lens(_Leaf):
+class Lens(_OneValue):
     """The lens's name has these words in it, in any case of A to Z."""
 
     key = "lens"
@@ -102,7 +95,7 @@ class Lens(_Leaf):
 
 
 @dataclass(frozen=True)
-class Tagged(_Leaf):
+class Tagged(_OneValue):
     """It has a tag of this name, or of one below it."""
 
     key = "tag"
@@ -110,7 +103,7 @@ class Tagged(_Leaf):
 
 
 @dataclass(frozen=True)
-class InLabelSet(_Leaf):
+class InLabelSet(_OneValue):
     """It has any tag of this set of labels."""
 
     key = "label-set"
@@ -118,7 +111,7 @@ class InLabelSet(_Leaf):
 
 
 @dataclass(frozen=True)
-class OfKind(_Leaf):
+class OfKind(_OneValue):
     """A still image, an animation, or a video."""
 
     key = "type"
@@ -126,33 +119,27 @@ class OfKind(_Leaf):
 
 
 @dataclass(frozen=True)
-class OfFormat(_Leaf):
+class OfFormat:
     """The format by content, as `Metadata.format` names it: "JPEG"."""
 
-    key = "format"
     name: str
 
-    @property
-    def value(self) -> str:
-        """The name in small letters."""
-        return super().value.lower()
+    def __str__(self) -> str:
+        return f"format:{quoted(self.name.lower())}"
 
 
 @dataclass(frozen=True)
-class MinMegapixels(_Leaf):
+class MinMegapixels:
     """At least so many million pixels."""
 
-    key = "min-mp"
     megapixels: float
 
-    @property
-    def value(self) -> str:
-        """The number."""
-        return _number(self.megapixels)
+    def __str__(self) -> str:
+        return f"min-mp:{_number(self.megapixels)}"
 
 
 @dataclass(frozen=True)
-class OfShape(_Leaf):
+class OfShape(_OneValue):
     """Higher than wide, wider than high, or neither, as displayed."""
 
     key = "is"
@@ -160,22 +147,20 @@ class OfShape(_Leaf):
 
 
 @dataclass(frozen=True)
-class Near(_Leaf):
+class Near:
     """Taken within so many kilometres of a place in degrees, WGS 84."""
 
-    key = "near"
     latitude: float
     longitude: float
     radius_km: float
 
-    @property
-    def value(self) -> str:
-        """The three numbers."""
-        return "{},{},{}km".format(*map(_number, vars(self).values()))
+    def __str__(self) -> str:
+        numbers = (_number(self.latitude), _number(self.longitude), _number(self.radius_km))
+        return "near:{},{},{}km".format(*numbers)
 
 
 @dataclass(frozen=True)
-class Has(_Leaf):
+class Has(_OneValue):
     """It is known where, when, with what… it was taken."""
 
     key = "has"
@@ -183,21 +168,19 @@ class Has(_Leaf):
 
 
 @dataclass(frozen=True)
-class Rated(_Leaf):
+class Rated:
     """Rated with so many stars, 0 to 5, both ends included."""
 
-    key = "rating"
     least: int
     most: int
 
-    @property
-    def value(self) -> str:
-        """One number or two."""
-        return f"{self.least}" if self.least == self.most else f"{self.least}..{self.most}"
+    def __str__(self) -> str:
+        one = self.least == self.most
+        return f"rating:{self.least}" if one else f"rating:{self.least}..{self.most}"
 
 
 @dataclass(frozen=True)
-class Inside(_Leaf):
+class Inside(_OneValue):
     """It is a moment of a video or animation, or a file lies in an archive or shard."""
 
     key = "in"
@@ -271,4 +254,4 @@ def quoted(text: str) -> str:
 
 def _number(value: float) -> str:
     """The shortest text from which the same number is read."""
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return repr(int(value)) if value == int(value) else repr(value)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from small_world import World
 
-from pictor import Library, QueryError
+from pictor import Library, LibraryError, QueryError, open_library
+from pictor.library.config import Settings
+from pictor.library.errors import ModelNotAvailable, SourceError
 from pictor.query import Query, item, picture, words
 
 
@@ -40,5 +45,43 @@ def test_an_example_is_a_path_an_item_or_a_part(world: World) -> None:
             library.similar("item:99")
         with pytest.raises(QueryError, match="no image file"):
             library.similar("./item:1")
-        with pytest.raises(QueryError, match="by its path or link, not as 5 of type int"):
+        with pytest.raises(QueryError, match="by its path or link, not as 5"):
             library.similar(5)  # type: ignore[arg-type]
+
+
+def test_a_first_run_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    home = tmp_path / "new" / "library"
+    with open_library(home) as library:
+        with pytest.raises(SourceError):
+            library.index([tmp_path / "no such folder"])
+        assert not home.parent.exists()
+        with pytest.raises(ModelNotAvailable):
+            library.index([tmp_path / "photos"], encoders=["no-such-encoder"])
+        assert not home.parent.exists()
+        library.index([tmp_path / "photos"])  # it can be made after all, and is kept from then on
+        with pytest.raises(SourceError):
+            library.index([tmp_path / "no such folder"])
+        assert library.status().items == 0
+    with open_library(home) as library, pytest.raises(ModelNotAvailable):
+        library.index([tmp_path / "photos"], encoders=["no-such-encoder"])
+    assert (home / "catalog.sqlite").is_file()
+
+
+def test_a_first_run_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    home = tmp_path / "library"
+    (home / "cache").mkdir(parents=True)
+    (home / "cache" / "old").touch()
+    (home / "settings.toml").touch()
+    with open_library(home) as library, pytest.raises(SourceError):
+        library.index([tmp_path / "no such folder"])
+    assert sorted(os.listdir(home)) == ["cache", "settings.toml"]
+    assert os.listdir(home / "cache") == ["old"]
+
+
+def test_a_library_whose_database_cannot_be_had_leaves_no_folder(tmp_path: Path) -> None:
+    settings = Settings().with_values({"library.catalog_url": "mysql://h/d"}, "test")
+    library = open_library(tmp_path / "new" / "library", settings=settings)
+    with library, pytest.raises(LibraryError, match="SQLite"):
+        library.index([tmp_path])
+    assert not (tmp_path / "new").exists()
