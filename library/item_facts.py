@@ -123,7 +123,7 @@ def item_facts(library: Store, ids: Iterable[int], neighbours: int = NEIGHBOURS)
     """
     asked = list(ids)
     for one in asked:
-        if isinstance(one, bool) or not isinstance(one, int):
+        if type(one) is not int:  # nor bool
             raise QueryError(f"the id of an item is a whole number above 0, not {one!r:.40}")
     wanted = [one for one in asked if 0 < one < 1 << 63]
     with library.reading() as connection:

@@ -71,41 +71,29 @@ def read_filter(name: str, value: str, *, is_ours: bool = True) -> Filter:
     return key.read(value.strip().encode("utf-8", "replace").decode())
 
 
-def checked(wanted: Filter) -> Filter:
-    """A filter as the language reads it; for those made in Python, without looking at this machine.
+def checked(wanted: object, depth: int = 0) -> tuple[Filter, int]:
+    """A filter as the language reads its text, not looking at this machine; how many are in it.
 
     Raises:
-        QueryError: the language has no such filter, or there are too many.
+        QueryError: the language has no such filter.
     """
-    found, count = _checked(wanted, 0)
-    if count > MAX_FILTERS:
-        raise QueryError(f"the query has {count:,} filters; at most {MAX_FILTERS} are read")
-    return found
-
-
-def _checked(wanted: object, depth: int) -> tuple[Filter, int]:
-    """The filter, and how many are in it."""
     if depth > MAX_NESTED:
         raise QueryError(f"the filters are nested more than {MAX_NESTED} deep")
-    if isinstance(wanted, Not):
-        found, count = _checked(wanted.filter, depth + 1)
-        return Not(found), count
-    if isinstance(wanted, AllOf | AnyOf):
-        if not isinstance(wanted.filters, tuple | list) or not wanted.filters:
-            raise QueryError(f"{type(wanted).__name__} needs a tuple of filters that is not empty")
-        members = [_checked(one, depth + 1) for one in wanted.filters]
-        both = tuple(found for found, _ in members)
-        count = sum(count for _, count in members)
-        return (both[0] if len(both) == 1 else type(wanted)(both)), count
-    if not isinstance(wanted, Leaf):
-        kind = type(wanted).__name__
-        raise QueryError(f"a filter is made with pictor.query, not of type {kind}")
     try:
-        return read_filter(wanted.key, wanted.value, is_ours=False), 1
-    except ValueError as error:
-        raise QueryError(f"the filter {wanted.key} {error}") from error
-    except TypeError as error:
-        raise QueryError(f"the filter {wanted.key} takes a text: {error}") from error
+        if isinstance(wanted, Not):
+            found, count = checked(wanted.filter, depth + 1)
+            return Not(found), count
+        if isinstance(wanted, AllOf | AnyOf) and wanted.filters:
+            members, counts = zip(*(checked(one, depth + 1) for one in wanted.filters), strict=True)
+            return members[0] if len(members) == 1 else type(wanted)(members), sum(counts)
+        if not isinstance(wanted, Leaf):
+            raise QueryError(f"{wanted!r:.60} is no filter: make one with pictor.query")
+        name, _, value = str(wanted).partition(":")
+        if value.startswith('"'):
+            value = re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)
+        return read_filter(name, value, is_ours=False), 1
+    except (TypeError, ValueError) as error:
+        raise QueryError(f"the filter {type(wanted).__name__} {error}") from error
 
 
 def nearest(name: str) -> str | None:

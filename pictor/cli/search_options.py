@@ -48,11 +48,7 @@ class SearchCommand(Verb):
             args = [arg for arg, moves in zip(args, is_part, strict=True) if not moves]
             for part in parts:
                 if len(part) == 2 and part.isascii() and part[1].isalnum():
-                    raise click.UsageError(
-                        f"No such option: {part} (--top N is the number of hits, "
-                        f"--not {part[1]} a negative part of one letter)",
-                        ctx,
-                    )
+                    raise click.UsageError(f"No such option: {part}; for N hits use --top N", ctx)
             args += ["--", *parts] if parts else []
         return super().parse_args(ctx, args)
 

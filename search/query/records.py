@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pictor.library.catalog.filters import Filter
 from pictor.library.errors import QueryError, quoted
 from pictor.library.names import display
-from pictor.search.filters import checked
+from pictor.search.filters import MAX_FILTERS, checked
 
 #: Longer texts are refused: every text tower reads at most a few hundred tokens.
 MAX_TEXT_CHARS = 10_000
@@ -159,7 +159,10 @@ class Query:
                     f"{part.weight!r}; to exclude something use a negative part"
                 )
         if self.filter is not None:
-            object.__setattr__(self, "filter", checked(self.filter))
+            found, count = checked(self.filter)
+            if count > MAX_FILTERS:
+                raise QueryError(f"the query has {count:,} filters; at most {MAX_FILTERS} are read")
+            object.__setattr__(self, "filter", found)
 
     @property
     def positive(self) -> tuple[Part, ...]:
@@ -198,7 +201,7 @@ def image(
         QueryError: it is no path, or there is no such file or region.
     """
     if not isinstance(location, str | bytes | os.PathLike):
-        raise QueryError(f"an image is given by its path or link, not as {_kind(location)}")
+        raise QueryError(f"an image is given by its path or link, not as {location!r:.40}")
     part = PicturePart(os.path.expanduser(os.fsencode(location)), weight, negative, _region(region))
     if part.is_link:
         return part
@@ -243,15 +246,9 @@ def picture(
     Raises:
         QueryError: they are no bytes, there are none, or no such region.
     """
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise QueryError(f"a picture is given as the bytes of its file, not as {_kind(data)}")
-    if not len(data):
-        raise QueryError("a picture is given as the bytes of its file, and there are none")
+    if not isinstance(data, bytes | bytearray | memoryview) or not len(data):
+        raise QueryError(f"a picture is given as the bytes of its file, not as {data!r:.40}")
     return BytesPart(bytes(data), weight, negative, _region(region))
-
-
-def _kind(given: object) -> str:
-    return f"{given!r:.40} of type {type(given).__name__}"
 
 
 def _region(given: Sequence[float] | None) -> Region | None:

@@ -102,7 +102,7 @@ def test_short_options_stay_options(run, dated):
         (("red", "--page", "2", "--offset", "3"), 2, "--page and --offset"),
         (("red", "--min", "sure"), 2, "--min"),
         (("red", "--diversity", "2"), 2, "--diversity"),
-        (("-n", "3", "red"), 2, "No such option: -n (--top N is the number of hits"),
+        (("-n", "3", "red"), 2, "No such option: -n; for N hits use --top N"),
         (("red", "-3"), 2, "No such option: -3"),
         (("red camera:",), 1, "at character 5 of the query needs a value"),
         (("red", "root:none"), 1, "no root 'none'"),

@@ -16,7 +16,7 @@ from typing import Any
 from pictor.library.encoders.models.lockfile import digest
 from pictor.library.encoders.models.states import git_digest
 from pictor.library.errors import ModelError
-from pictor.library.observer import ByteCount
+from pictor.library.observer import ByteCount, check
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 5  # in a row, without one more byte
@@ -158,7 +158,7 @@ def _stream(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteCo
                     )
                 out.write(block)
                 count.add(len(block))
-                count.check()
+                check(count.observer)
 
 
 def _goes_on(response: Any, at: int) -> bool:  # Any: huggingface_hub's transport

@@ -167,7 +167,7 @@ def test_bytes_are_a_part_that_no_text_names() -> None:
     for nothing in (b"", "text", None, 5):
         with pytest.raises(QueryError, match="bytes of its file"):
             picture(nothing)  # type: ignore[arg-type]  # that is tested
-    with pytest.raises(QueryError, match="bytes of its file, not as 'text' of type str"):
+    with pytest.raises(QueryError, match="bytes of its file, not as 'text'"):
         picture("text")  # type: ignore[arg-type]  # that is tested
     for no_path in (None, 5, [b"a.jpg"]):
         with pytest.raises(QueryError, match="by its path or link, not as "):
@@ -353,7 +353,7 @@ def test_a_record_with_a_senseless_weight_is_refused(weight: float) -> None:
     ("made", "words_"),
     [
         (After("yesterday"), "takes a date such as 2023, 2023-05 or 2023-05-12, not 'yesterday'"),
-        (After(None), "takes a text"),  # type: ignore[arg-type]  # what it must refuse
+        (After(None), "expected str, bytes"),  # type: ignore[arg-type]  # what it must refuse
         (Before("2023-13"), "no '2023-13' in the calendar"),
         (Taken("2024", "2023"), "in order"),
         (Taken(None, None), "takes a date"),  # type: ignore[arg-type]  # what it must refuse
@@ -361,8 +361,8 @@ def test_a_record_with_a_senseless_weight_is_refused(weight: float) -> None:
         (InFolder(b"./here"), "takes a whole path, or a name"),
         (InRoot(b"a\0b"), "needs a value: ROOT"),
         (Camera(" "), "needs a value: NAME"),
-        (Camera(5), "takes a text"),  # type: ignore[arg-type]  # what it must refuse
-        (OfFormat(None), "takes a text"),  # type: ignore[arg-type]  # what it must refuse
+        (Camera(5), "expected str, bytes"),  # type: ignore[arg-type]  # what it must refuse
+        (OfFormat(None), "expected str, bytes"),  # type: ignore[arg-type]  # what it must refuse
         (MinMegapixels(float("nan")), "takes a number"),
         (MinMegapixels(None), "takes a number"),  # type: ignore[arg-type]  # what it must refuse
         (MinMegapixels(float("inf")), "takes a number"),
@@ -372,10 +372,11 @@ def test_a_record_with_a_senseless_weight_is_refused(weight: float) -> None:
         (OfKind("poem"), "image, animation or video"),  # type: ignore[arg-type]  # likewise
         (Rated(5, 3), "lower rating first"),
         (Rated(0, 6), "stars from 0 to 5"),
-        (AnyOf(()), "AnyOf needs a tuple of filters that is not empty"),
-        (AllOf(()), "AllOf needs"),
-        (AnyOf("has:gps"), "AnyOf needs"),  # type: ignore[arg-type]  # what it must refuse
-        ("has:gps", "made with pictor.query, not of type str"),
+        (AnyOf(()), "AnyOf(filters=()) is no filter"),
+        (AllOf(()), "AllOf(filters=()) is no filter"),
+        (AnyOf("has:gps"), "'h' is no filter"),  # type: ignore[arg-type]  # what it must refuse
+        (AnyOf(Has("gps")), "AnyOf 'Has' object is not iterable"),  # type: ignore[arg-type]  # likewise
+        ("has:gps", "is no filter: make one with pictor.query"),
     ],
 )
 def test_a_record_that_the_language_cannot_say_is_refused(made: Filter, words_: str) -> None:
