@@ -22,16 +22,6 @@ TEMPLATES = {"en": "This is a photo of {label}.", "zh": "一张{label}的照片�
 EncodeTexts = Callable[[Sequence[str]], FloatMatrix]
 
 
-def language_for(card: EncoderCard, wanted: str | None) -> str:
-    """The language whose names are used: the one asked for, else the first the encoder knows."""
-    return wanted or next(iter(card.languages), "en")
-
-
-def names_of(label: Label, language: str) -> tuple[str, ...]:
-    """Its names in a language; in whatever language it has names where it has none in that."""
-    return label.names.get(language) or next(iter(label.names.values()))
-
-
 def templates_for(name: str, templates: Sequence[str], own: str) -> tuple[str, ...]:
     """The prompts of a name.
 
@@ -52,12 +42,17 @@ def templates_for(name: str, templates: Sequence[str], own: str) -> tuple[str, .
 def prompts(
     labels: Sequence[Label], templates: Sequence[str], card: EncoderCard, language: str | None
 ) -> list[list[str]]:
-    """The texts of each label: every name in every prompt of its language."""
-    chosen = language_for(card, language)
+    """The texts of each label: every name in every prompt of its language.
+
+    Args:
+        language: whose names are used, for labels that have some in it; None is the first that the
+            encoder knows.
+    """
+    chosen = language or next(iter(card.languages), "en")
     return [
         [
             fill(template, name)
-            for name in names_of(label, chosen)
+            for name in label.names.get(chosen) or next(iter(label.names.values()))
             for template in templates_for(name, templates, card.template)
         ]
         for label in labels

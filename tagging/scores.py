@@ -96,7 +96,9 @@ class Rules:
             failing = (scores >= self.minimum) & ~passes
             if allowed is not None:
                 failing &= allowed
-            self._look_again(logits, passes, failing, without)
+            for at in np.flatnonzero(failing.any(axis=0)).tolist():
+                rows = np.flatnonzero(failing[:, at])
+                passes[rows, at] = logits[rows, at] >= without(at, rows) + self.thresholds[at]
         self._roll_up(scores, passes)
         passes &= scores >= self.minimum
         if allowed is not None:
@@ -104,28 +106,16 @@ class Rules:
         scores *= passes
         return np.minimum(scores, 1, out=scores)
 
-    def _look_again(
-        self, logits: FloatMatrix, passes: BoolMatrix, failing: BoolMatrix, without: Without
-    ) -> None:
-        """Let those pass that exceed the background without the captions that name them."""
-        for at in np.flatnonzero(failing.any(axis=0)).tolist():
-            rows = np.flatnonzero(failing[:, at])
-            passes[rows, at] = logits[rows, at] >= without(at, rows) + self.thresholds[at]
-
     def _roll_up(self, scores: FloatMatrix, passes: BoolMatrix) -> None:
         """Let each label above others take part in what they have, from the bottom up."""
-        for child in self._bottom_up():
+        children = [at for at, parent in enumerate(self.parents) if parent >= 0]
+        for child in sorted(children, key=lambda at: -len(self._line(at))):
             parent = self.parents[child]
             if self.scoring.kind == "sigmoid":
                 np.maximum(scores[:, parent], scores[:, child], out=scores[:, parent])
             else:
                 scores[:, parent] += scores[:, child]
             passes[:, parent] |= passes[:, child]
-
-    def _bottom_up(self) -> list[int]:
-        """Labels that have a parent, each after all that are under it."""
-        children = [at for at, parent in enumerate(self.parents) if parent >= 0]
-        return sorted(children, key=lambda at: -len(self._line(at)))
 
     def _line(self, at: int) -> list[int]:
         """The places of a label and of all above it."""

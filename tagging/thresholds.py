@@ -18,7 +18,6 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pictor.library.caption_bank import Bank
 from pictor.library.records import (
@@ -55,7 +54,9 @@ def fit(labels: Sequence[Label], vectors: FloatMatrix, bank: Bank, scoring: Scor
     chosen = _understood(bank, labels)
     names = naming(bank.captions, labels)
     logits = logits_of(bank.vectors[chosen], vectors, scoring)
-    excess = logits - _background(bank, chosen, names, scoring)
+    powers = np.exp(logits_of(bank.vectors[chosen], bank.vectors, scoring).astype(np.float64))
+    powers[np.arange(len(chosen)), chosen] = 0  # no caption is its own background
+    excess = logits.astype(np.float64) - np.log(powers @ ~names / (len(bank.captions) - 1))
     counts = ~names[chosen]
     levels = np.array([_level(excess[:, at], counts[:, at]) for at in range(len(labels))])
     drawn = (1 - SHRINKAGE) * levels + SHRINKAGE * np.median(levels)
@@ -78,20 +79,6 @@ def without_named(
         return found
 
     return without
-
-
-def _background(
-    bank: Bank, chosen: Sequence[int], names: BoolMatrix, scoring: Scoring
-) -> NDArray[np.float64]:
-    """(chosen, labels) background of captions, without themselves and those that name the label.
-
-    As `library.background.log_sum_exp`: the log of the mean of exp(logit).
-    """
-    logits = logits_of(bank.vectors[chosen], bank.vectors, scoring).astype(np.float64)
-    powers = np.exp(logits)
-    powers[np.arange(len(chosen)), chosen] = 0
-    found: NDArray[np.float64] = np.log(powers @ ~names / (len(bank.captions) - 1))
-    return found
 
 
 def naming(captions: Sequence[str], labels: Sequence[Label]) -> BoolMatrix:

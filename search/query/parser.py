@@ -16,7 +16,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pictor.library.catalog.filters import AllOf, AnyOf, Filter, Not, both
 from pictor.library.errors import QueryError, QuerySyntaxError
@@ -296,7 +295,4 @@ def _numbers(text: str) -> Sequence[float]:
 
 
 def _is_file(name: str) -> bool:
-    try:
-        return Path(os.path.expanduser(name)).is_file()
-    except (OSError, ValueError):  # too long for the file system, or no name at all: it is text
-        return False
+    return os.path.isfile(os.path.expanduser(name))
