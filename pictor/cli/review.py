@@ -212,13 +212,12 @@ def _undecided(duplicates: Duplicates, groups: Sequence[Group]) -> list[Group]:
             losers.setdefault(row.low, set()).add(row.high)
         elif row.verdict is Verdict.KEEP_HIGH:
             losers.setdefault(row.high, set()).add(row.low)
-    return [group for group in groups if not _is_decided(_contents(group), losers)]
 
+    def is_decided(mine: set[bytes]) -> bool:
+        """Whether all contents but one go for the sake of that one."""
+        return len(mine) > 1 and any(losers[one] >= mine - {one} for one in mine & losers.keys())
 
-def _is_decided(contents: Sequence[bytes], losers: dict[bytes, set[bytes]]) -> bool:
-    """Whether all contents but one go for the sake of that one."""
-    mine = set(contents)
-    return len(mine) > 1 and any(losers[one] >= mine - {one} for one in mine if one in losers)
+    return [group for group in groups if not is_decided(set(_contents(group)))]
 
 
 def _contents(group: Group) -> list[bytes]:
@@ -258,15 +257,9 @@ def _kept(group: Group, key: str) -> Member | None:
         return group.keep
     if len(key) != 1 or key not in "123456789":
         return None
-    ordered = _ordered(group)
-    if int(key) > len(ordered):
-        raise ValueError(f"there is no {key}; the group has {len(ordered)} files")
-    return ordered[int(key) - 1]
-
-
-def _ordered(group: Group) -> list[Member]:
-    """The members as they are numbered: the keeper first."""
-    return [group.keep, *(one for one in group.members if one.path != group.keep.path)]
+    if int(key) > len(group.members):
+        raise ValueError(f"there is no {key}; the group has {len(group.members)} files")
+    return group.members[int(key) - 1]
 
 
 # --- words
@@ -293,7 +286,7 @@ def _headline(group: Group) -> str:
 
 def _lines(group: Group) -> Iterator[str]:
     """The facts of a group: a line a file, what it rests on, what differs, and the reason."""
-    members = _ordered(group)
+    members = group.members
     for number, member in enumerate(members[:MOST_LISTED], 1):
         yield from _member_lines(group, member, number)
     if len(members) > MOST_LISTED:
