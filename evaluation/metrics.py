@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.evaluation.ranks import NOT_FOUND, IntVector
+from pictor.evaluation.task import Interval
 from pictor.library.records import DoubleVector
 
 CUTS = (1, 5, 10)
@@ -21,7 +22,6 @@ DRAWS = 1000
 _BOUNDS = (2.5, 97.5)  # percentiles that hold 95 %
 
 CountVector = NDArray[np.uint16]
-Interval = tuple[float, float]
 
 
 class Recalls(NamedTuple):
@@ -37,7 +37,7 @@ class Recalls(NamedTuple):
     r10: float
     mean_recall: float
     median_rank: float | None
-    ci95: dict[str, tuple[float | None, float | None]]
+    ci95: dict[str, Interval]
 
 
 class Accuracies(NamedTuple):

@@ -71,8 +71,8 @@ def classify(
         ModelError: the encoder is not available, or has no text tower.
     """
     from pictor.library.encoders import towers
+    from pictor.library.label_scores import logits_of, probabilities
     from pictor.tagging.labels import LabelSet, check_templates, given_labels
-    from pictor.tagging.scores import logits_of, probabilities
 
     check_templates(templates)
     given = labels if isinstance(labels, LabelSet) else given_labels("labels", labels)
@@ -102,7 +102,8 @@ def _label_vectors(
     labels: LabelSet, templates: tuple[str, ...], card: EncoderCard, options: EncoderOptions
 ) -> FloatMatrix:
     from pictor.library.encoders import towers
-    from pictor.tagging.prompts import label_vectors, prompts
+    from pictor.library.label_scores import label_vectors
+    from pictor.tagging.prompts import prompts
 
     folder = tower_folder(card, "text")
     towers.make_text_tower(card, options, folder)

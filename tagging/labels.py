@@ -18,10 +18,10 @@ from pathlib import Path
 
 from pictor.library.config import presets_dir
 from pictor.library.errors import LabelError, quoted
+from pictor.library.label_scores import PLACEHOLDER
 from pictor.library.records import JsonObject
 from pictor.library.scripts import has_han
 
-PLACEHOLDER = "{label}"
 #: Between the parts of a path of labels, as Lightroom writes them.
 PATH_MARK = "|"
 MAX_LABELS = 20_000  # a block of scores of so many labels takes 300 MB

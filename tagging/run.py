@@ -24,12 +24,13 @@ from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.tags import ItemBlock, TagSetRow
 from pictor.library.errors import LabelError, quoted
+from pictor.library.label_scores import label_vectors, logits_of
 from pictor.library.observer import SILENT, Observer, Progress, Stopped, check
 from pictor.library.records import BoolMatrix, FloatMatrix, IdArray
 from pictor.library.store import Store
 from pictor.tagging.labels import LabelSet, check_templates
-from pictor.tagging.prompts import label_vectors, prompts
-from pictor.tagging.scores import Rules, default_minimum, logits_of
+from pictor.tagging.prompts import prompts
+from pictor.tagging.scores import Rules, default_minimum
 from pictor.tagging.thresholds import fit, naming, without_named
 
 #: Rises with every change of how tags are decided, so that they are made anew.

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pictor.library.label_scores import probabilities
 from pictor.library.records import (
     BoolMatrix,
     DoubleVector,
@@ -35,29 +36,6 @@ def default_minimum(scoring: Scoring, *, multi_label: bool) -> float:
     if scoring.kind == "sigmoid":
         return LEAST_SIGMOID
     return LEAST_OF_SEVERAL if multi_label else LEAST_BEST
-
-
-def logits_of(vectors: FloatMatrix, labels: FloatMatrix, scoring: Scoring) -> FloatMatrix:
-    """(n, labels) float32 `scale * cosine + bias` of n vectors with those of the labels."""
-    logits = vectors @ labels.T
-    logits *= np.float32(scoring.scale)
-    if scoring.bias:
-        logits += np.float32(scoring.bias)
-    return logits
-
-
-def probabilities(logits: FloatMatrix, scoring: Scoring) -> FloatMatrix:
-    """Scores in [0, 1] of (n, labels) logits: a softmax over the labels, or sigmoids.
-
-    A family without a score of its own gets a softmax.
-    """
-    if scoring.kind == "sigmoid":
-        with np.errstate(over="ignore"):  # exp of a large number gives a score of 0
-            scores: FloatMatrix = np.float32(1) / (np.float32(1) + np.exp(-logits))
-        return scores
-    powers: FloatMatrix = np.exp(logits - logits.max(axis=1, keepdims=True))
-    powers /= powers.sum(axis=1, keepdims=True)
-    return powers
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pictor.library.caption_bank import Bank
+from pictor.library.label_scores import logits_of
 from pictor.library.records import (
     BoolMatrix,
     DoubleVector,
@@ -29,7 +30,7 @@ from pictor.library.records import (
     Scoring,
 )
 from pictor.tagging.labels import Label, language_of
-from pictor.tagging.scores import Without, logits_of
+from pictor.tagging.scores import Without
 
 #: Part of the captions that do not name a label which may exceed its threshold: 2 or 3 of the bank,
 #: which leaves room for words of the same meaning. Measured: docs/tagging.md.
