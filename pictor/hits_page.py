@@ -66,6 +66,11 @@ def clock(time_s: float | None) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def file_link(hit: Hit) -> str:
+    """A file: link to a hit, or to the archive that holds it; "" for one that is on the web."""
+    return link_of(hit.path)
+
+
 # --- the pictures
 
 
@@ -132,7 +137,7 @@ def _card(hit: Hit, originals: Originals) -> str:
     line = " · ".join(fact for fact in facts if fact)
     time = f'<span class="time">{clock(hit.time_s)}</span>' if hit.time_s is not None else ""
     state = f'<span class="state">{escape(hit.state)}</span>' if hit.state != "present" else ""
-    link = link_of(hit.path)
+    link = file_link(hit)
     tag, target = ("a", f' href="{escape(link)}"') if link else ("span", "")
     # The score, the level, and what is written if that found it: the order follows all of it.
     sureness = [f"{hit.score:.3f}", hit.level or "", hit.found_by]

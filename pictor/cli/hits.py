@@ -107,9 +107,9 @@ def _place(hit: Hit) -> Any:
     from rich.style import Style
     from rich.text import Text
 
-    from pictor.indexer.originals import link_of
+    from pictor.hits_page import file_link
 
-    text = Text(shown(hit.path), style=Style(link=link_of(hit.path)))
+    text = Text(shown(hit.path), style=Style(link=file_link(hit)))
     if hit.other_paths:
         copies = "path" if len(hit.other_paths) == 1 else "paths"
         text.append(f"  +{len(hit.other_paths)} other {copies}", style="dim")
