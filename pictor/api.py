@@ -287,18 +287,14 @@ class Library:
         return named
 
     def _rank(self, query: Query, options: SearchOptions) -> Ranking:
-        if self._open().settings.network.offline:
-            _refuse_links(query)
-        return self._searcher().search(query, options)
-
-    def _searcher(self) -> Engine:
         from pictor.search.engine import Engine
 
         with self._lock:
             library = self._open()
-            if self._engine is None:
-                self._engine = Engine(library, self._original)
-            return self._engine
+            if library.settings.network.offline:
+                _refuse_links(query)
+            engine = self._engine = self._engine or Engine(library, self._original)
+        return engine.search(query, options)
 
     def _original(self, place: FilePlace) -> bytes | Path:
         from pictor.indexer.originals import original

@@ -6,13 +6,13 @@ becomes a typed record; it reaches the catalog only as a bound parameter.
 
 from __future__ import annotations
 
-import calendar
 import difflib
 import math
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from pictor.library.catalog import filters
@@ -111,10 +111,11 @@ def _date(text: str) -> str:
     if match is None:
         raise ValueError(f"takes a date such as 2023, 2023-05 or 2023-05-12, not {quoted(text)}")
     year, month, day = (int(part) if part else None for part in match.groups())
-    if not year or not 1 <= (month or 1) <= 12:
-        raise ValueError(f"takes a date, and there is no {quoted(text)} in the calendar")
-    if day is not None and not 1 <= day <= calendar.monthrange(year, month or 1)[1]:
-        raise ValueError(f"takes a date, and there is no {quoted(text)} in the calendar")
+    try:
+        date(year or 0, 1 if month is None else month, 1 if day is None else day)
+    except ValueError:
+        why = f"takes a date, and there is no {quoted(text)} in the calendar"
+        raise ValueError(why) from None
     return "-".join([f"{year:04}", *(f"{part:02}" for part in (month, day) if part is not None)])
 
 

@@ -24,7 +24,7 @@ FLOORS = (
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "downloads", "html_files"),
     ("config",),
-    ("arrays", "errors", "exports", "pairs", "names", "observer"),
+    ("arrays", "errors", "exports", "label_scores", "names", "observer", "pairs"),
     ("records", "hashing", "atomic", "scripts", "orientations", "edited_names", "raw_names"),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")

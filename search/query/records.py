@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from pictor.library.catalog.filters import Filter
+from pictor.library.catalog.filters import Filter, both
 from pictor.library.errors import QueryError, quoted
 from pictor.library.names import display
 from pictor.search.filters import MAX_FILTERS, checked
@@ -317,7 +317,5 @@ def _number(value: float) -> str:
 
 def combined(queries: Sequence[Query]) -> Query:
     """One query of the parts and filters of several, which must all hold."""
-    from pictor.library.catalog.filters import both
-
     parts = tuple(part for query in queries for part in query.parts)
     return Query(parts, both(*(query.filter for query in queries)))

@@ -299,6 +299,7 @@ def test_filters_of_several_texts_must_all_hold() -> None:
         ("dog camra:sony", 4, "looks like the filter camera:"),
         ("dog after:soon", 4, "takes a date such as 2023"),
         ("dog after:2023-13", 4, "no '2023-13' in the calendar"),
+        ("dog after:2023-00", 4, "no '2023-00' in the calendar"),
         ("dog taken:2023-02-29", 4, "calendar"),
         ("dog taken:2024..2023", 4, "in order"),
         ("near:91,0,1km", 0, "degrees"),
