@@ -137,14 +137,7 @@ class Scan:
         where: ColumnElement[bool] = and_(
             files.in_scope(scope.root.id, scope.prefix), FILE.c.run_id != self._run_id
         )
-        after = b""
-        # A single file's root has the empty path, which no other path of its scope precedes.
-        if scope.source.kind == "file":
-            with self._library.reading() as connection:
-                row = files.file_at(connection, scope.root.id, b"")
-            if row is not None:
-                yield row
-            return
+        after: bytes | None = None  # a single file's root has the empty path
         while True:
             with self._library.reading() as connection:
                 page = files.scan_page(connection, where, after, PAGE)

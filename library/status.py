@@ -64,8 +64,8 @@ class FileProblem:
 def status(library: Store) -> Status:
     """What the library holds now."""
     with library.reading() as connection:
-        outcomes = files.counts_by_outcome(connection)
-        by_root = files.counts_by_root(connection)
+        outcomes = files.counts_by(connection, "outcome")
+        by_root = files.counts_by(connection, "root_id")
         rows = spaces.spaces(connection)
         counts = {row.id: spaces.count_vectors(connection, row.id) for row in rows}
         return Status(

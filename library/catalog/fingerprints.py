@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from pictor.library.catalog.files import chunked, count_rows, pages, rows_in
+from pictor.library.catalog.files import chunked, count_rows, pages, reachable_file, rows_in
 from pictor.library.catalog.rows import full_path
 from pictor.library.catalog.schema import CONTENT, FILE, FINGERPRINT, ITEM, ROOT, VECTOR
 
@@ -102,7 +102,8 @@ def _lacking() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 def count_fresh(connection: Connection, comparison: int) -> int:
     """Contents with a row and a reachable file not yet compared with all others in this version."""
-    return count_rows(connection, FINGERPRINT, FINGERPRINT.c.compared != comparison, _placed())
+    is_due = FINGERPRINT.c.compared != comparison
+    return count_rows(connection, FINGERPRINT, is_due, reachable_file(FINGERPRINT.c.content_id))
 
 
 def count(connection: Connection) -> int:
@@ -113,7 +114,8 @@ def count(connection: Connection) -> int:
 def blocks(connection: Connection) -> Iterator[list[FingerprintRow]]:
     """All rows, ascending by content, at most `BLOCK` at once."""
     columns = (FINGERPRINT.c.content_id, FINGERPRINT.c.hashes, FINGERPRINT.c.compared)
-    for rows in pages(connection, select(*columns, _placed()), columns[0], BLOCK):
+    query = select(*columns, reachable_file(columns[0]))
+    for rows in pages(connection, query, columns[0], BLOCK):
         yield [FingerprintRow._make(row) for row in rows]
 
 
@@ -156,17 +158,6 @@ def names(connection: Connection) -> Iterator[tuple[int, bytes, int]]:
     )
     for row in connection.execute(query).yield_per(BLOCK):
         yield row[0], row[1], row[2]
-
-
-def _placed() -> ColumnElement[bool]:
-    """Whether a file that can be reached holds a content."""
-    return (
-        select(FILE.c.id)
-        .join(ROOT, ROOT.c.id == FILE.c.root_id)
-        .where(FILE.c.content_id == FINGERPRINT.c.content_id, FILE.c.missing_since.is_(None))
-        .where(ROOT.c.state == "reachable")
-        .exists()
-    )
 
 
 def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, ShotFacts]:
