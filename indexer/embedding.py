@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -113,13 +114,8 @@ class _Run:
 
     def batches(self, images: Iterable[PathLike], size: int) -> Iterator[list[_Read]]:
         """Lists of `size` pictures, the last one shorter, in order."""
-        batch: list[_Read] = []
-        for one in self._read_ahead(images):
-            batch.append(one)
-            if len(batch) == size:
-                yield batch
-                batch = []
-        if batch:
+        pictures = self._read_ahead(images)
+        while batch := list(islice(pictures, size)):
             yield batch
 
     def write(self, batch: list[_Read], rows: NDArray[np.float32], file: VectorFile) -> None:
