@@ -42,15 +42,16 @@ class ShotFacts(NamedTuple):
     """What a comparison wants to know of a content besides its pixels.
 
     Attributes:
-        names: paths, each below its root, of the files that hold it.
+        taken_at: ISO 8601 to the second, camera: maker and model; None where the file is silent.
+        format: lower case ("jpeg").
+        names: absolute paths of the files that hold it.
     """
 
-    id: int
-    hash: bytes
-    format: str
-    taken_at: str | None
-    camera: str | None
-    names: tuple[bytes, ...]
+    taken_at: str | None = None
+    camera: str | None = None
+    format: str = ""
+    names: tuple[bytes, ...] = ()
+    hash: bytes = b""
 
 
 def write(connection: Connection, hashes: Mapping[int, bytes]) -> None:
@@ -173,5 +174,5 @@ def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, ShotF
     for one in rows_in(connection, select(*columns), CONTENT.c.id, wanted):
         content_id, digest, media, taken_at, camera = one
         there = tuple(paths[content_id])
-        found[content_id] = ShotFacts(content_id, digest, media.lower(), taken_at, camera, there)
+        found[content_id] = ShotFacts(taken_at, camera, media.lower(), there, digest)
     return found
