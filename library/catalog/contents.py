@@ -32,9 +32,8 @@ def content_state(connection: Connection, digest: bytes) -> ContentState | None:
 
 def content_ids(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
     """The ids of those contents that are in the catalog."""
-    query = select(CONTENT.c.hash, CONTENT.c.id)
-    rows = rows_in(connection, query, CONTENT.c.hash, digests)
-    return {digest: content_id for digest, content_id in rows}
+    states = content_states(connection, digests)
+    return {digest: state.id for digest, state in states.items()}
 
 
 def content_states(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, ContentState]:

@@ -278,14 +278,15 @@ def count(connection: Connection, scopes: Sequence[ColumnElement[bool]], *, miss
     return sum(count_rows(connection, FILE, or_(*part), state) for part in parts)
 
 
-def problem_files(connection: Connection, after_id: int, limit: int) -> list[tuple[Any, ...]]:
+def problem_files(connection: Connection) -> Iterator[Sequence[Any]]:
     """(file id, root kind, location, path, outcome, reason, detail) of files skipped or failed."""
     columns = (FILE.c.id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
     query = select(*columns, FILE.c.outcome, FILE.c.reason, FILE.c.detail)
     query = query.join(ROOT, ROOT.c.id == FILE.c.root_id)
     wanted = FILE.c.outcome.in_([Outcome.FAILED, Outcome.SKIPPED])
-    query = query.where(wanted, FILE.c.missing_since.is_(None), FILE.c.id > after_id)
-    return [tuple(row) for row in connection.execute(query.order_by(FILE.c.id).limit(limit))]
+    query = query.where(wanted, FILE.c.missing_since.is_(None))
+    for rows in pages(connection, query, FILE.c.id, 1000):
+        yield from rows
 
 
 def count_missing(connection: Connection) -> int:

@@ -145,14 +145,11 @@ def _taken_at(raw: Any) -> str | None:
 
 def _filled(metadata: Metadata, preview: Metadata) -> Metadata:
     """What the RAW says, completed by what its preview says (RAF and CR3 keep their EXIF there)."""
-    names = ("taken_at", "camera", "lens", "latitude", "longitude", "altitude_m", "rating")
-    missing = {n: getattr(preview, n) for n in names if getattr(metadata, n) is None}
+    names = (
+        *("taken_at", "camera", "lens", "latitude", "longitude", "altitude_m", "rating"),
+        *("keywords", "title", "description"),
+    )
+    missing = {n: getattr(preview, n) for n in names if getattr(metadata, n) in (None, "", ())}
     if metadata.camera is None and preview.taken_at:
         missing["taken_at"] = preview.taken_at
-    return replace(
-        metadata,
-        **missing,
-        keywords=metadata.keywords or preview.keywords,
-        title=metadata.title or preview.title,
-        description=metadata.description or preview.description,
-    )
+    return replace(metadata, **missing)
