@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 from pictor.library.encoders.models.states import ModelState, State
 from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
 from pictor.library.names import PathLike, expanded
-from pictor.library.observer import SILENT, Observer
+from pictor.library.observer import SILENT, Observer, Stopped
 
 if TYPE_CHECKING:
     from pictor.library.encoders.models.places import Stored
@@ -139,7 +139,8 @@ def pull(
     Raises:
         ModelNotAvailable: it is not available; the message says what to do.
         ModelUnsupported: its weights exist only as pickles.
-        ModelError: a file differs from its lock file or its checksum, or the disk is full.
+        ModelError: a file differs from its lock file or its checksum, the disk is full, or the
+            observer stopped the download, which the next pull resumes.
     """
     from pictor.library.encoders import hub
     from pictor.library.encoders.cards import find_card
@@ -164,7 +165,13 @@ def pull(
         return _pulled(pull_from_modelscope(repo, revision, licence=licence, observer=watching))
     from pictor.library.encoders.models.pull import pull as pull_from_hub
 
-    return _pulled(pull_from_hub(repo, revision, watching))
+    try:
+        return _pulled(pull_from_hub(repo, revision, watching))
+    except Stopped:
+        raise ModelError(
+            f"the download of {repo!r} was stopped; the partial download was kept and will be "
+            "resumed"
+        ) from None
 
 
 def verify(

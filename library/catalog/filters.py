@@ -125,7 +125,7 @@ class OfFormat:
     name: str
 
     def __str__(self) -> str:
-        return f"format:{quoted(self.name.lower())}"
+        return f"format:{quoted(os.fsdecode(self.name).lower())}"
 
 
 @dataclass(frozen=True)
@@ -254,4 +254,4 @@ def quoted(text: str) -> str:
 
 def _number(value: float) -> str:
     """The shortest text from which the same number is read."""
-    return repr(int(value)) if value == int(value) else repr(value)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)

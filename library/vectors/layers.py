@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from pictor.library.arrays import distinct, is_among
-from pictor.library.records import FloatMatrix, HalfMatrix, IdArray
+from pictor.library.records import FloatMatrix, FloatVector, HalfMatrix, IdArray
 from pictor.library.vectors.base import Neighbours
 from pictor.library.vectors.files import check_rows
 from pictor.library.vectors.scan import RowMask, Rows, check_queries, merge, scan
@@ -67,6 +67,10 @@ class StoredRows:
         rows: Rows = at if self._order is None else self._order[at]
         rows = rows[self.ids[rows] == ids]
         return rows if self._live is None else rows[self._live[rows]]
+
+    def vectors_of(self, ids: IdArray) -> dict[int, FloatVector]:
+        """(d,) float32 of those of some ids that are held and live."""
+        return _as_float32(self.ids, self.vectors, self.rows_of(ids))
 
     def without(self, ids: IdArray) -> StoredRows:
         """The same with the rows of these ids masked."""
@@ -145,6 +149,12 @@ class AddedRows:
         rest._live = self._live & ~is_among(held, ids)
         rest._count = int(np.count_nonzero(rest._live))
         return rest
+
+    def vectors_of(self, ids: IdArray) -> dict[int, FloatVector]:
+        """(d,) float32 of those of some ids that are held."""
+        held = self._buffer.ids[: len(self._live)]
+        rows = np.flatnonzero(self._live & is_among(held, ids))
+        return _as_float32(held, self._buffer.vectors, rows)
 
     def nearest(self, queries: FloatMatrix, k: int, allowed: IdArray | None) -> Neighbours:
         """The k nearest of each query, among `allowed` if given."""
@@ -270,6 +280,12 @@ class VectorIndex(ABC):
             parts.append(added.nearest(queries, k, allowed))
         return merge(parts, len(queries), k)
 
+    def vectors_of(self, ids: IdArray) -> dict[int, FloatVector]:
+        """The vectors of those of some ids that it holds, each (d,) float32, to compute with."""
+        self._check_open()
+        stored, added = self._layers
+        return stored.vectors_of(ids) | added.vectors_of(ids)
+
     def blocks(self) -> Iterator[tuple[IdArray, HalfMatrix]]:
         """All it holds, in blocks of ascending ids."""
         self._check_open()
@@ -293,6 +309,11 @@ class VectorIndex(ABC):
     def _check_open(self) -> None:
         if not self._is_open:
             raise ValueError(f"the {self.index_type!r} index is closed")
+
+
+def _as_float32(ids: IdArray, vectors: HalfMatrix, rows: Rows) -> dict[int, FloatVector]:
+    """Some rows, by their id."""
+    return dict(zip(ids[rows].tolist(), vectors[rows].astype(np.float32), strict=True))
 
 
 def _empty(dimension: int) -> tuple[StoredRows, AddedRows]:

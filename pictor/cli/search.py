@@ -93,10 +93,12 @@ def search(
 def similar(target: Target, /, image: str, request: SearchRequest, **shape: Any) -> None:
     """Find the images most like one image.
 
-    The image itself is excluded from the hits. It does not have to be in the library.
+    The image itself is excluded from the hits. It does not have to be in the library; one that is
+    can be given as item:ID, with the id that search --json prints.
 
     \b
         pictor similar holiday.jpg --top 5
+        pictor similar item:12
         pictor similar holiday.jpg --after 2023 --dir ~/Pictures
     """
     wanted = _checked(Output(**shape))

@@ -46,6 +46,9 @@ class SearchCommand(Verb):
             ]
             parts = [arg for arg, moves in zip(args, is_part, strict=True) if moves]
             args = [arg for arg, moves in zip(args, is_part, strict=True) if not moves]
+            for part in parts:
+                if len(part) == 2 and part.isascii() and part[1].isalnum():
+                    raise click.UsageError(f"No such option: {part}; for N hits use --top N", ctx)
             args += ["--", *parts] if parts else []
         return super().parse_args(ctx, args)
 

@@ -55,6 +55,7 @@ def pull(repo: str, revision: str = "", observer: Observer | None = None) -> Sto
         ModelNotAvailable: it is not available; the message says what to do.
         ModelUnsupported: it has pickles only.
         ModelError: a file differs from its lock file or its checksum, or the disk is full.
+        Stopped: the observer ended it; the next pull goes on from there.
     """
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its transport's
 
