@@ -100,10 +100,10 @@ def _space(library: Store, row: SpaceRow, vectors: int) -> SpaceStatus:
     )
 
 
-def problems(library: Store) -> list[FileProblem]:
+def problems(library: Store, page: int = 1000) -> list[FileProblem]:
     """Every file that was skipped or failed, in the order they were found."""
     with library.reading() as connection:
         return [
             FileProblem(full_path(*place), outcome, reason or "", detail or "")
-            for _, *place, outcome, reason, detail in files.problem_files(connection)
+            for _, *place, outcome, reason, detail in files.problem_files(connection, page)
         ]

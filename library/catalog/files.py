@@ -278,14 +278,14 @@ def count(connection: Connection, scopes: Sequence[ColumnElement[bool]], *, miss
     return sum(count_rows(connection, FILE, or_(*part), state) for part in parts)
 
 
-def problem_files(connection: Connection) -> Iterator[Sequence[Any]]:
+def problem_files(connection: Connection, page: int) -> Iterator[Sequence[Any]]:
     """(file id, root kind, location, path, outcome, reason, detail) of files skipped or failed."""
     columns = (FILE.c.id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
     query = select(*columns, FILE.c.outcome, FILE.c.reason, FILE.c.detail)
     query = query.join(ROOT, ROOT.c.id == FILE.c.root_id)
     wanted = FILE.c.outcome.in_([Outcome.FAILED, Outcome.SKIPPED])
     query = query.where(wanted, FILE.c.missing_since.is_(None))
-    for rows in pages(connection, query, FILE.c.id, 1000):
+    for rows in pages(connection, query, FILE.c.id, page):
         yield from rows
 
 
