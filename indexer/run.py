@@ -214,7 +214,7 @@ class _Run:
                 files.mark_missing(connection, scan.missing, run_id)
                 self._complete_spaces(connection)
             # Rows that this run wrote, by outcome, and rows it found settled: all it saw.
-            written = files.outcomes_of_run(connection, run_id)
+            written = files.counts_by(connection, "outcome", run_id)
             counts = {o.value: written.get(o, 0) + scan.settled[o] for o in Outcome}
             conditions = [files.in_scope(scope.root.id, scope.prefix) for scope in scopes]
             missing = files.count(connection, conditions, missing=True)
