@@ -10,7 +10,7 @@ import re
 import tomllib
 
 from pictor.library.config import presets_dir
-from pictor.library.scripts import SIMPLIFIED
+from pictor.library.scripts import simplified
 
 _TABLE = tomllib.loads((presets_dir() / "negation.toml").read_text(encoding="utf-8"))
 _SETS = {name: frozenset(text.split()) for name, text in _TABLE.items() if isinstance(text, str)}
@@ -126,7 +126,7 @@ def _exceptions(sentence: str) -> tuple[str, list[str]]:
 def _chinese(sentence: str) -> tuple[str, list[str]]:
     absent: list[str] = []
     kept, last = "", 0
-    simple = sentence.translate(SIMPLIFIED)
+    simple = sentence.translate(simplified())
     for match in _CHINESE.finditer(simple):
         if match.start() < last or _is_another_word(simple, match):
             continue
