@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -25,7 +23,6 @@ from pictor.library.vectors.base import Neighbours
 from pictor.library.vectors.files import check_rows
 from pictor.library.vectors.scan import RowMask, Rows, check_queries, merge, scan
 
-SAVE_ROWS = 8192  # rows copied at a time when an index is written
 # With fewer wanted ids than 1/16 of the rows, looking each up beats testing every row.
 _LOOKUP_SHARE = 16
 
@@ -95,10 +92,6 @@ class StoredRows:
             if self._live is not None:
                 mask &= self._live
         return Selection(mask, int(np.count_nonzero(mask)), True)
-
-    def live_rows(self) -> Rows:
-        """The numbers of the rows not removed, ascending."""
-        return np.arange(len(self.ids)) if self._live is None else np.flatnonzero(self._live)
 
 
 class AddedRows:
@@ -213,10 +206,6 @@ class VectorIndex(ABC):
         """For people: "exact", "flat-f16", "ivf4096-sq8"…."""
 
     @abstractmethod
-    def save(self, path: Path) -> None:
-        """Write to the folder `path`, which must not exist. The caller makes it atomic."""
-
-    @abstractmethod
     def _search_stored(self, queries: FloatMatrix, k: int, selection: Selection) -> Neighbours:
         """The k nearest stored rows among those selected (at least one), at settled scores."""
 
@@ -285,21 +274,6 @@ class VectorIndex(ABC):
         self._check_open()
         stored, added = self._layers
         return stored.vectors_of(ids) | added.vectors_of(ids)
-
-    def blocks(self) -> Iterator[tuple[IdArray, HalfMatrix]]:
-        """All it holds, in blocks of ascending ids."""
-        self._check_open()
-        stored, added = self._layers
-        live, vectors_added = stored.live_rows(), added.vectors
-        ids = np.concatenate([stored.ids[live], added.ids])
-        order = np.argsort(ids)
-        for start in range(0, len(order), SAVE_ROWS):
-            part = order[start : start + SAVE_ROWS]
-            vectors = np.empty((len(part), self.dimension), np.float16)
-            is_stored = part < len(live)
-            vectors[is_stored] = stored.vectors[live[part[is_stored]]]
-            vectors[~is_stored] = vectors_added[part[~is_stored] - len(live)]
-            yield ids[part], vectors
 
     def close(self) -> None:
         """Release memory maps. A closed index answers nothing more."""
