@@ -7,11 +7,11 @@ no tower at all.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pictor.library.blas_threads import SEARCHES
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.indexes import SharedIndexes
 from pictor.library.store import Store
@@ -30,6 +30,9 @@ from pictor.search.query import Query, WordsPart
 from pictor.search.ranking.judge import Judge
 from pictor.search.routes import route
 from pictor.search.run import SearchRun, SpaceQuery, is_judged
+
+#: Searches of a process that run at once; more than cores only wait for each other, at every step.
+_SLOTS = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 
 
 class Engine:
@@ -75,7 +78,7 @@ class Engine:
             QueryError: a part cannot be read or encoded, or there is no such space or root.
             ValueError: the engine was closed.
         """
-        with SEARCHES.shared(), self._begun(query, options or SearchOptions()) as run:
+        with _SLOTS, self._begun(query, options or SearchOptions()) as run:
             matches, ranking = ranked(run)
             candidates = filter_by_level(run, matches, ranking)
             entries = EntryReader(run).entries(candidates)

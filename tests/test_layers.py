@@ -26,7 +26,6 @@ FLOORS = (
     ("config",),
     ("arrays", "errors", "exports", "label_scores", "names", "observer", "pairs"),
     ("records", "hashing", "atomic", "scripts", "orientations", "edited_names", "raw_names"),
-    ("blas_threads",),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")
 

@@ -453,7 +453,7 @@ def bilingual(dated: World) -> World:
             spaces.set_state(connection, space, "ready")
     opened: Callable[..., object] = space_encoders.open_text
 
-    def open_text(library: object, space: SpaceRow) -> object:
+    def open_text(library: object, space: SpaceRow, threads: int) -> object:
         if space.encoder != "chinese":
             return opened(library, space)
         return Turned(opened(library, replace_encoder(space)))
