@@ -179,6 +179,7 @@ class Crew:
     def __init__(self, source: Path, workers: int) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True)
         root = Path(self._home.name).resolve()
+        root.chmod(0o711)  # as the folder of temporary files is: servers run as other users
         self._trees = [Tree(source, root / str(place)) for place in range(workers)]
         self.log = self._trees[0].home / "log"
 

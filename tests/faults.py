@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fault_operators import Fault, draw, faults_of
-from fault_runs import PACKAGES, PATIENCE_S, Crew, Failure, Job, Outcome, warm
+from fault_runs import FIRST_PATIENCE_S, PACKAGES, PATIENCE_S, Crew, Failure, Job, Outcome, warm
 
 REPO = Path(__file__).resolve().parent.parent
 PAGE = REPO / "docs" / "testing.md"
@@ -36,7 +36,7 @@ MARKS = ("<!-- faults: begin -->\n", "<!-- faults: end -->\n")
 
 @dataclass(frozen=True)
 class Part:
-    """Some files of the product, from the top, and the tests that are to see their faults."""
+    """Some files of the product, and what pytest takes for the tests that are to see faults."""
 
     name: str
     files: tuple[str, ...]
@@ -151,7 +151,8 @@ def parts(table: Path = REPO / "tests" / "faults.toml", top: Path = REPO) -> dic
     for name, entry in entries.items():
         paths = {path for pattern in entry["files"] for path in top.glob(pattern)}
         files = tuple(sorted(path.relative_to(top).as_posix() for path in paths))
-        found[name] = Part(name, files, (*entry["tests"],), (*entry.get("packages", ()),))
+        left_out = [f"--deselect={test}" for test in entry.get("without", ())]
+        found[name] = Part(name, files, (*entry["tests"], *left_out), (*entry.get("packages", ()),))
     return found
 
 
@@ -183,10 +184,12 @@ def _drawn(
 ) -> Iterator[tuple[Part, list[Fault], int]]:
     """Each part with its faults, and how many are possible; changed files share one draw."""
     pools = {part: list(_faults(part)) for part in chosen}
-    together = draw([fault for pool in pools.values() for fault in pool], options.n, options.seed)
+    if options.changed:
+        drawn = draw([fault for pool in pools.values() for fault in pool], options.n, options.seed)
     for part, pool in pools.items():
-        mine = [fault for fault in together if fault.path in part.files]
-        yield part, mine if options.changed else draw(pool, options.n, options.seed), len(pool)
+        if not options.changed:
+            drawn = draw(pool, options.n, options.seed)
+        yield part, [fault for fault in drawn if fault.path in part.files], len(pool)
 
 
 def _faults(part: Part) -> Iterator[Fault]:
@@ -200,8 +203,7 @@ def tried(
     """Let the tests of a part meet faults, and print the survivors as they are found."""
     warm([*PACKAGES, *part.packages])
     began = time.monotonic()
-    traced = _outcome(crew, Job(part.tests, traced=part.files), until)
-    base = Base(traced.seconds, traced.lines).without(traced.failures)
+    base = _base(crew, part, until)
     trial.base_s = time.monotonic() - began
     if not base.seconds:
         print(f"{part.name}: no test passed without a fault:\n{crew.log.read_text()[-2000:]}")
@@ -216,6 +218,14 @@ def tried(
     trial.seconds = time.monotonic() - began - trial.base_s
     print(trial, flush=True)
     return trial
+
+
+def _base(crew: Crew, part: Part, until: float) -> Base:
+    """What the tests do without a fault; those that fail when traced run once more untraced."""
+    traced = _outcome(crew, Job(part.tests, traced=part.files), until)
+    failed = {failure.test: FIRST_PATIENCE_S for failure in traced.failures}
+    again = _outcome(crew, Job(part.tests, failed), until) if failed else Outcome()
+    return Base(traced.seconds | again.seconds, traced.lines).without(again.failures)
 
 
 def _meet(
