@@ -243,6 +243,8 @@ def _enter(tree: Tree) -> None:
     temporary.mkdir(exist_ok=True)
     tempfile.tempdir = None
     os.environ |= {"PYTHONPATH": str(tree.path), "TMPDIR": str(temporary)}
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each run would compile all of pictor
+    sys.dont_write_bytecode = False
     os.chdir(tree.path)
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [str(tree.path), *(entry for entry in sys.path if entry != here)]
