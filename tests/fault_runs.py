@@ -40,6 +40,7 @@ PACKAGES = (
 PATIENCE_S = 20.0
 #: How long a test may take that was never timed.
 FIRST_PATIENCE_S = 300.0
+LATE = "took too long"
 #: A run may use this much address space: a fault must not take the memory of the machine.
 MEMORY = 16 << 30
 #: Times of files that are written: no two texts have one, so that no compiled file passes for two.
@@ -141,7 +142,7 @@ class Run:
         except EOFError:
             return self._over("ended the process")
         if time.monotonic() > self._deadline:
-            return self._over("took too long")
+            return self._over(LATE)
         return None
 
     def _over(self, how: str) -> Outcome:

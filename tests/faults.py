@@ -8,9 +8,9 @@
 The tests run first without a fault, and what lines each runs is traced; tests that fail then are
 left out. A fault meets the tests that run its line, quickest first, and after them all others of
 the part, for what other processes run. It is seen when one of them fails, hangs, or ends the
-process; the tests that saw one run once more without, and what a test saw that fails there does not
-count. A fault with which all pass survives and is printed: `file:line: what: source line`. The exit
-status is 0.
+process. What took too long is tried twice, since a disk may have been busy. The tests that saw a
+fault run once more without, and what a test saw that fails there does not count. A fault with which
+all pass survives and is printed: `file:line: what: source line`. The exit status is 0.
 """
 
 from __future__ import annotations
@@ -27,7 +27,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fault_operators import Fault, draw, faults_of
-from fault_runs import FIRST_PATIENCE_S, PACKAGES, PATIENCE_S, Crew, Failure, Job, Outcome, warm
+from fault_runs import (
+    FIRST_PATIENCE_S,
+    LATE,
+    PACKAGES,
+    PATIENCE_S,
+    Crew,
+    Failure,
+    Job,
+    Outcome,
+    warm,
+)
 
 REPO = Path(__file__).resolve().parent.parent
 PAGE = REPO / "docs" / "testing.md"
@@ -62,8 +72,10 @@ class Trial:
 
     def __str__(self) -> str:
         pace = 60 * self.tried / self.seconds if self.seconds else 0.0
+        late = sum(failure.how == LATE for failure in self.seen.values())
         return (
-            f"{self.part}: {len(self.seen)} of {self.tried} faults seen, of {self.possible}; "
+            f"{self.part}: {len(self.seen)} of {self.tried} faults seen, of {self.possible}"
+            f"{f' ({late} took too long)' if late else ''}; "
             f"{pace:.1f} a minute, after {self.base_s:.0f} s without a fault"
         )
 
@@ -207,12 +219,15 @@ def tried(
     trial.base_s = time.monotonic() - began
     if not base.seconds:
         print(f"{part.name}: no test passed without a fault:\n{crew.log.read_text()[-2000:]}")
+    late: set[Fault] = set()
     while faults and base.seconds:
         _meet(crew, part, base, faults, trial, until)
         witnesses = {failure.test for failure in trial.seen.values()}
         again = _outcome(crew, Job(part.tests, base.limits_of(witnesses)), until)
         base = base.without(again.failures)
-        faults = [fault for fault, by in trial.seen.items() if by.test in base.left_out]
+        once = {fault for fault, by in trial.seen.items() if by.how == LATE} - late
+        faults = [f for f, by in trial.seen.items() if f in once or by.test in base.left_out]
+        late |= once
         for fault in faults:
             del trial.seen[fault]
     trial.seconds = time.monotonic() - began - trial.base_s
