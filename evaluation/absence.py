@@ -66,16 +66,15 @@ def questions(
     shown &= remains
     queries: list[Question] = []
     for language in [one for one in LANGUAGES if one in captions.languages]:
-        words = [_word(c, language, row) for c, row in zip(concepts, shown, strict=True)]
+        words = [
+            Question(concept.query(language), language, WORD, tuple(np.flatnonzero(row).tolist()))
+            for concept, row in zip(concepts, shown, strict=True)
+        ]
         own = list(_captions(captions, language, remains))
         step = max(1, len(own) // max(1, sum(not word.is_absent for word in words)))
         queries += [*words, *own[::step]]
         queries += _absent_captions(captions, language, concepts, shown, available & ~remains)
     return Questions(tuple(queries), remains)
-
-
-def _word(concept: Concept, language: str, photos: BoolVector) -> Question:
-    return Question(concept.query(language), language, WORD, tuple(np.flatnonzero(photos).tolist()))
 
 
 def _captions(captions: CaptionSet, language: str, remains: BoolVector) -> Iterator[Question]:
@@ -104,12 +103,10 @@ def _absent_captions(
     remains = shown.any(axis=1)
     about_gone = named[matters & ~remains].any(axis=0)
     about_rest = named[matters & remains].any(axis=0)
-    done: set[int] = set()
+    first: dict[int, str] = {}
     for at in np.flatnonzero(np.logical_and(about_gone, ~about_rest)).tolist():
-        photo, text = pairs[at]
-        if photo not in done:
-            done.add(photo)
-            yield Question(text, language, CAPTION, ())
+        first.setdefault(*pairs[at])
+    yield from (Question(text, language, CAPTION, ()) for text in first.values())
 
 
 def _own(captions: CaptionSet, language: str) -> dict[int, list[str]]:

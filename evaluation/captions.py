@@ -74,14 +74,16 @@ def captions_in(
     """
     builder = _Builder(problems, tuple(languages) or DEFAULT_LANGUAGES)
     if isinstance(content, dict):
-        images = content["images"]
+        images = [
+            Record(one if isinstance(one, dict) else {}, f"image {i}")
+            for i, one in enumerate(content["images"], 1)
+        ]
         if isinstance(content.get("annotations"), list):
             builder.coco(images, content["annotations"])
         else:
             builder.karpathy(_of_split(path, images, split or "test"))
     else:
-        records = content if split is None else _records_of_split(path, content, split)
-        builder.records(records)
+        builder.records(content if split is None else _of_split(path, content, split))
     return builder.finish(path, languages)
 
 
@@ -91,20 +93,15 @@ def is_chinese(texts: Iterable[str]) -> bool:
     return 2 * sum(found) > len(found)
 
 
-def _of_split(path: Path, images: list[Any], split: str) -> list[Any]:
-    held = {str(one.get("split")) for one in images if isinstance(one, dict)}
+def _of_split(path: Path, records: list[Record], split: str) -> list[Record]:
+    """The records of a split, and those that are empty."""
+    held = {str(one.data.get("split")) for one in records if one.data}
     if split not in held:
         names = ", ".join(sorted(held)) or "none"
         raise EvaluationError(
             f"{str(path)!r} has no split {split!r}, only {names}; name one with --split"
         )
-    return [one for one in images if not isinstance(one, dict) or one.get("split") == split]
-
-
-def _records_of_split(path: Path, records: list[Record], split: str) -> list[Record]:
-    wanted = _of_split(path, [record.data for record in records], split)
-    kept = {id(data) for data in wanted}
-    return [record for record in records if id(record.data) in kept]
+    return [one for one in records if not one.data or one.data.get("split") == split]
 
 
 class _Builder:
@@ -139,14 +136,13 @@ class _Builder:
             for language, values in texts.items():
                 self._add_all(name, language, values, record.where)
 
-    def coco(self, images: list[Any], annotations: list[Any]) -> None:
+    def coco(self, images: Iterable[Record], annotations: list[Any]) -> None:
         """COCO's captions; photos without one are no candidates."""
         names: dict[str, str] = {}
-        for i, image in enumerate(images, 1):
-            facts = image if isinstance(image, dict) else {}
-            name = self._name(facts, "file_name", f"image {i}")
+        for image in images:
+            name = self._name(image.data, "file_name", image.where)
             if name is not None:
-                names[str(facts.get("id"))] = name
+                names[str(image.data.get("id"))] = name
         for i, annotation in enumerate(annotations, 1):
             where = f"annotation {i}"
             if not isinstance(annotation, dict):
@@ -159,23 +155,22 @@ class _Builder:
                 name = names[str(annotation["image_id"])]
                 self._one((name,), _UNNAMED, annotation["caption"], where)
 
-    def karpathy(self, images: list[Any]) -> None:
+    def karpathy(self, images: Iterable[Record]) -> None:
         """Karpathy's splits of Flickr8k, Flickr30k and COCO."""
-        for i, image in enumerate(images, 1):
-            facts = image if isinstance(image, dict) else {}
-            name = self._name(facts, "filename", f"image {i}")
+        for image in images:
+            name = self._name(image.data, "filename", image.where)
             if name is None:
                 continue
-            folder = facts.get("filepath")
+            folder = image.data.get("filepath")
             name = f"{folder}/{name}" if isinstance(folder, str) and folder else name
             if name in self._numbers:
-                self._problems.add("duplicate_image", f"image {i}: {name}")
-            found = facts.get("sentences")
+                self._problems.add("duplicate_image", f"{image.where}: {name}")
+            found = image.data.get("sentences")
             sentences = found if isinstance(found, list) else []
             texts = [one.get("raw") if isinstance(one, dict) else None for one in sentences]
             if not texts:
-                self._problems.add("no_caption", f"image {i}: {name}")
-            self._add_all(name, _UNNAMED, texts, f"image {i}")
+                self._problems.add("no_caption", f"{image.where}: {name}")
+            self._add_all(name, _UNNAMED, texts, image.where)
 
     def _text_record(self, record: Record) -> None:
         ids = record.data["image_ids"]

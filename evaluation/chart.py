@@ -61,18 +61,16 @@ def check_chart(path: Path) -> None:
 def panels_of(evaluations: Sequence[Evaluation]) -> list[Panel]:
     """One panel a language and direction; of zero-shot one more an encoder, with its labels."""
     groups: dict[str, list[Bar]] = {}
-    for colour, evaluation in enumerate(evaluations):
-        for result in evaluation.results:
-            title = f"{evaluation.task}, {result.language}"
-            direction = getattr(result, "direction", "")
-            title += f", {direction.replace('_', ' ')}" if direction else ""
-            bars = groups.setdefault(title, [])
-            bars += _overall(evaluation.encoder, result, colour)
-    for colour, evaluation in enumerate(evaluations):
-        for result in evaluation.results:
-            bars = list(_classes(result, colour))
-            if bars:
-                groups[f"{evaluation.encoder}, {result.language}: top-1 of each label"] = bars
+    every = [(n, one, result) for n, one in enumerate(evaluations) for result in one.results]
+    for colour, evaluation, result in every:
+        title = f"{evaluation.task}, {result.language}"
+        direction = getattr(result, "direction", "")
+        title += f", {direction.replace('_', ' ')}" if direction else ""
+        bars = groups.setdefault(title, [])
+        bars += _overall(evaluation.encoder, result, colour)
+    for colour, evaluation, result in every:
+        if bars := list(_classes(result, colour)):
+            groups[f"{evaluation.encoder}, {result.language}: top-1 of each label"] = bars
     return [Panel(title, tuple(bars[:_MOST_BARS])) for title, bars in groups.items()]
 
 

@@ -80,12 +80,10 @@ def kin(concepts: Sequence[Concept]) -> BoolMatrix:
         {words_of(name) for name in concept.names["en"]} | set(concept.names["zh"])
         for concept in concepts
     ]
-    found = [[_overlap(mine, others) for others in names] for mine in names]
+    found = [
+        [any(a in b or b in a for a in mine for b in others) for others in names] for mine in names
+    ]
     return np.array(found, bool)
-
-
-def _overlap(mine: set[str], others: set[str]) -> bool:
-    return any(a in b or b in a for a in mine for b in others)
 
 
 def words_of(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from pictor.evaluation.record_files import Record, read, read_text, shown, texts
 from pictor.library.errors import EvaluationError
 from pictor.library.records import JsonObject
 
-_NAME_KEYS = ("name", "names")
 Names = dict[str, dict[str, tuple[str, ...]]]  # language → label → names, the usual one first
 
 
@@ -128,16 +127,10 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
         label = record.data.get("label")
         if not isinstance(label, str) or not label:
             raise EvaluationError(f"{record.where} of {str(path)!r} has no label")
-        yield label, _names_in(record.data)
+        others = {key: value for key, value in record.data.items() if key != "label"}
+        yield label, others.get("name", others.get("names", others))
     if problems.listed():
         raise EvaluationError(f"{str(path)!r} is not a complete labels file: {problems}")
-
-
-def _names_in(data: Mapping[str, Any]) -> Any:
-    for key in _NAME_KEYS:
-        if key in data:
-            return data[key]
-    return {key: value for key, value in data.items() if key != "label"}
 
 
 def _table(path: Path) -> JsonObject | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.evaluation.ranks import NOT_FOUND, IntVector
+from pictor.evaluation.task import Interval
 from pictor.library.records import DoubleVector
 
 CUTS = (1, 5, 10)
@@ -21,7 +22,6 @@ DRAWS = 1000
 _BOUNDS = (2.5, 97.5)  # percentiles that hold 95 %
 
 CountVector = NDArray[np.uint16]
-Interval = tuple[float, float]
 
 
 class Recalls(NamedTuple):
@@ -37,7 +37,7 @@ class Recalls(NamedTuple):
     r10: float
     mean_recall: float
     median_rank: float | None
-    ci95: dict[str, tuple[float | None, float | None]]
+    ci95: dict[str, Interval]
 
 
 class Accuracies(NamedTuple):
@@ -63,10 +63,11 @@ def recalls(ranks: IntVector, photo: IntVector) -> Recalls:
     medians = np.array([_median(ranks[order], times[order]) for times in drawn])
     figures = values.mean(axis=0) * 100
     names = ("r1", "r5", "r10", "mean_recall")
-    bounds: dict[str, tuple[float | None, float | None]] = {}
-    bounds.update(zip(names, _intervals(rates), strict=True))
     low, high = np.percentile(medians, _BOUNDS)
-    bounds["median_rank"] = (_found(low), _found(high))
+    bounds = {
+        **dict(zip(names, _intervals(rates), strict=True)),
+        "median_rank": (_found(low), _found(high)),
+    }
     median = _found(float(np.median(ranks)))
     r1, r5, r10 = figures.tolist()
     return Recalls(r1, r5, r10, float(figures.mean()), median, bounds)
@@ -77,10 +78,8 @@ def accuracies(ranks: IntVector) -> Accuracies:
     photo = np.arange(len(ranks))
     values = hits(ranks, TOPS)
     low_high = _intervals(_rates(values, _drawn_counts(photo)))
-    figures = values.mean(axis=0) * 100
-    return Accuracies(
-        float(figures[0]), float(figures[1]), dict(zip(("top1", "top5"), low_high, strict=True))
-    )
+    top1, top5 = (values.mean(axis=0) * 100).tolist()
+    return Accuracies(top1, top5, dict(zip(("top1", "top5"), low_high, strict=True)))
 
 
 def hits(ranks: IntVector, cuts: Sequence[int]) -> DoubleVector:

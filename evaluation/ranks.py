@@ -51,9 +51,10 @@ def exact_ranks(queries: FloatMatrix, targets: FloatMatrix, pairs: Pairs) -> Int
     ranks = np.empty(len(queries), np.int64)
     step = max(1, _CELLS // max(1, len(targets)))
     for start in range(0, len(queries), step):
-        rows, columns = _part(pairs, start, start + step)
+        low, high = np.searchsorted(pairs.queries, [start, start + step])
+        rows = pairs.queries[low:high] - start
         scores = queries[start : start + step] @ targets.T
-        ranks[start : start + step] = ranks_of(scores, rows, columns)
+        ranks[start : start + step] = ranks_of(scores, rows, pairs.targets[low:high])
     return ranks
 
 
@@ -119,9 +120,3 @@ def _are_pairs(
     at = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
     found: NDArray[np.bool_] = codes[at] == wanted
     return found
-
-
-def _part(pairs: Pairs, start: int, end: int) -> tuple[IntVector, IntVector]:
-    """The pairs of queries start to end, counted from start."""
-    low, high = np.searchsorted(pairs.queries, [start, end])
-    return pairs.queries[low:high] - start, pairs.targets[low:high]

@@ -60,21 +60,17 @@ class Retrieval(CaptionTask):
         problems: Problems,
     ) -> _CaptionQueries | None:
         texts: list[str] = []
-        queries: list[int] = []
-        targets: list[int] = []
+        pairs: list[tuple[int, int]] = []
         for caption in captions:
             rows = [int(row) for one in caption.photos if (row := photos.rows[one]) >= 0]
             if not rows:
                 problems.add("lost_caption", f"{language}: {caption.text}")
                 continue
-            rows = list(dict.fromkeys(rows))
-            queries += [len(texts)] * len(rows)
-            targets += rows
+            pairs += [(len(texts), row) for row in dict.fromkeys(rows)]
             texts.append(caption.text)
         if not texts:
             return None
-        pairs = Pairs(np.array(queries, np.int64), np.array(targets, np.int64))
-        return _CaptionQueries(language, bench.texts(texts), pairs)
+        return _CaptionQueries(language, bench.texts(texts), Pairs(*np.array(pairs, np.int64).T))
 
 
 def _without_silent(photos: Photos, captions: CaptionSet) -> Photos:

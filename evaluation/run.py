@@ -21,7 +21,7 @@ import platformdirs
 from pictor.evaluation.problems import Problem
 from pictor.evaluation.task import Measured, Result, Task
 from pictor.evaluation.task_files import TaskName, TaskSource, open_task
-from pictor.library.config import Settings, load_settings, models_dir
+from pictor.library.config import Settings, load_settings
 from pictor.library.errors import LibraryNotFound, ModelUnsupported
 from pictor.library.observer import SILENT, Observer, Stopped
 from pictor.library.records import EncoderCard
@@ -102,55 +102,56 @@ def evaluate(
         EvaluationError: a file cannot be read, or nothing is left to measure.
         ModelError: an encoder is not available, or has no text tower.
     """
-    named = _path(labels)
     source = TaskSource(
-        Path(captions), _path(images), task, tuple(languages), split, named, tuple(templates)
+        Path(captions), _path(images), task, languages, split, _path(labels), templates
     )
-    task_of_files = open_task(source, scratch_folder(source.photos_home) / _UNPACKED)
-    run = _Run(source, task_of_files, _path(library), settings or load_settings(), observer)
+    home = source.photos_home
+    known = settings or load_settings()
+    if library is None:  # scratch data is never a shared catalog
+        known = replace(known, library=replace(known.library, catalog_url=""))
+    read = open_task(source, scratch_folder(home) / _UNPACKED)
+    run = _Run(home, read, _path(library), known, observer)
     cards = run.cards(encoders)  # one that is not available stops the run before it starts
-    return _measured(run, cards, index)
+
+    def each() -> Iterator[Evaluation]:
+        for name, card in cards:
+            yield (one := run.measure(name, card, index))
+            if one.stopped:
+                return
+
+    return each()
 
 
-def _measured(
-    run: _Run, cards: Sequence[tuple[str, EncoderCard]], kind: IndexKind
-) -> Iterator[Evaluation]:
-    for name, card in cards:
-        one = run.measure(name, card, kind)
-        yield one
-        if one.stopped:
-            return
-
-
+@dataclass(frozen=True)
 class _Run:
-    """One evaluation over some encoders."""
+    """One evaluation over some encoders.
 
-    def __init__(
-        self,
-        source: TaskSource,
-        task: Task,
-        folder: Path | None,
-        settings: Settings,
-        observer: Observer,
-    ) -> None:
-        own = replace(settings.library, catalog_url="")  # scratch data is never a shared catalog
-        self._settings = settings if folder else replace(settings, library=own)
-        self._source = source
-        self._folder = folder
-        self._observer = observer
-        self._scratch = scratch_folder(source.photos_home)
-        self._task = task
+    Attributes:
+        home: the folder or TSV that the photos are in.
+        folder: of the library that was named.
+    """
+
+    home: Path
+    task: Task
+    folder: Path | None
+    settings: Settings
+    observer: Observer
+
+    @property
+    def scratch(self) -> Path:
+        """Where what is made of the photos is kept."""
+        return scratch_folder(self.home)
 
     def cards(self, names: Sequence[str]) -> list[tuple[str, EncoderCard]]:
         """The encoders, resolved, each once."""
         from pictor.library.encoders.base import EncoderOptions
         from pictor.library.encoders.towers import resolve_card
 
-        options = EncoderOptions(offline=self._settings.network.offline)
+        options = EncoderOptions(offline=self.settings.network.offline)
         found = self._held() if not names else None
         if found is None:
-            named = names or self._settings.encoder.names
-            found = [(name, resolve_card(name, options, observer=self._observer)) for name in named]
+            named = names or self.settings.encoder.names
+            found = [(name, resolve_card(name, options, observer=self.observer)) for name in named]
         for name, card in found:
             if not card.has_text:
                 raise ModelUnsupported(
@@ -165,20 +166,20 @@ class _Run:
         from pictor.library.store import Store
 
         started = time.monotonic()
-        home = self._folder or self._scratch / card.fingerprint
-        measured, encoded, speed = Measured(0, 0, (), ()), 0, None
-        stopped = False
-        with Store.create(home, self._settings) as library:
+        home = self.folder or self.scratch / card.fingerprint
+        measured, encoded, speed, stopped = Measured(0, 0, (), ()), 0, None, False
+        with Store.create(home, self.settings) as library:
             try:
                 summary = self._fill(library, name, card)
-                encoded, space = summary.encoded, _space(library, card)
+                encoded = summary.encoded
+                space = next(r for r in library.spaces() if r.fingerprint == card.fingerprint)
                 speed = _speed(library, space, summary)
-                measured = self._task.measure(Bench(library, space, kind, self._observer))
+                measured = self.task.measure(Bench(library, space, kind, self.observer))
             except Stopped:
                 stopped = True
         return Evaluation(
             encoder=card.id,
-            task=self._task.name,
+            task=self.task.name,
             images=measured.images,
             queries=measured.queries,
             seconds=round(time.monotonic() - started, 3),
@@ -195,10 +196,10 @@ class _Run:
         """The encoder of the default space of the library that was named, if it has one."""
         from pictor.library.store import Store
 
-        if self._folder is None:
+        if self.folder is None:
             return None
         try:
-            with Store.open(self._folder, self._settings) as library:
+            with Store.open(self.folder, self.settings) as library:
                 return [(row.encoder, row.card) for row in library.spaces()[:1]] or None
         except LibraryNotFound:
             return None
@@ -208,22 +209,22 @@ class _Run:
 
         has_space = card.fingerprint in [row.fingerprint for row in library.spaces()]
         names = [] if has_space else [name]
-        summary = index(library, [self._root()], names, keep_default=True, observer=self._observer)
+        summary = index(library, [self._root()], names, keep_default=True, observer=self.observer)
         if summary.stopped:
             raise Stopped
         return summary
 
     def _root(self) -> bytes:
         """What is indexed: of a scratch library a list of just the photos that are asked for."""
-        paths = sorted({path for path in self._task.photos if path is not None})
-        if self._folder is not None:
-            unpacked = os.fsencode(os.path.abspath(self._scratch / _UNPACKED))
+        paths = sorted({path for path in self.task.photos if path is not None})
+        if self.folder is not None:
+            unpacked = os.fsencode(os.path.abspath(self.scratch / _UNPACKED))
             is_unpacked = paths[0].startswith(unpacked + b"/")
-            home = os.fsencode(os.path.abspath(self._source.photos_home))
+            home = os.fsencode(os.path.abspath(self.home))
             return unpacked if is_unpacked else home
         data = b"".join(path + b"\0" for path in paths)
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        file = self._scratch / f"{hashlib.sha256(data).hexdigest()[:16]}.list"
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        file = self.scratch / f"{hashlib.sha256(data).hexdigest()[:16]}.list"
         file.write_bytes(data)
         return os.fsencode(file)
 
@@ -241,28 +242,17 @@ def size_on_disk(card: EncoderCard) -> int:
         0 where they cannot be found.
     """
     from pictor.library.encoders.builtin_card import BUILTIN, BUILTIN_FOLDER
+    from pictor.library.encoders.models.places import lock_folder, snapshot
 
-    if card.id == BUILTIN:
-        return _bytes_in(BUILTIN_FOLDER)
-    if Path(card.id).is_absolute():
-        return _bytes_in(Path(card.id))
-    from huggingface_hub import constants
-
-    name = card.id.replace("/", "--")
-    hub = Path(constants.HF_HUB_CACHE) / f"models--{name}" / "snapshots" / card.revision
-    return max(_bytes_in(hub), _bytes_in(models_dir() / f"{name}@{card.revision}"))
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*") if path.is_file())
+    folders = [BUILTIN_FOLDER if card.id == BUILTIN else Path(card.id)]
+    if not folders[0].is_absolute():
+        folders = [snapshot(card.id, card.revision), lock_folder(card.id, card.revision)]
+    files = ([path for path in folder.glob("*") if path.is_file()] for folder in folders)
+    return max(sum(path.stat().st_size for path in group) for group in files)
 
 
 def _path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path).expanduser()
-
-
-def _space(library: Store, card: EncoderCard) -> SpaceRow:
-    return next(row for row in library.spaces() if row.fingerprint == card.fingerprint)
 
 
 def _speed(library: Store, space: SpaceRow, summary: Summary) -> float | None:

@@ -79,7 +79,11 @@ def open_task(source: TaskSource, scratch: Path) -> Task:
         if name == "zero-shot":
             task = _by_lines(source, content, problems)
         else:
-            task = _by_captions(name, source, content, problems, scratch)
+            captions = captions_in(
+                source.captions, content, problems, languages=source.languages, split=source.split
+            )
+            photos = _photos(source, captions, problems, scratch)
+            task = _OF_CAPTIONS[name](captions, photos, problems)
     if not any(task.photos):
         raise EvaluationError(f"nothing is left to evaluate: {task.problems}")
     return task
@@ -94,19 +98,6 @@ def _are_labelled(records: Sequence[Record], languages: Sequence[str]) -> bool:
         if "label" in record.data:
             return True
     return False
-
-
-def _by_captions(
-    name: str,
-    source: TaskSource,
-    content: JsonObject | list[Record],
-    problems: Problems,
-    scratch: Path,
-) -> Task:
-    captions = captions_in(
-        source.captions, content, problems, languages=source.languages, split=source.split
-    )
-    return _OF_CAPTIONS[name](captions, _photos(source, captions, problems, scratch), problems)
 
 
 def _photos(

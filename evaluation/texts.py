@@ -40,7 +40,9 @@ class TextVectors:
             ModelError: the text tower is not available.
             Stopped: the observer ended it.
         """
-        path = self._folder / f"texts-{self._key(texts)}.npy"
+        facts = json.dumps([self._space.fingerprint, *texts])
+        key = hashlib.sha256(facts.encode()).hexdigest()[:32]
+        path = self._folder / f"texts-{key}.npy"
         kept = self._read(path, len(texts))
         if kept is not None:
             return kept
@@ -53,10 +55,6 @@ class TextVectors:
         vectors: FloatMatrix = np.concatenate(parts)
         self._keep(path, vectors)
         return vectors
-
-    def _key(self, texts: Sequence[str]) -> str:
-        facts = json.dumps([self._space.fingerprint, *texts])
-        return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
     def _read(self, path: Path, count: int) -> FloatMatrix | None:
         """What was kept, if it is whole."""

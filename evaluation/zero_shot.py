@@ -15,10 +15,11 @@ from pictor.evaluation.metrics import accuracies, hits
 from pictor.evaluation.problems import Problems
 from pictor.evaluation.ranks import IntVector, ranks_of
 from pictor.evaluation.task import ClassResult, Confusion, Measured, ZeroShotResult
+from pictor.library import label_scores
 from pictor.library.errors import EvaluationError
+from pictor.library.label_scores import PLACEHOLDER
 from pictor.library.records import FloatMatrix, Scoring
 
-PLACEHOLDER = "{label}"
 MOST_CONFUSIONS = 50
 
 
@@ -109,19 +110,11 @@ class ZeroShot:
     ) -> FloatMatrix:
         """(labels, d) unit rows: the mean over all names and templates of a label."""
         templates = self._templates_for(language, bench.card.template)
-        counts = [len(names[label]) * len(templates) for label in labels]
-        vectors = bench.texts(
-            [
-                template.replace(PLACEHOLDER, name)
-                for label in labels
-                for name in names[label]
-                for template in templates
-            ]
-        )
-        starts = np.cumsum([0, *counts[:-1]])
-        sums = np.add.reduceat(vectors, starts, axis=0)
-        means: FloatMatrix = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-        return means
+        texts = [
+            [one.replace(PLACEHOLDER, name) for name in names[label] for one in templates]
+            for label in labels
+        ]
+        return label_scores.label_vectors(texts, bench.texts)
 
     def _templates_for(self, language: str, own: str) -> tuple[str, ...]:
         fitting = tuple(
@@ -136,14 +129,8 @@ def probabilities(cosines: FloatMatrix, scoring: Scoring) -> FloatMatrix:
     """(n, labels) scores of cosines as the family gives them: softmax, sigmoid or the cosine."""
     if scoring.kind == "cosine":
         return cosines
-    logits = cosines.astype(np.float64) * scoring.scale + scoring.bias
-    if scoring.kind == "sigmoid":
-        found = 1 / (1 + np.exp(-logits))
-    else:
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        found = powers / powers.sum(axis=1, keepdims=True)
-    scores: FloatMatrix = found.astype(np.float32)
-    return scores
+    logits: FloatMatrix = cosines * np.float32(scoring.scale) + np.float32(scoring.bias)
+    return label_scores.probabilities(logits, scoring)
 
 
 def _result(
@@ -158,18 +145,15 @@ def _result(
     probability = float(probabilities(scores, scoring)[rows, right].mean())
     ranks = ranks_of(scores, rows, right)  # which takes the right ones out of the scores
     given = np.where(ranks == 1, right, scores.argmax(axis=1))
-    figures = accuracies(ranks)
     pairs = Counter(zip(right.tolist(), given.tolist(), strict=True))
     wrong = [(count, a, b) for (a, b), count in pairs.items() if a != b]
     wrong.sort(key=lambda one: (-one[0], one[1], one[2]))
     return ZeroShotResult(
-        language=language,
-        queries=len(right),
-        labels=len(labels),
-        top1=figures.top1,
-        top5=figures.top5,
-        ci95=dict(figures.ci95),
-        probability=probability,
+        language,
+        len(right),
+        len(labels),
+        *accuracies(ranks),
+        probability,
         per_class=_classes(labels, ranks, right, wrong),
         confusions=tuple(
             Confusion(labels[a], labels[b], count) for count, a, b in wrong[:MOST_CONFUSIONS]

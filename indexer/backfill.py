@@ -7,15 +7,15 @@ unfinished.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 
-from pictor.indexer.content_places import LISTED, ArchiveMembers, is_there, locator_of
+from pictor.indexer.content_places import ContentPlace, ContentPlaces
 from pictor.indexer.encode import DecodedFile
-from pictor.indexer.sources.base import Locator, RootKind
 from pictor.indexer.spaces import OpenSpaces
 from pictor.indexer.worker import ReadResult, ReadTask, Refusal
-from pictor.library.catalog import contents, files
+from pictor.library.catalog import contents
 from pictor.library.catalog import spaces as catalog_spaces
-from pictor.library.catalog.rows import FilePlace, SpaceRow
+from pictor.library.catalog.rows import SpaceRow
 from pictor.library.names import display
 from pictor.library.records import Decoded
 from pictor.library.store import Store
@@ -30,9 +30,9 @@ class Backfill:
         """Nothing is looked up before `tasks()` is iterated."""
         self._library = library
         self._spaces = spaces
-        self._expected: dict[int, tuple[bytes, FilePlace]] = {}
-        self._next_id = 0
-        self._archives = ArchiveMembers()
+        self._expected: dict[int, tuple[bytes, ContentPlace]] = {}
+        self._numbers = count(-1, -1)
+        self._places = ContentPlaces(library)
 
     @classmethod
     def of(cls, library: Store, spaces: OpenSpaces) -> Backfill | None:
@@ -56,29 +56,26 @@ class Backfill:
     @property
     def problems(self) -> list[str]:
         """Sentences about archives that could not be listed."""
-        found = self._archives.problems.values()
+        found = self._places.archives.problems.values()
         return [f"its contents were not encoded for every space: {problem}" for problem in found]
 
     def tasks(self) -> Iterator[ReadTask]:
         """A forced task, with a negative id, for each content that lies where it can be read."""
         done: set[int] = set()
-        in_archives: dict[int, dict[bytes, tuple[bytes, FilePlace]]] = {}
         for space in self._spaces:
-            for content_id, digest, place in self._lacking(space):
-                if content_id in done:
-                    continue
-                done.add(content_id)
-                if place.root_kind in LISTED:
-                    in_archives.setdefault(place.root_id, {})[place.path] = (digest, place)
-                else:
-                    yield self._task(digest, place, locator_of(place))
-        for wanted in in_archives.values():
-            yield from self._in_archive(wanted)
+            for page in self._lacking(space):
+                digests = {one: digest for one, digest in page if one not in done}
+                done |= digests.keys()
+                for content_id, place in self._places.find(digests).items():
+                    number = next(self._numbers)
+                    self._expected[number] = (digests[content_id], place)
+                    facts = (place.size_bytes, place.mtime_ns)
+                    yield ReadTask(number, place.locator, *facts, forced=True)
 
     def accept(self, result: ReadResult) -> DecodedFile | str:
         """The decoded content of one of our tasks, or a sentence that says why there is none."""
         digest, place = self._expected.pop(result.task_id)
-        where = display(place.full_path)
+        where = display(place.path)
         if isinstance(result.pictures, Refusal):
             return f"{where!r} was not encoded for every space: {result.pictures.detail}"
         pictures = result.pictures
@@ -87,28 +84,13 @@ class Backfill:
         lacking = frozenset(space.id for space in self._spaces)
         return DecodedFile(digest, result.size_bytes, pictures, is_known=True, spaces=lacking)
 
-    def _lacking(self, space: SpaceRow) -> Iterator[tuple[int, bytes, FilePlace]]:
-        """(content id, hash, a place where it can be read) of what one space lacks."""
+    def _lacking(self, space: SpaceRow) -> Iterator[Sequence[tuple[int, bytes]]]:
+        """(content id, hash) of what one space lacks, in pages."""
         last = 0
         while True:
             with self._library.reading() as connection:
                 page = contents.lacking_vectors(connection, space.id, last, PAGE)
-                places = files.places(connection, [content_id for content_id, _ in page])
             if not page:
                 return
+            yield page
             last = page[-1][0]
-            for content_id, digest in page:
-                present = [place for place in places[content_id] if is_there(place)]
-                if present:
-                    yield content_id, digest, present[0]
-
-    def _task(self, digest: bytes, place: FilePlace, locator: Locator) -> ReadTask:
-        self._next_id -= 1
-        self._expected[self._next_id] = (digest, place)
-        return ReadTask(self._next_id, locator, place.size_bytes, place.mtime_ns, forced=True)
-
-    def _in_archive(self, wanted: dict[bytes, tuple[bytes, FilePlace]]) -> Iterator[ReadTask]:
-        _, first = next(iter(wanted.values()))
-        members = self._archives.of(first.location, RootKind(first.root_kind), wanted.__contains__)
-        for path, locator in members.items():
-            yield self._task(*wanted[path], locator)

@@ -20,10 +20,12 @@ LISTED = frozenset({RootKind.ARCHIVE.value, RootKind.SHARD.value})
 
 
 class ContentPlace(NamedTuple):
-    """A file that holds a content, and how to read it."""
+    """A file that holds a content, its facts as of its row, and how to read it."""
 
     path: bytes
     locator: Locator
+    size_bytes: int
+    mtime_ns: int
 
 
 class ArchiveMembers:
@@ -103,7 +105,7 @@ class ContentPlaces:
             else:
                 locator = locator_of(place)
             if locator is not None:
-                return ContentPlace(place.full_path, locator)
+                return ContentPlace(place.full_path, locator, place.size_bytes, place.mtime_ns)
         return None
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pictor.indexer.loose_pictures import open_card, pixels_of, tower_folder
 from pictor.indexer.vector_files import VectorFile, open_vector_file
@@ -85,9 +86,9 @@ def embed(
         card, options = open_card(encoder, settings)
         timeout = settings.index.fetch_timeout_s if timeout_s is None else timeout_s
         run = _Run(card, settings, timeout, observer)
-        with closing(_Tower(card, options, pool=pool)) as tower:
-            for batch in run.batches(images, tower.batch_size):
-                run.write(batch, tower.encode([one.pixels for one in batch]), file)
+        with _tower(card, options, pool=pool) as (encode, size):
+            for batch in run.batches(images, size):
+                run.write(batch, encode([one.pixels for one in batch]), file)
     return Embedded(run.written, run.failed, run.shape)
 
 
@@ -113,13 +114,8 @@ class _Run:
 
     def batches(self, images: Iterable[PathLike], size: int) -> Iterator[list[_Read]]:
         """Lists of `size` pictures, the last one shorter, in order."""
-        batch: list[_Read] = []
-        for one in self._read_ahead(images):
-            batch.append(one)
-            if len(batch) == size:
-                yield batch
-                batch = []
-        if batch:
+        pictures = self._read_ahead(images)
+        while batch := list(islice(pictures, size)):
             yield batch
 
     def write(self, batch: list[_Read], rows: NDArray[np.float32], file: VectorFile) -> None:
@@ -191,21 +187,16 @@ def _found(images: Iterable[PathLike], settings: Settings) -> Iterator[tuple[byt
                     yield name, found.locator, source.kind == RootKind.FILE
 
 
-class _Tower:
-    """One image tower, for vectors or for hidden states."""
+@contextmanager
+def _tower(
+    card: EncoderCard, options: EncoderOptions, *, pool: bool
+) -> Iterator[tuple[Callable[[Sequence[PixelArray]], NDArray[np.float32]], int]]:
+    """What makes vectors, or hidden states, of pictures; and of how many at once."""
+    from pictor.library.encoders import towers
 
-    def __init__(self, card: EncoderCard, options: EncoderOptions, *, pool: bool) -> None:
-        from pictor.library.encoders import towers
-
-        self.batch_size = options.batch_size or _UNPOOLED_BATCH
-        self._tower: Any  # one of two protocols that share `close` only
-        if pool:
-            self._tower = towers.open_image_encoder(card, options, tower_folder(card, "image"))
-            self.batch_size = self._tower.batch_size
-            self.encode = self._tower.encode
-        else:
-            self._tower = towers.open_unpooled_encoder(card, options)
-            self.encode = self._tower.encode_unpooled
-
-    def close(self) -> None:
-        self._tower.close()
+    if pool:
+        with closing(towers.open_image_encoder(card, options, tower_folder(card, "image"))) as one:
+            yield one.encode, one.batch_size
+    else:
+        with closing(towers.open_unpooled_encoder(card, options)) as other:
+            yield other.encode_unpooled, options.batch_size or _UNPOOLED_BATCH

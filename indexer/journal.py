@@ -14,7 +14,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from pictor.indexer.roots import check_reachable
-from pictor.indexer.scan import Pending, Scan, stored_ns
+from pictor.indexer.scan import Pending, Scan
 from pictor.indexer.worker import ReadResult, Refusal
 from pictor.library.catalog import contents, files
 from pictor.library.catalog.rows import ContentChange, ContentState, FileChange, FilePlace
@@ -67,7 +67,7 @@ class Journal:
         if reason is Reason.VANISHED and row is not None and row.content_id is not None:
             self._vanished.append(row.id)
             return
-        change = _change(pending, outcome_of(reason), None, reason, _safe(refusal.detail))
+        change = pending.change(outcome_of(reason), None, reason, _safe(refusal.detail))
         self._files.append(replace(change, keeps_content=reason in OF_THE_PATH))
 
     @staticmethod
@@ -130,13 +130,13 @@ class Journal:
             pending, digest = entry
             if digest in self._contents:
                 known = self._contents[digest]
-                outcome = _change(pending, known.outcome, digest, known.reason, known.detail)
+                outcome = pending.change(known.outcome, digest, known.reason, known.detail)
                 ready.append(outcome)
             elif digest in states and (last or digest not in in_flight):
                 ready.append(_from_state(pending, digest, states[digest], gone))
             elif last:
                 why = "its content could not be read through another path; the next run tries again"
-                ready.append(_change(pending, Outcome.FAILED, None, Reason.CHANGED, why))
+                ready.append(pending.change(Outcome.FAILED, None, Reason.CHANGED, why))
             else:
                 waiting.append(entry)
         return ready, waiting
@@ -178,37 +178,15 @@ def _from_state(
     if state.reason is not None:
         reason = Reason(state.reason)
         detail = "its content is known: it was refused before"
-        return _change(pending, outcome_of(reason), digest, reason, detail)
+        return pending.change(outcome_of(reason), digest, reason, detail)
     row = pending.row
     if row is not None:
         outcome = Outcome.UNCHANGED if row.content_id == state.id else Outcome.INDEXED
-        return _change(pending, outcome, digest)
+        return pending.change(outcome, digest)
     left_behind = gone.get(state.id)
     if left_behind:
-        return _change(pending, Outcome.MOVED, digest, file_id=left_behind.pop(0).file_id)
-    return _change(pending, Outcome.INDEXED, digest)
-
-
-def _change(
-    pending: Pending,
-    outcome: Outcome,
-    digest: bytes | None,
-    reason: Reason | None = None,
-    detail: str | None = None,
-    file_id: int | None = None,
-) -> FileChange:
-    row = pending.row
-    return FileChange(
-        root_id=pending.root_id,
-        path=pending.found.path,
-        size_bytes=pending.found.size_bytes,
-        mtime_ns=stored_ns(pending.found.mtime_ns),
-        outcome=outcome,
-        file_id=file_id if file_id is not None else (row.id if row else None),
-        hash=digest,
-        reason=reason,
-        detail=detail,
-    )
+        return pending.change(Outcome.MOVED, digest, file_id=left_behind.pop(0).file_id)
+    return pending.change(Outcome.INDEXED, digest)
 
 
 def _safe(text: str) -> str:

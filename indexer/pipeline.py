@@ -164,7 +164,10 @@ class Pipeline:
         if result is not None:
             self._settled += 1
             self._sort(result)
-        self._encode_if_due()
+        if self._waiting:
+            overdue = time.monotonic() - self._waiting_since > self._settings.checkpoint_s
+            if overdue or self._waiting_items >= self._spaces.batch_size:
+                self._encode()
 
     def _sort(self, result: ReadResult) -> None:
         pending = self._scan.pending.pop(result.task_id, None)
@@ -195,13 +198,6 @@ class Pipeline:
             self._waiting_since = time.monotonic()
         self._waiting.append(file)
         self._waiting_items += len(file.decoded.frames)
-
-    def _encode_if_due(self) -> None:
-        if not self._waiting:
-            return
-        overdue = time.monotonic() - self._waiting_since > self._settings.checkpoint_s
-        if overdue or self._waiting_items >= self._spaces.batch_size:
-            self._encode()
 
     def _encode(self) -> None:
         if not self._waiting:

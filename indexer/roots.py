@@ -196,7 +196,7 @@ def check_reachable(connection: Connection, root: RootRow) -> tuple[str | None, 
         return f"it cannot be opened: {error.strerror}", None
     except SourceError as error:
         return str(error), None
-    if empty and files.has_files(connection, root.id):
+    if empty and files.sample_paths(connection, root.id, 1):
         return "it is empty, though files of it are indexed: is its volume mounted?", None
     if root.kind == RootKind.FOLDER and root.volume and not same_volume(root.volume, volume):
         sample = files.sample_paths(connection, root.id, VOLUME_SAMPLE)

@@ -23,7 +23,7 @@ from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.errors import LibraryError, ModelError
 from pictor.library.names import display
-from pictor.library.observer import SILENT, Observer, Remembering
+from pictor.library.observer import SILENT, Observer, Remembering, Stopped
 from pictor.library.records import Outcome
 from pictor.library.space_encoders import options_of
 from pictor.library.store import Store
@@ -79,6 +79,7 @@ def index(
     observer = observer or SILENT
     remembering = Remembering(observer)
     options = ScanOptions.of(library.settings.index)
+    started = time.monotonic()
     with library.writer():
         scopes = roots.resolve(library, named, options)
         if retry:
@@ -86,15 +87,21 @@ def index(
                 files.forget_stat(connection, [Outcome.FAILED, Outcome.SKIPPED])
         run_options = options_of(library.settings)
         is_first = not library.spaces()
-        with opened(
-            library, encoders, run_options, remembering, keep_default=keep_default
-        ) as spaces:
-            card = library.space().card
-            asked = encoders or library.settings.encoder.names
-            if is_first and (card.id != BUILTIN or BUILTIN in asked):  # else it stands in: said
-                observer.notice(introduction(card))
-            summary = index_scopes(library, spaces, scopes, remembering, retry=retry)
-            fill_background(library, spaces, remembering)
+        try:
+            with opened(
+                library, encoders, run_options, remembering, keep_default=keep_default
+            ) as spaces:
+                card = library.space().card
+                asked = [name.lower() for name in encoders or library.settings.encoder.names]
+                if is_first and (card.id != BUILTIN or BUILTIN in asked):  # else it stands in: said
+                    observer.notice(introduction(card))
+                summary = index_scopes(library, spaces, scopes, remembering, retry=retry)
+                fill_background(library, spaces, remembering)
+        except Stopped:  # while a model was fetched: nothing was read yet
+            with library.reading() as connection:
+                items = catalog_spaces.count_items(connection)
+            seconds = round(time.monotonic() - started, 3)
+            summary = Summary(0, 0, 0, 0, 0, 0, 0, 0, items, seconds, stopped=True)
     return replace(summary, notices=tuple(remembering.notices))
 
 
@@ -207,7 +214,7 @@ class _Run:
                 files.mark_missing(connection, scan.missing, run_id)
                 self._complete_spaces(connection)
             # Rows that this run wrote, by outcome, and rows it found settled: all it saw.
-            written = files.outcomes_of_run(connection, run_id)
+            written = files.counts_by(connection, "outcome", run_id)
             counts = {o.value: written.get(o, 0) + scan.settled[o] for o in Outcome}
             conditions = [files.in_scope(scope.root.id, scope.prefix) for scope in scopes]
             missing = files.count(connection, conditions, missing=True)

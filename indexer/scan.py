@@ -45,6 +45,28 @@ class Pending:
     found: FoundFile
     row: FileRow | None
 
+    def change(
+        self,
+        outcome: Outcome,
+        digest: bytes | None,
+        reason: Reason | None = None,
+        detail: str | None = None,
+        file_id: int | None = None,
+    ) -> FileChange:
+        """What becomes of it, in another row than its own if one is named."""
+        row = self.row
+        return FileChange(
+            root_id=self.root_id,
+            path=self.found.path,
+            size_bytes=self.found.size_bytes,
+            mtime_ns=stored_ns(self.found.mtime_ns),
+            outcome=outcome,
+            file_id=file_id if file_id is not None else (row.id if row else None),
+            hash=digest,
+            reason=reason,
+            detail=detail,
+        )
+
 
 class Scan:
     """One pass over scopes. `tasks()` runs in the feeder's thread; `drain()` in the pipeline's.
@@ -137,14 +159,7 @@ class Scan:
         where: ColumnElement[bool] = and_(
             files.in_scope(scope.root.id, scope.prefix), FILE.c.run_id != self._run_id
         )
-        after = b""
-        # A single file's root has the empty path, which no other path of its scope precedes.
-        if scope.source.kind == "file":
-            with self._library.reading() as connection:
-                row = files.file_at(connection, scope.root.id, b"")
-            if row is not None:
-                yield row
-            return
+        after: bytes | None = None  # a single file's root has the empty path
         while True:
             with self._library.reading() as connection:
                 page = files.scan_page(connection, where, after, PAGE)
@@ -171,11 +186,14 @@ class Scan:
                 with self._lock:
                     self._returned.append(row.id)
             return None
+        pending = Pending(scope.root.id, found, row)
         if found.skip is not None:
+            detail = found.skip_detail or f"{display(found.path)} is not indexed"
+            change = pending.change(outcome_of(found.skip), None, found.skip, detail)
             with self._lock:
-                self._decided.append(_skipped(scope, found, row))
+                self._decided.append(change)
             return None
-        return self._task(Pending(scope.root.id, found, row))
+        return self._task(pending)
 
     def _task(self, pending: Pending) -> ReadTask:
         self._next_id += 1
@@ -191,17 +209,3 @@ class Scan:
         if row.reason is None:
             return True
         return Reason(row.reason) not in TRANSIENT | {Reason.SIDECAR}
-
-
-def _skipped(scope: Scope, found: FoundFile, row: FileRow | None) -> FileChange:
-    assert found.skip is not None  # what _compare asked
-    return FileChange(
-        root_id=scope.root.id,
-        path=found.path,
-        size_bytes=found.size_bytes,
-        mtime_ns=stored_ns(found.mtime_ns),
-        outcome=outcome_of(found.skip),
-        file_id=row.id if row else None,
-        reason=found.skip,
-        detail=found.skip_detail or f"{display(found.path)} is not indexed",
-    )

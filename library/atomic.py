@@ -15,6 +15,15 @@ from typing import BinaryIO
 _STALE_S = 86_400  # a temporary folder older than a day was left by a kill
 
 
+def sync(path: Path | bytes) -> None:
+    """Wait until the bytes of a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def replaced(path: Path, *, is_synced: bool = False, is_new: bool = False) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when the block ends well; otherwise nothing changes.

@@ -12,6 +12,7 @@ from pictor.library.catalog import contents, decisions, files, items, members, p
 from pictor.library.catalog.filter_sql import ANIMATED, items_of
 from pictor.library.catalog.filters import Kind as MediaKind
 from pictor.library.catalog.rows import ItemRow
+from pictor.library.errors import QueryError
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 from pictor.library.records import Caption, Metadata
 from pictor.library.store import Store
@@ -116,8 +117,15 @@ def item_facts(library: Store, ids: Iterable[int], neighbours: int = NEIGHBOURS)
 
     Args:
         neighbours: at most so many items before and after each in time.
+
+    Raises:
+        QueryError: one is no whole number.
     """
-    wanted = [one for one in ids if 0 < one < 1 << 63]
+    asked = list(ids)
+    for one in asked:
+        if type(one) is not int:  # nor bool
+            raise QueryError(f"the id of an item is a whole number above 0, not {one!r:.40}")
+    wanted = [one for one in asked if 0 < one < 1 << 63]
     with library.reading() as connection:
         rows = contents.items(connection, list(dict.fromkeys(wanted)))
         hashes = {row.content_id: row.hash for row in rows.values()}

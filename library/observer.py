@@ -94,7 +94,7 @@ class ByteCount:
 
     def __init__(self, observer: Observer, doing: str, total: int) -> None:
         """Nothing is counted yet. `total`: how many there will be; 0 if that is not known."""
-        self._observer = observer
+        self.observer = observer
         self._doing = doing
         self._total = total
         self._done = 0
@@ -102,4 +102,4 @@ class ByteCount:
     def add(self, count: int) -> None:
         """So many more; less than none if some were thrown away."""
         self._done += count
-        self._observer.progress(Progress(self._doing, self._done, self._total, "bytes"))
+        self.observer.progress(Progress(self._doing, self._done, self._total, "bytes"))

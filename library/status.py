@@ -64,8 +64,8 @@ class FileProblem:
 def status(library: Store) -> Status:
     """What the library holds now."""
     with library.reading() as connection:
-        outcomes = files.counts_by_outcome(connection)
-        by_root = files.counts_by_root(connection)
+        outcomes = files.counts_by(connection, "outcome")
+        by_root = files.counts_by(connection, "root_id")
         rows = spaces.spaces(connection)
         counts = {row.id: spaces.count_vectors(connection, row.id) for row in rows}
         return Status(
@@ -102,14 +102,8 @@ def _space(library: Store, row: SpaceRow, vectors: int) -> SpaceStatus:
 
 def problems(library: Store, page: int = 1000) -> list[FileProblem]:
     """Every file that was skipped or failed, in the order they were found."""
-    found: list[FileProblem] = []
-    last = 0
-    while True:
-        with library.reading() as connection:
-            rows = files.problem_files(connection, last, page)
-        for row in rows:
-            where = full_path(row[1], row[2], row[3])
-            found.append(FileProblem(where, row[4], row[5] or "", row[6] or ""))
-        if len(rows) < page:
-            return found
-        last = rows[-1][0]
+    with library.reading() as connection:
+        return [
+            FileProblem(full_path(*place), outcome, reason or "", detail or "")
+            for _, *place, outcome, reason, detail in files.problem_files(connection, page)
+        ]

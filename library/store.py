@@ -13,9 +13,10 @@ Opening one reads a few rows. Towers and indexes are opened when first asked for
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,9 +25,9 @@ from sqlalchemy import Connection, insert, inspect, select, text
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog import words
 from pictor.library.catalog.connect import WRITES, open_engine, translated
-from pictor.library.catalog.files import now
+from pictor.library.catalog.files import count_rows, now
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.catalog.schema import META, SCHEMA_REVISION
+from pictor.library.catalog.schema import FILE, META, RUN, SCHEMA_REVISION
 from pictor.library.config import SETTINGS_FILE, Settings, load_settings
 from pictor.library.errors import (
     LibraryCorrupt,
@@ -44,6 +45,8 @@ CATALOG_FILE = "catalog.sqlite"
 _LOCK_FILE = "write.lock"
 #: What may lie where a library is made: its settings, what an older one left, a new disk's own.
 _OWN_NAMES = frozenset({SETTINGS_FILE, "cache", "lost+found"})
+#: What a new library consists of.
+_MADE_NAMES = f"{CATALOG_FILE} {CATALOG_FILE}-wal {CATALOG_FILE}-shm cache {_LOCK_FILE} write.owner"
 #: Revisions a release can upgrade from; anything else was written by a newer one.
 OLDER_REVISIONS = ("0001", "0002", "0003", "0004")
 
@@ -70,6 +73,8 @@ class Store:
         self._catalog_name = shown_url(url) or repr(str(path / CATALOG_FILE))
         self.library_id = ""
         self._is_closed = False
+        #: What came to be on the disk with a library that this object made, the innermost first.
+        self._made: list[Path] = []
 
     @classmethod
     def open(cls, path: Path, settings: Settings | None = None) -> Store:
@@ -102,6 +107,7 @@ class Store:
             if is_new and library._revision() is None:
                 with write_lock(path):
                     library._upgrade()
+                library._made = [path]
             library._check_schema()
         except BaseException:
             library.close()
@@ -118,13 +124,34 @@ class Store:
         path = Path(os.path.abspath(path))
         settings = settings or settings_of(path)
         _refuse_among_others(path)
+        folders = [one for one in (path, *path.parents) if not one.exists()]
+        names = [path / name for name in _MADE_NAMES.split() if not (path / name).exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(
                 f"the library folder {str(path)!r} cannot be created: {error.strerror}"
             ) from error
-        return cls._checked(path, settings, is_new=True)
+        try:
+            library = cls._checked(path, settings, is_new=True)
+        except LibraryError:
+            _remove(folders)
+            raise
+        library._made = [*names, *folders] if library._made else []
+        return library
+
+    def discard_unused(self) -> bool:
+        """Close and remove a library that this object made and no run filled; whether it did."""
+        if not self._made or self.settings.library.catalog_url:
+            return False
+        with suppress(LibraryError), write_lock(self.path):
+            with self.reading() as connection:
+                ended = count_rows(connection, RUN, RUN.c.state != "running")
+                if ended or count_rows(connection, FILE):
+                    return False
+            self.close()
+            _remove(self._made)
+        return self._is_closed
 
     def close(self) -> None:
         """Give back the catalog's connections; one in use, when its block ends."""
@@ -270,6 +297,15 @@ def _refuse_among_others(path: Path) -> None:
             f"cannot create a library in {str(path)!r}, which contains other files, such as "
             f"{quoted(foreign[0])}; name a new or empty folder with --library"
         )
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    """Remove files, folders of caches, and other folders where they are empty."""
+    for path in paths:
+        if path.name == "cache":
+            shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def _can_be_read_frozen(path: Path) -> bool:

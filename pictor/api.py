@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pictor.library.config import Settings, default_library_dir
 from pictor.library.errors import LibraryError, LibraryNotFound, QueryError
-from pictor.library.names import PathLike, all_expanded, expanded
+from pictor.library.names import PathLike, all_expanded
 from pictor.library.records import Hit
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from pictor.search.engine import Engine
     from pictor.search.options import SearchOptions
     from pictor.search.plan import Ranking
-    from pictor.search.query import Part, Query
+    from pictor.search.query import Part, Pictured, Query
     from pictor.tagging.verbs import Tags
 
+#: What no file is meant by; one of that name is "./item:12".
+_ITEM = re.compile(r"item:[0-9]{1,19}(@\S*)?", re.IGNORECASE)
 #: As pathlib leaves it, which takes "//" for "/".
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
@@ -124,6 +126,8 @@ class Library:
     ) -> Summary:
         """Index roots (all known ones if none is given) for every space; returns the run's counts.
 
+        A first run that fails before it recorded any file leaves no library behind.
+
         Args:
             roots: folders, files, lists, archives or shards.
             encoders: encoders to add to the existing ones; the first becomes the default.
@@ -139,7 +143,13 @@ class Library:
 
         named = all_expanded(roots)
         library = self._open(create=bool(roots))
-        return index(library, named, encoders, retry=retry, observer=observer)
+        try:
+            return index(library, named, encoders, retry=retry, observer=observer)
+        except BaseException:
+            with self._lock:
+                if library.discard_unused():
+                    self._library = self._engine = None
+            raise
 
     def search(
         self,
@@ -179,15 +189,18 @@ class Library:
 
     def similar(
         self,
-        image: PathLike,
+        image: PathLike | Pictured,
         *,
         top: int | None = None,
         encoder: str | None = None,
         options: SearchOptions | None = None,
     ) -> list[Hit]:
-        """The images most similar to one image (a path or link), which itself is left out.
+        """The images most similar to one image, which itself is left out.
 
         Near-identical ones are returned separately, unless `options` say otherwise.
+
+        Args:
+            image: a path, a link, a text such as "item:12", or a part of `pictor.query`.
         """
         from pictor.search.options import SearchOptions
 
@@ -196,17 +209,15 @@ class Library:
 
     def rank_similar(
         self,
-        image: PathLike,
+        image: PathLike | Pictured,
         *others: Query,
         options: SearchOptions | None = None,
     ) -> Ranking:
         """As `similar`, with the plan; other queries add filters and negative parts."""
-        from pictor.search.query import Query, combined
-        from pictor.search.query import image as picture
+        from pictor.search.query import combined
 
-        asked = Query((picture(expanded(image)),))
         wished = replace(_wished(options, None, None), without_itself=True)
-        return self._rank(combined([asked, *others]), wished)
+        return self._rank(combined([_example(image), *others]), wished)
 
     def item(self, item_id: int) -> ItemFacts:
         """All facts about an item, given by its id (`item` of a hit).
@@ -271,23 +282,19 @@ class Library:
 
         library = self._open()
         named = next(iter(library.settings.encoder.names), BUILTIN)
-        if named == BUILTIN or [row.encoder for row in library.spaces()] != [BUILTIN]:
+        if named.lower() == BUILTIN or [row.encoder for row in library.spaces()] != [BUILTIN]:
             return ""
         return named
 
     def _rank(self, query: Query, options: SearchOptions) -> Ranking:
-        if self._open().settings.network.offline:
-            _refuse_links(query)
-        return self._searcher().search(query, options)
-
-    def _searcher(self) -> Engine:
         from pictor.search.engine import Engine
 
         with self._lock:
             library = self._open()
-            if self._engine is None:
-                self._engine = Engine(library, self._original)
-            return self._engine
+            if library.settings.network.offline:
+                _refuse_links(query)
+            engine = self._engine = self._engine or Engine(library, self._original)
+        return engine.search(query, options)
 
     def _original(self, place: FilePlace) -> bytes | Path:
         from pictor.indexer.originals import original
@@ -322,6 +329,16 @@ def _as_query(query: object) -> Query:
         return Query((query,))
     kind = type(query).__name__
     raise QueryError(f"a query is a text, or made with pictor.query, not of type {kind}")
+
+
+def _example(image: PathLike | Pictured) -> Query:
+    """The query that one image is."""
+    from pictor.search.query import Pictured, Query, parse
+    from pictor.search.query import image as picture
+
+    if isinstance(image, str) and _ITEM.fullmatch(image):
+        return parse(image)
+    return Query((image if isinstance(image, Pictured) else picture(image),))
 
 
 def _wished(options: SearchOptions | None, top: int | None, encoder: str | None) -> SearchOptions:

@@ -138,23 +138,16 @@ def _card(hit: Hit, originals: Originals) -> str:
     time = f'<span class="time">{clock(hit.time_s)}</span>' if hit.time_s is not None else ""
     state = f'<span class="state">{escape(hit.state)}</span>' if hit.state != "present" else ""
     link = file_link(hit)
-    start, end = (f'<a class="shot" href="{escape(link)}">', "</a>") if link else _NO_LINK
+    tag, target = ("a", f' href="{escape(link)}"') if link else ("span", "")
+    # The score, the level, and what is written if that found it: the order follows all of it.
+    sureness = [f"{hit.score:.3f}", hit.level or "", hit.found_by]
+    score = f'<span class="score">{escape(" · ".join(fact for fact in sureness if fact))}</span>'
     return (
-        f"<li>{start}{_picture(hit, originals)}{_sureness(hit)}"
-        f"{time}{state}{end}"
+        f'<li><{tag} class="shot"{target}>{_picture(hit, originals)}{score}{time}{state}</{tag}>'
         f'<p class="name"><b>{hit.rank}</b><bdi{_language(name)}>{escape(name)}</bdi></p>'
         f'<p class="facts">{escape(line)}</p><p class="folder"><bdi>{escape(folder)}</bdi></p>'
         f"{_others(hit)}</li>"
     )
-
-
-_NO_LINK = ('<span class="shot">', "</span>")
-
-
-def _sureness(hit: Hit) -> str:
-    """The score, the level, and what is written if that found it: the order follows all of it."""
-    facts = [f"{hit.score:.3f}", hit.level or "", hit.found_by]
-    return f'<span class="score">{escape(" · ".join(fact for fact in facts if fact))}</span>'
 
 
 def _picture(hit: Hit, originals: Originals) -> str:

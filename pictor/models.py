@@ -17,16 +17,22 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from pictor.library.encoders import hub
+from pictor.library.encoders.builtin_card import BUILTIN, read_builtin_card
+from pictor.library.encoders.cards import find_card, shipped_cards, split_revision
+from pictor.library.encoders.models import bundle, states
+from pictor.library.encoders.models import pull as transfer
+from pictor.library.encoders.models import remove as removal
+from pictor.library.encoders.models.install import install_folder
+from pictor.library.encoders.models.modelscope import pull_from_modelscope
+from pictor.library.encoders.models.places import Stored, begun, find_locked, locked
 from pictor.library.encoders.models.states import ModelState, State
 from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
 from pictor.library.names import PathLike, expanded
-from pictor.library.observer import SILENT, Observer
-
-if TYPE_CHECKING:
-    from pictor.library.encoders.models.places import Stored
-    from pictor.library.records import EncoderCard
+from pictor.library.observer import SILENT, ByteCount, Observer, Stopped
+from pictor.library.records import EncoderCard
 
 __all__ = [
     "Model",
@@ -105,10 +111,6 @@ class RemovedModel:
 
 def list() -> builtins.list[Model]:
     """The built-in encoder, all models known by name, and other pulled models."""
-    from pictor.library.encoders.builtin_card import read_builtin_card
-    from pictor.library.encoders.cards import shipped_cards
-    from pictor.library.encoders.models.places import begun, locked
-
     shipped = shipped_cards()
     others = {*(row.id for row in locked()), *begun()} - {card.id for card, _ in shipped}
     return [
@@ -139,17 +141,12 @@ def pull(
     Raises:
         ModelNotAvailable: it is not available; the message says what to do.
         ModelUnsupported: its weights exist only as pickles.
-        ModelError: a file differs from its lock file or its checksum, or the disk is full.
+        ModelError: a file differs from its lock file or its checksum, the disk is full, or the
+            observer stopped the download, which the next pull resumes.
     """
-    from pictor.library.encoders import hub
-    from pictor.library.encoders.cards import find_card
-
     repo, revision = _named(name)
-    watching = observer or SILENT
+    licence, watching = find_card(repo).licence, observer or SILENT
     if folder is not None:
-        from pictor.library.encoders.models.install import install_folder
-
-        licence = find_card(repo).licence
         path = _path(folder)
         return _pulled(install_folder(repo, path, revision, licence=licence, observer=watching))
     if offline or hub.is_offline():
@@ -158,13 +155,14 @@ def pull(
             "HF_HUB_OFFLINE, copy it with --from FOLDER, or run: pictor models import FILE"
         )
     if source == "modelscope":
-        from pictor.library.encoders.models.modelscope import pull_from_modelscope
-
-        licence = find_card(repo).licence
         return _pulled(pull_from_modelscope(repo, revision, licence=licence, observer=watching))
-    from pictor.library.encoders.models.pull import pull as pull_from_hub
-
-    return _pulled(pull_from_hub(repo, revision, watching))
+    try:
+        return _pulled(transfer.pull(repo, revision, watching))
+    except Stopped:
+        raise ModelError(
+            f"the download of {repo!r} was stopped; the partial download was kept and will be "
+            "resumed"
+        ) from None
 
 
 def verify(
@@ -177,10 +175,6 @@ def verify(
     Raises:
         ModelNotAvailable: there is no model of this name.
     """
-    from pictor.library.encoders.builtin_card import BUILTIN
-    from pictor.library.encoders.models import states
-    from pictor.library.observer import ByteCount
-
     found: builtins.list[ModelState] = []
     for repo, revision in [_named(name, can_be_builtin=True) for name in names] or [
         (BUILTIN, ""),
@@ -205,8 +199,6 @@ def export(names: Sequence[str], file: PathLike, *, observer: Observer | None = 
         ModelNotAvailable: a model is not on this machine.
         ModelError: one is incomplete, or the file exists already or cannot be written.
     """
-    from pictor.library.encoders.models import bundle
-
     wanted = [_named(name) for name in names]
     return bundle.export([_in_use(*one) for one in wanted], _path(file), observer or SILENT)
 
@@ -217,9 +209,7 @@ def import_(file: PathLike, *, observer: Observer | None = None) -> builtins.lis
     Raises:
         ModelError: the file is not a complete bundle, or differs from a lock file here.
     """
-    from pictor.library.encoders.models.bundle import import_bundle
-
-    return [_pulled(one) for one in import_bundle(_path(file), observer or SILENT)]
+    return [_pulled(one) for one in bundle.import_bundle(_path(file), observer or SILENT)]
 
 
 def remove(name: str, *, dry_run: bool = False) -> RemovedModel:
@@ -232,8 +222,6 @@ def remove(name: str, *, dry_run: bool = False) -> RemovedModel:
         ModelNotAvailable: it is not on this machine.
         ModelError: a file cannot be removed.
     """
-    from pictor.library.encoders.models import remove as removal
-
     repo, revision = _named(name)
     return RemovedModel(repo, removal.remove(repo, revision, dry_run=dry_run))
 
@@ -245,9 +233,6 @@ def _named(name: str, *, can_be_builtin: bool = False) -> tuple[str, str]:
         ModelNotAvailable: there is no model of this name.
         ModelUnsupported: it is a folder, or the built-in encoder where that cannot be.
     """
-    from pictor.library.encoders.builtin_card import BUILTIN
-    from pictor.library.encoders.cards import find_card, split_revision
-
     bare, revision = split_revision(name)
     repo = find_card(bare).id
     if Path(repo).is_absolute():
@@ -269,9 +254,7 @@ def _path(path: PathLike) -> Path:
 
 
 def _model(card: EncoderCard, names: tuple[str, ...]) -> Model:
-    from pictor.library.encoders.models.states import look
-
-    here = look(card.id)
+    here = states.look(card.id)
     first = here[0]
     return Model(
         id=card.id,
@@ -296,7 +279,6 @@ def _card_of(repo: str) -> EncoderCard:
     """The card of a model that none was shipped for, as far as its checkpoint says."""
     from pictor.library.encoders.base import EncoderOptions
     from pictor.library.encoders.towers import resolve_card
-    from pictor.library.records import EncoderCard
 
     try:
         return resolve_card(repo, EncoderOptions(offline=True))
@@ -306,9 +288,6 @@ def _card_of(repo: str) -> EncoderCard:
 
 def _in_use(repo: str, revision: str) -> Stored:
     """The revision of a model that an encoder would be made of."""
-    from pictor.library.encoders import hub
-    from pictor.library.encoders.models.places import Stored, find_locked
-
     known = find_locked(repo, revision)
     if known is not None:
         return known

@@ -59,7 +59,10 @@ NO_MATCHES = WordMatches()
 def ranked(run: SearchRun) -> tuple[WordMatches, Iterator[RankedItems]]:
     """What words match, and the one ranking of it and of what the spaces find."""
     if not run.query.positive:
-        return NO_MATCHES, iter([_newest_first(run)])
+        ids = run.selector.newest_first()  # nothing is looked for by content
+        run.trace.method = "all that pass, newest first"
+        zeros = np.zeros(len(ids), np.int64)
+        return NO_MATCHES, iter([RankedItems(ids, zeros.astype(np.float32), zeros)])
     rankings = [
         neighbours(space.index, space.vectors.steered, run.selector, at)
         if space.index is not None
@@ -76,13 +79,6 @@ def ranked(run: SearchRun) -> tuple[WordMatches, Iterator[RankedItems]]:
     scored, vectors = _scored(run, order[~is_among(order, known.ids)])
     matches = WordMatches(matches.hits, vectors)
     return matches, _fused(order, _joined([known, scored]), rankings[0])
-
-
-def _newest_first(run: SearchRun) -> RankedItems:
-    """Every item that passes, newest first: nothing is looked for by content."""
-    ids = run.selector.newest_first()
-    run.trace.method = "all that pass, newest first"
-    return RankedItems(ids, np.zeros(len(ids), np.float32), np.zeros(len(ids), np.int64))
 
 
 def _word_hits(run: SearchRun, text: str) -> dict[WordHit, list[int]]:
@@ -111,9 +107,9 @@ def _by_item(
 
 def _order(heads: Sequence[RankedItems], matches: WordMatches) -> IdArray:
     """(n,) items of the heads and the matches, fused, those with an exact name first."""
-    orders = [head.ids for head in heads] + ([matches.ids] if matches.hits else [])
-    weights = [_weight(at) for at in range(len(heads))] + ([WORDS_WEIGHT] if matches.hits else [])
-    ids, _ = reciprocal_rank(orders, weights)
+    orders = [*(head.ids for head in heads), matches.ids]
+    weights = [SPACE_WEIGHTS[min(at, len(SPACE_WEIGHTS) - 1)] for at in range(len(heads))]
+    ids, _ = reciprocal_rank(orders, [*weights, WORDS_WEIGHT])
     is_exact = is_among(ids, matches.exact)
     exact = sorted(ids[is_exact].tolist(), key=lambda item: -matches.hits[item].score)
     return np.concatenate([np.array(exact, np.int64), ids[~is_exact]])
@@ -132,20 +128,13 @@ def _fused(
 
 def _head(ranking: Iterator[RankedItems]) -> RankedItems:
     """The first FIRST items of a ranking, or all if it has fewer; takes them off it."""
-    parts = [_EMPTY]
-    while sum(len(part.ids) for part in parts) < FIRST:
-        part = next(ranking, None)
-        if part is None:
-            break
-        parts.append(part)
-    return _joined(parts)
+    head = _EMPTY
+    while len(head.ids) < FIRST and (part := next(ranking, None)) is not None:
+        head = _joined([head, part])
+    return head
 
 
 _EMPTY = RankedItems(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.int64))
-
-
-def _weight(at: int) -> float:
-    return SPACE_WEIGHTS[min(at, len(SPACE_WEIGHTS) - 1)]
 
 
 def _joined(parts: Sequence[RankedItems]) -> RankedItems:

@@ -121,8 +121,6 @@ def _with_words(level: Level, matches: WordMatches, item: int) -> Level:
 def _counted(candidates: Sequence[Candidate], minimum: int, trace: Trace) -> list[Candidate]:
     """Those at a level or above; the trace counts them all."""
     trace.candidates += len(candidates)
-    for candidate in candidates:
-        if candidate.level is not None:
-            name = candidate.level.value
-            trace.levels[name] = trace.levels.get(name, 0) + 1
+    for level in (candidate.level for candidate in candidates if candidate.level is not None):
+        trace.levels[level.value] = trace.levels.get(level.value, 0) + 1
     return [c for c in candidates if c.level is None or _ORDER[c.level] >= minimum]

@@ -88,15 +88,13 @@ class QueryEncoder:
         """The content's stored vector where there is one, else that of the picture read now."""
         try:
             stored = pictures.stored(part, space)
-            return self._encoded(part, space, pictures) if stored is None else stored
+            if stored is not None:
+                return stored
+            if space.card.spec is None:
+                raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
+            pixels = pictures.pixels(part, space.card.spec)
         except ImageError as error:
             raise QueryError(f"{part.name} cannot be the query: {error.detail}") from error
-
-    def _encoded(self, part: Pictured, space: SpaceRow, pictures: Pictures) -> FloatMatrix:
-        spec = space.card.spec
-        if spec is None:
-            raise QueryError(f"the stored card of {space.encoder!r} has no preprocessing")
-        pixels = pictures.pixels(part, spec)
         with self._towers.image(space) as tower:
             return tower.encode([pixels])
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pictor.library.blas_threads import SEARCHES
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.indexes import SharedIndexes
 from pictor.library.store import Store
@@ -74,7 +75,7 @@ class Engine:
             QueryError: a part cannot be read or encoded, or there is no such space or root.
             ValueError: the engine was closed.
         """
-        with self._begun(query, options or SearchOptions()) as run:
+        with SEARCHES.shared(), self._begun(query, options or SearchOptions()) as run:
             matches, ranking = ranked(run)
             candidates = filter_by_level(run, matches, ranking)
             entries = EntryReader(run).entries(candidates)

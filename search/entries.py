@@ -101,15 +101,14 @@ class EntryReader:
 
 def _preferred(wanted: Filter | None) -> Callable[[FilePlace], bool]:
     """Whether a place is one that the filter asks for: it is shown before other copies."""
-    leaves = [leaf for leaf in _leaves(wanted) if isinstance(leaf, filters.InFolder)]
+    folders = [leaf.path for leaf in _leaves(wanted) if isinstance(leaf, filters.InFolder)]
 
     def is_preferred(place: FilePlace) -> bool:
-        path = place.full_path
         return all(
-            path.startswith(leaf.path.rstrip(b"/") + b"/")
-            if leaf.path.startswith(b"/")
-            else b"/" + leaf.path + b"/" in path
-            for leaf in leaves
+            place.full_path.startswith(folder.rstrip(b"/") + b"/")
+            if folder.startswith(b"/")
+            else b"/" + folder + b"/" in place.full_path
+            for folder in folders
         )
 
     return is_preferred

@@ -6,19 +6,23 @@ becomes a typed record; it reaches the catalog only as a bound parameter.
 
 from __future__ import annotations
 
-import calendar
 import difflib
 import math
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from pictor.library.catalog import filters
-from pictor.library.catalog.filters import Filter
-from pictor.library.errors import quoted
+from pictor.library.catalog.filters import AllOf, AnyOf, Filter, Leaf, Not
+from pictor.library.errors import QueryError, quoted
 
+#: In one query. SQLite takes expressions of 1,000 levels: "or" of so many, and what each needs.
+MAX_FILTERS = 900
+#: Of groups and negations in each other: SQLite's parser keeps 100 symbols, three or four for each.
+MAX_NESTED = 20
 #: Where `near:` names no radius.
 DEFAULT_RADIUS_KM = 10.0
 #: Half the way around the Earth: nothing is farther.
@@ -59,12 +63,37 @@ def read_filter(name: str, value: str, *, is_ours: bool = True) -> Filter:
         ValueError: the value makes no sense; the message says what would.
         KeyError: there is no such filter.
     """
-    key, value = FILTERS[name], value.strip()
-    if not value or "\0" in value:
+    key = FILTERS[name]
+    if not value.strip() or "\0" in value:
         raise ValueError(f"needs a value: {key.value}")
     if key.is_path:
-        value = _path(value, is_ours=is_ours)
-    return key.read(value)
+        return key.read(_path(value, is_ours=is_ours))
+    return key.read(value.strip().encode("utf-8", "replace").decode())
+
+
+def checked(wanted: object, depth: int = 0) -> tuple[Filter, int]:
+    """A filter as the language reads its text, not looking at this machine; how many are in it.
+
+    Raises:
+        QueryError: the language has no such filter.
+    """
+    if depth > MAX_NESTED:
+        raise QueryError(f"the filters are nested more than {MAX_NESTED} deep")
+    try:
+        if isinstance(wanted, Not):
+            found, count = checked(wanted.filter, depth + 1)
+            return Not(found), count
+        if isinstance(wanted, AllOf | AnyOf) and wanted.filters:
+            members, counts = zip(*(checked(one, depth + 1) for one in wanted.filters), strict=True)
+            return members[0] if len(members) == 1 else type(wanted)(members), sum(counts)
+        if not isinstance(wanted, Leaf):
+            raise QueryError(f"{wanted!r:.60} is no filter: make one with pictor.query")
+        name, _, value = str(wanted).partition(":")
+        if value.startswith('"'):
+            value = re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)
+        return read_filter(name, value, is_ours=False), 1
+    except (TypeError, ValueError) as error:
+        raise QueryError(f"the filter {type(wanted).__name__} {error}") from error
 
 
 def nearest(name: str) -> str | None:
@@ -82,10 +111,11 @@ def _date(text: str) -> str:
     if match is None:
         raise ValueError(f"takes a date such as 2023, 2023-05 or 2023-05-12, not {quoted(text)}")
     year, month, day = (int(part) if part else None for part in match.groups())
-    if not year or not 1 <= (month or 1) <= 12:
-        raise ValueError(f"takes a date, and there is no {quoted(text)} in the calendar")
-    if day is not None and not 1 <= day <= calendar.monthrange(year, month or 1)[1]:
-        raise ValueError(f"takes a date, and there is no {quoted(text)} in the calendar")
+    try:
+        date(year or 0, 1 if month is None else month, 1 if day is None else day)
+    except ValueError:
+        why = f"takes a date, and there is no {quoted(text)} in the calendar"
+        raise ValueError(why) from None
     return "-".join([f"{year:04}", *(f"{part:02}" for part in (month, day) if part is not None)])
 
 

@@ -109,14 +109,21 @@ def neighbours(
         space: the place of the index's space, which the items carry.
     """
     trace = selector.trace
+
+    def nearest(k: int, allowed: IdArray | None) -> RankedItems:
+        with trace.time("vectors"):
+            found = index.search(query, k, allowed)
+        held = found.ids[0] >= 0
+        ids = found.ids[0][held]
+        return RankedItems(ids, found.scores[0][held], np.full(len(ids), space))
+
     seen = np.empty(0, np.int64)
     is_exhaustive = not index.index_type.startswith("ivf")
     may_look = not selector.is_open and is_exhaustive and len(index) > LOOK_FIRST_ABOVE
     share = selector.share() if may_look else 0.0
     if may_look and share >= RARE:
         trace.method = "scan first"
-        nearest = _nearest(index, query, FIRST, None, space, trace)
-        for part in _passing(nearest, selector, int(PAGE / max(share, RARE))):
+        for part in _passing(nearest(FIRST, None), selector, int(PAGE / share)):
             seen = np.concatenate([seen, part.ids])
             yield part
     if not selector.is_open:
@@ -125,11 +132,11 @@ def neighbours(
     most = len(index) if allowed is None else min(len(allowed), len(index))
     while len(seen) < most:
         k = min(max(FIRST, _GROWTH * len(seen)), most)
-        nearest = _nearest(index, query, k, allowed, space, trace)
-        fresh = nearest.take(np.flatnonzero(~is_among(nearest.ids, seen)))
+        found = nearest(k, allowed)
+        fresh = found.take(np.flatnonzero(~is_among(found.ids, seen)))
         seen = np.concatenate([seen, fresh.ids])
         yield fresh
-        if len(nearest.ids) < k:
+        if len(found.ids) < k:
             return
 
 
@@ -138,18 +145,3 @@ def _passing(nearest: RankedItems, selector: FilterTest, size: int) -> Iterator[
     for start in range(0, len(nearest.ids), size):
         part = nearest.take(slice(start, start + size))
         yield part.take(np.flatnonzero(is_among(part.ids, selector.among(part.ids))))
-
-
-def _nearest(
-    index: VectorIndex,
-    query: FloatMatrix,
-    k: int,
-    allowed: IdArray | None,
-    space: int,
-    trace: Trace,
-) -> RankedItems:
-    with trace.time("vectors"):
-        found = index.search(query, k, allowed)
-    held = found.ids[0] >= 0
-    ids = found.ids[0][held]
-    return RankedItems(ids, found.scores[0][held], np.full(len(ids), space))

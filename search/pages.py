@@ -90,8 +90,6 @@ def diversified(run: SearchRun, entries: Iterator[Entry]) -> Iterator[Entry]:
 
 def by_date(entries: Iterator[Entry], order: Order) -> Iterator[Entry]:
     """All entries by the time they were taken, those without one last; equal ones as they were."""
-    every = list(entries)
-    dated = [entry for entry in every if entry.row.taken_at]
-    dated.sort(key=lambda entry: entry.row.taken_at or "", reverse=order == "newest")
-    yield from dated
+    every = sorted(entries, key=lambda one: one.row.taken_at or "", reverse=order == "newest")
+    yield from (entry for entry in every if entry.row.taken_at)
     yield from (entry for entry in every if not entry.row.taken_at)

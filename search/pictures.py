@@ -139,7 +139,7 @@ class Pictures:
     def _known(self, part: PicturePart | BytesPart) -> int | None:
         """The first item of its content, if the library has it."""
         digest = content_hash(self._bytes(part))
-        self.digests[_source(part)] = digest
+        self.digests[part.location if isinstance(part, PicturePart) else digest] = digest
         with self._library.reading() as connection:
             state = contents.content_state(connection, digest)
             return contents.first_item(connection, state.id) if state else None
@@ -150,21 +150,19 @@ class Pictures:
         Raises:
             ImageError: it cannot be read or fetched, or is larger than `index.max_file_mib` allows.
         """
-        source = _source(part)
-        if source not in self._data:
-            self._data[source] = self._read(part)
-        return self._data[source]
-
-    def _read(self, part: PicturePart | BytesPart) -> bytes:
         if isinstance(part, BytesPart):
             self._check_size(len(part.data))
             return part.data
-        if not part.is_link:
-            return self._file(part.location)
+        if part.location not in self._data:
+            read = self._fetched if part.is_link else self._file
+            self._data[part.location] = read(part.location)
+        return self._data[part.location]
+
+    def _fetched(self, link: bytes) -> bytes:
         from pictor.library.downloads import fetch  # httpx takes 0.1 s to import
 
         settings = self._library.settings.index
-        return fetch(part.location, settings.max_file_mib * MIB, settings.fetch_timeout_s)
+        return fetch(link, settings.max_file_mib * MIB, settings.fetch_timeout_s)
 
     def _file(self, path: bytes) -> bytes:
         try:
@@ -179,10 +177,6 @@ class Pictures:
         if size > limit:
             detail = f"it has {size:,} bytes; the limit is {limit:,} (index.max_file_mib)"
             raise ImageError(Reason.TOO_LARGE, detail)
-
-
-def _source(part: PicturePart | BytesPart) -> bytes:
-    return part.location if isinstance(part, PicturePart) else part.digest
 
 
 def _cut(

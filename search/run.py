@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import Connection
 
 from pictor.library.catalog import spaces as catalog_spaces
@@ -83,11 +84,14 @@ class SearchRun:
             at: the place of the space.
             known: vectors that were read before, and are not read again.
         """
-        space = self.spaces[at].vectors.space
-        lacking = [item for item in items if item not in known]
+        space = self.spaces[at]
         held = {item: known[item] for item in items if item in known}
-        if lacking:
-            held |= catalog_spaces.rows_of(self.connection, space.id, lacking)
+        if space.index is not None:
+            ids = np.array([item for item in items if item not in held], np.int64)
+            held |= space.index.vectors_of(ids)
+        lacking = [item for item in items if item not in held]
+        if lacking:  # without a vector, or newer than the index
+            held |= catalog_spaces.rows_of(self.connection, space.vectors.space.id, lacking)
         return held
 
     def report(self) -> QueryReport:

@@ -6,6 +6,7 @@ over the labels, or a sigmoid for SigLIP, with the scale and bias of the checkpo
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from pictor.indexer.loose_pictures import open_card, read_pixels, tower_folder
 from pictor.library.config import Settings, load_settings
 from pictor.library.errors import ImageError
 from pictor.library.names import PathLike
-from pictor.library.records import EncoderCard
+from pictor.library.records import EncoderCard, Reason
 
 if TYPE_CHECKING:
     from pictor.library.encoders.base import EncoderOptions, ImageEncoder
-    from pictor.library.records import FloatMatrix
+    from pictor.library.records import FloatMatrix, PixelArray
     from pictor.tagging.labels import LabelSet
 
 
@@ -69,73 +70,56 @@ def classify(
         LabelError: the labels or a template are no good.
         ModelError: the encoder is not available, or has no text tower.
     """
+    from pictor.library.encoders import towers
+    from pictor.library.label_scores import logits_of, probabilities
     from pictor.tagging.labels import LabelSet, check_templates, given_labels
 
     check_templates(templates)
     given = labels if isinstance(labels, LabelSet) else given_labels("labels", labels)
-    settings = settings or load_settings()
-    card, options = open_card(encoder, settings)
-    return _classified(images, given, tuple(templates), card, options, settings, timeout_s)
+    known = settings or load_settings()
+    card, options = open_card(encoder, known)
+    timeout = known.index.fetch_timeout_s if timeout_s is None else timeout_s
 
+    def each() -> Iterator[Classification]:
+        vectors = _label_vectors(given, tuple(templates) or given.templates, card, options)
+        tower = towers.open_image_encoder(card, options, tower_folder(card, "image"))
+        with contextlib.closing(tower):
+            for location in map(os.fsencode, images):
+                try:
+                    vector = _encoded(read_pixels(location, card, known, timeout), tower)
+                except ImageError as error:
+                    yield Classification(location, (), error.detail)
+                    continue
+                scores = probabilities(logits_of(vector, vectors, card.scoring), card.scoring)[0]
+                order = (-scores).argsort(kind="stable").tolist()
+                found = (LabelScore(given.labels[at].label, float(scores[at])) for at in order)
+                yield Classification(location, tuple(found))
 
-def _classified(
-    images: Sequence[PathLike],
-    labels: LabelSet,
-    templates: tuple[str, ...],
-    card: EncoderCard,
-    options: EncoderOptions,
-    settings: Settings,
-    timeout_s: float | None,
-) -> Iterator[Classification]:
-    from pictor.library.encoders import towers
-    from pictor.tagging.scores import logits_of, probabilities
-
-    vectors = _label_vectors(labels, templates, card, options)
-    names = [one.label for one in labels.labels]
-    tower = towers.open_image_encoder(card, options, tower_folder(card, "image"))
-    timeout = settings.index.fetch_timeout_s if timeout_s is None else timeout_s
-    try:
-        for image in images:
-            location = os.fsencode(image)
-            try:
-                vector = _encoded(location, card, tower, settings, timeout)
-            except ImageError as error:
-                yield Classification(location, (), error.detail)
-                continue
-            scores = probabilities(logits_of(vector, vectors, card.scoring), card.scoring)[0]
-            order = (-scores).argsort(kind="stable")
-            found = tuple(LabelScore(names[at], float(scores[at])) for at in order)
-            yield Classification(location, found)
-    finally:
-        tower.close()
+    return each()
 
 
 def _label_vectors(
     labels: LabelSet, templates: tuple[str, ...], card: EncoderCard, options: EncoderOptions
 ) -> FloatMatrix:
     from pictor.library.encoders import towers
-    from pictor.tagging.prompts import label_vectors, prompts
+    from pictor.library.label_scores import label_vectors
+    from pictor.tagging.prompts import prompts
 
     folder = tower_folder(card, "text")
     towers.make_text_tower(card, options, folder)
     tower = towers.open_text_encoder(card, folder, threads=options.threads)
-    texts = prompts(labels.labels, templates or labels.templates, card, None)
-    return label_vectors(texts, tower.encode)
+    return label_vectors(prompts(labels.labels, templates, card, None), tower.encode)
 
 
-def _encoded(
-    location: bytes, card: EncoderCard, tower: ImageEncoder, settings: Settings, timeout_s: float
-) -> FloatMatrix:
+def _encoded(pixels: PixelArray, tower: ImageEncoder) -> FloatMatrix:
     """(1, d) of one picture.
 
     Raises:
-        ImageError: it cannot be read, or gives no vector.
+        ImageError: it gives no vector.
     """
     import numpy as np
 
-    from pictor.library.records import Reason
-
-    vector = tower.encode([read_pixels(location, card, settings, timeout_s)])
+    vector = tower.encode([pixels])
     if not np.isfinite(vector).all():
         raise ImageError(Reason.NOT_FINITE, "the encoder gives no finite vector for it")
     return vector

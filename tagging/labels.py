@@ -8,19 +8,20 @@ label a line, blank lines and lines that begin with "#" aside; "animal|dog" is a
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pictor.library.config import presets_dir
 from pictor.library.errors import LabelError, quoted
+from pictor.library.label_scores import PLACEHOLDER
 from pictor.library.records import JsonObject
 from pictor.library.scripts import has_han
 
-PLACEHOLDER = "{label}"
 #: Between the parts of a path of labels, as Lightroom writes them.
 PATH_MARK = "|"
 MAX_LABELS = 20_000  # a block of scores of so many labels takes 300 MB
@@ -81,11 +82,9 @@ class LabelSet:
                 raise LabelError(f"the set {self.name!r} has the label {label.label!r} twice")
         for label in self.labels:
             if label.parent and label.parent not in self._places:
-                near = difflib.get_close_matches(label.parent, self._places, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise LabelError(
                     f"in the set {self.name!r} {label.label!r} is under {quoted(label.parent)}, "
-                    f"which is no label of it{hint}"
+                    f"which is no label of it{_hint(label.parent, self._places)}"
                 )
             self.lineage(label.label)
         check_templates(self.templates)
@@ -132,12 +131,15 @@ def read_labels(source: str) -> LabelSet:
     if source in presets():
         return _from_toml(presets_dir() / "labels" / f"{source}.toml")
     path = Path(source).expanduser()
-    if not _is_file(path):
+    if not os.path.isfile(path):
         known = ", ".join(presets())
         raise LabelError(
             f"{quoted(source)} is neither a file of labels nor one of the presets {known}"
         )
-    return _from_toml(path) if path.suffix.lower() == ".toml" else _from_text(path)
+    if path.suffix.lower() == ".toml":
+        return _from_toml(path)
+    lines = [line.strip() for line in _read(path).splitlines()]
+    return given_labels(path.stem, [line for line in lines if line and not line.startswith("#")])
 
 
 def given_labels(name: str, labels: Iterable[str]) -> LabelSet:
@@ -187,20 +189,13 @@ def check_templates(templates: Iterable[str]) -> None:
             raise LabelError(f"the template {quoted(template)} has no {PLACEHOLDER}")
 
 
-def _from_text(path: Path) -> LabelSet:
-    lines = [line.strip() for line in _read(path).splitlines()]
-    return given_labels(path.stem, [line for line in lines if line and not line.startswith("#")])
-
-
 def _from_toml(path: Path) -> LabelSet:
     try:
         data = tomllib.loads(_read(path))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise LabelError(f"{str(path)!r} is not valid TOML: {error}") from error
     for key in data.keys() - _KEYS:
-        near = difflib.get_close_matches(key, _KEYS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise LabelError(f"{str(path)!r} has the unknown key {quoted(key)}{hint}")
+        raise LabelError(f"{str(path)!r} has the unknown key {quoted(key)}{_hint(key, _KEYS)}")
     entries = data.get("labels")
     if not isinstance(entries, list):
         raise LabelError(f"{str(path)!r} has no list `labels`")
@@ -251,6 +246,11 @@ def _names(entry: Mapping[str, object], path: Path) -> Iterator[tuple[str, tuple
         yield language, tuple(_checked(name, str(path)) for name in names)
 
 
+def _hint(word: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
 def _checked(name: object, where: str) -> str:
     """A name without blanks around it, unless it is none."""
     text = name.strip() if isinstance(name, str) else ""
@@ -269,13 +269,6 @@ def _is_clean(text: str) -> bool:
     if len(text) > MAX_NAME_CHARS or PATH_MARK in text:
         return False
     return not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # longer than any name
-        return False
 
 
 def _read(path: Path) -> str:

@@ -24,12 +24,13 @@ from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.tags import ItemBlock, TagSetRow
 from pictor.library.errors import LabelError, quoted
+from pictor.library.label_scores import label_vectors, logits_of
 from pictor.library.observer import SILENT, Observer, Progress, Stopped, check
 from pictor.library.records import BoolMatrix, FloatMatrix, IdArray
 from pictor.library.store import Store
 from pictor.tagging.labels import LabelSet, check_templates
-from pictor.tagging.prompts import label_vectors, prompts
-from pictor.tagging.scores import Rules, default_minimum, logits_of
+from pictor.tagging.prompts import prompts
+from pictor.tagging.scores import Rules, default_minimum
 from pictor.tagging.thresholds import fit, naming, without_named
 
 #: Rises with every change of how tags are decided, so that they are made anew.
@@ -122,14 +123,6 @@ def tag(
     )
 
 
-def space_for(library: Store, encoder: str | None) -> SpaceRow:
-    """The space a set is applied to: the one named, else the default or the first with words."""
-    row = library.space(encoder)
-    if encoder is None and not row.card.has_text:
-        return next((one for one in library.spaces() if one.card.has_text), row)
-    return row
-
-
 @dataclass(frozen=True)
 class _Pass:
     """A set made ready for one space.
@@ -183,7 +176,12 @@ class _Pass:
             kind=catalog_tags.LABELS,
             space_id=self.space.id,
             version=self.version,
-            labels=self._stored_labels(),
+            labels=[
+                one | {"threshold": round(threshold, 4)}
+                for one, threshold in zip(
+                    self.labels.to_json(), self.rules.thresholds.tolist(), strict=True
+                )
+            ],
             templates=sorted(set(self.labels.templates or (self.space.card.template,))),
             change=newest,
         )
@@ -218,18 +216,16 @@ class _Pass:
         for row, column, value in zip(rows.tolist(), columns.tolist(), values, strict=True):
             yield int(contents[row]), labels[column], round(value, 4)
 
-    def _stored_labels(self) -> list[dict[str, object]]:
-        thresholds = self.rules.thresholds.tolist()
-        return [
-            one | {"threshold": round(threshold, 4)}
-            for one, threshold in zip(self.labels.to_json(), thresholds, strict=True)
-        ]
-
 
 def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:
     """The set with what the options say instead."""
     check_templates(options.templates)
-    _check_language(labels, options.language)
+    known = sorted({code for label in labels.labels for code in label.names})
+    if options.language is not None and options.language not in known:
+        raise LabelError(
+            f"the set {quoted(labels.name)} has no names in the language "
+            f"{quoted(options.language)}, only in {', '.join(known)}"
+        )
     name = options.name or labels.name
     if name.casefold() == catalog_tags.PERSON:
         raise LabelError(f"a set of labels cannot be called {name!r}: your own tags are")
@@ -238,23 +234,14 @@ def _as_asked(labels: LabelSet, options: TagOptions) -> LabelSet:
     return replace(labels, name=name, minimum=minimum, templates=templates)
 
 
-def _check_language(labels: LabelSet, language: str | None) -> None:
-    """Raise unless some label has a name in the language that is asked for, if one is."""
-    known = sorted({code for label in labels.labels for code in label.names})
-    if language is not None and language not in known:
-        raise LabelError(
-            f"the set {quoted(labels.name)} has no names in the language {quoted(language)}, "
-            f"only in {', '.join(known)}"
-        )
-
-
 def _prepared(library: Store, labels: LabelSet, options: TagOptions) -> _Pass:
-    space = space_for(library, options.encoder)
+    space = library.space(options.encoder)
+    if options.encoder is None and not space.card.has_text:
+        space = next((one for one in library.spaces() if one.card.has_text), space)
     tower = space_encoders.open_text(library, space)
     texts = prompts(labels.labels, labels.templates, space.card, options.language)
     vectors = label_vectors(texts, tower.encode)
-    scoring = space.card.scoring
-    minimum = labels.minimum
+    scoring, minimum = space.card.scoring, labels.minimum
     if minimum is None:
         minimum = default_minimum(scoring, multi_label=labels.multi_label)
     bank = caption_bank.open_bank(library, space)

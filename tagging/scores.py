@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pictor.library.label_scores import probabilities
 from pictor.library.records import (
     BoolMatrix,
     DoubleVector,
@@ -35,29 +36,6 @@ def default_minimum(scoring: Scoring, *, multi_label: bool) -> float:
     if scoring.kind == "sigmoid":
         return LEAST_SIGMOID
     return LEAST_OF_SEVERAL if multi_label else LEAST_BEST
-
-
-def logits_of(vectors: FloatMatrix, labels: FloatMatrix, scoring: Scoring) -> FloatMatrix:
-    """(n, labels) float32 `scale * cosine + bias` of n vectors with those of the labels."""
-    logits = vectors @ labels.T
-    logits *= np.float32(scoring.scale)
-    if scoring.bias:
-        logits += np.float32(scoring.bias)
-    return logits
-
-
-def probabilities(logits: FloatMatrix, scoring: Scoring) -> FloatMatrix:
-    """Scores in [0, 1] of (n, labels) logits: a softmax over the labels, or sigmoids.
-
-    A family without a score of its own gets a softmax.
-    """
-    if scoring.kind == "sigmoid":
-        with np.errstate(over="ignore"):  # exp of a large number gives a score of 0
-            scores: FloatMatrix = np.float32(1) / (np.float32(1) + np.exp(-logits))
-        return scores
-    powers: FloatMatrix = np.exp(logits - logits.max(axis=1, keepdims=True))
-    powers /= powers.sum(axis=1, keepdims=True)
-    return powers
 
 
 @dataclass(frozen=True)
@@ -96,7 +74,9 @@ class Rules:
             failing = (scores >= self.minimum) & ~passes
             if allowed is not None:
                 failing &= allowed
-            self._look_again(logits, passes, failing, without)
+            for at in np.flatnonzero(failing.any(axis=0)).tolist():
+                rows = np.flatnonzero(failing[:, at])
+                passes[rows, at] = logits[rows, at] >= without(at, rows) + self.thresholds[at]
         self._roll_up(scores, passes)
         passes &= scores >= self.minimum
         if allowed is not None:
@@ -104,28 +84,16 @@ class Rules:
         scores *= passes
         return np.minimum(scores, 1, out=scores)
 
-    def _look_again(
-        self, logits: FloatMatrix, passes: BoolMatrix, failing: BoolMatrix, without: Without
-    ) -> None:
-        """Let those pass that exceed the background without the captions that name them."""
-        for at in np.flatnonzero(failing.any(axis=0)).tolist():
-            rows = np.flatnonzero(failing[:, at])
-            passes[rows, at] = logits[rows, at] >= without(at, rows) + self.thresholds[at]
-
     def _roll_up(self, scores: FloatMatrix, passes: BoolMatrix) -> None:
         """Let each label above others take part in what they have, from the bottom up."""
-        for child in self._bottom_up():
+        children = [at for at, parent in enumerate(self.parents) if parent >= 0]
+        for child in sorted(children, key=lambda at: -len(self._line(at))):
             parent = self.parents[child]
             if self.scoring.kind == "sigmoid":
                 np.maximum(scores[:, parent], scores[:, child], out=scores[:, parent])
             else:
                 scores[:, parent] += scores[:, child]
             passes[:, parent] |= passes[:, child]
-
-    def _bottom_up(self) -> list[int]:
-        """Labels that have a parent, each after all that are under it."""
-        children = [at for at, parent in enumerate(self.parents) if parent >= 0]
-        return sorted(children, key=lambda at: -len(self._line(at)))
 
     def _line(self, at: int) -> list[int]:
         """The places of a label and of all above it."""

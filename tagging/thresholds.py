@@ -18,9 +18,9 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pictor.library.caption_bank import Bank
+from pictor.library.label_scores import logits_of
 from pictor.library.records import (
     BoolMatrix,
     DoubleVector,
@@ -30,7 +30,7 @@ from pictor.library.records import (
     Scoring,
 )
 from pictor.tagging.labels import Label, language_of
-from pictor.tagging.scores import Without, logits_of
+from pictor.tagging.scores import Without
 
 #: Part of the captions that do not name a label which may exceed its threshold: 2 or 3 of the bank,
 #: which leaves room for words of the same meaning. Measured: docs/tagging.md.
@@ -55,7 +55,9 @@ def fit(labels: Sequence[Label], vectors: FloatMatrix, bank: Bank, scoring: Scor
     chosen = _understood(bank, labels)
     names = naming(bank.captions, labels)
     logits = logits_of(bank.vectors[chosen], vectors, scoring)
-    excess = logits - _background(bank, chosen, names, scoring)
+    powers = np.exp(logits_of(bank.vectors[chosen], bank.vectors, scoring).astype(np.float64))
+    powers[np.arange(len(chosen)), chosen] = 0  # no caption is its own background
+    excess = logits.astype(np.float64) - np.log(powers @ ~names / (len(bank.captions) - 1))
     counts = ~names[chosen]
     levels = np.array([_level(excess[:, at], counts[:, at]) for at in range(len(labels))])
     drawn = (1 - SHRINKAGE) * levels + SHRINKAGE * np.median(levels)
@@ -78,20 +80,6 @@ def without_named(
         return found
 
     return without
-
-
-def _background(
-    bank: Bank, chosen: Sequence[int], names: BoolMatrix, scoring: Scoring
-) -> NDArray[np.float64]:
-    """(chosen, labels) background of captions, without themselves and those that name the label.
-
-    As `library.background.log_sum_exp`: the log of the mean of exp(logit).
-    """
-    logits = logits_of(bank.vectors[chosen], bank.vectors, scoring).astype(np.float64)
-    powers = np.exp(logits)
-    powers[np.arange(len(chosen)), chosen] = 0
-    found: NDArray[np.float64] = np.log(powers @ ~names / (len(bank.captions) - 1))
-    return found
 
 
 def naming(captions: Sequence[str], labels: Sequence[Label]) -> BoolMatrix:

@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pictor.library.catalog import tags
 from pictor.library.names import PathLike, all_expanded
+from pictor.library.observer import SILENT, Observer
+from pictor.tagging import manual_tags
+from pictor.tagging.labels import LabelSet, read_labels
+from pictor.tagging.sidecars import files
 
 if TYPE_CHECKING:
-    from pictor.library.catalog.tags import TagCount
-    from pictor.library.observer import Observer
     from pictor.library.store import Store
-    from pictor.tagging.labels import LabelSet
     from pictor.tagging.run import TagOptions, TagSummary
-    from pictor.tagging.sidecars.files import SidecarChange, SidecarOptions, SidecarSummary
 
 
 class Tags:
@@ -44,17 +45,13 @@ class Tags:
             LabelError: there is no such set, or it or a template is invalid.
             LibraryLocked: another process writes the library.
         """
-        from pictor.library.observer import SILENT
-        from pictor.tagging.labels import LabelSet, read_labels
         from pictor.tagging.run import tag
 
         given = labels if isinstance(labels, LabelSet) else read_labels(os.fspath(labels))
         return tag(self._opened(), given, options, observer or SILENT)
 
-    def count(self) -> list[TagCount]:
+    def count(self) -> list[tags.TagCount]:
         """Number of photos with each label, by set, the most frequent first."""
-        from pictor.library.catalog import tags
-
         with self._opened().reading() as connection:
             return tags.counts(connection)
 
@@ -67,8 +64,6 @@ class Tags:
         Raises:
             LabelError: a path is not an indexed photo; nothing is changed.
         """
-        from pictor.tagging import manual_tags
-
         return manual_tags.add(self._opened(), all_expanded(paths), label)
 
     def remove(self, paths: Sequence[PathLike], label: str) -> int:
@@ -77,17 +72,15 @@ class Tags:
         Raises:
             LabelError: a path is not an indexed photo; nothing is changed.
         """
-        from pictor.tagging import manual_tags
-
         return manual_tags.remove(self._opened(), all_expanded(paths), label)
 
     def write_sidecars(
         self,
         sets: Sequence[str] = (),
         *,
-        options: SidecarOptions | None = None,
-        on_step: Callable[[SidecarChange], None] | None = None,
-    ) -> SidecarSummary:
+        options: files.SidecarOptions | None = None,
+        on_step: Callable[[files.SidecarChange], None] | None = None,
+    ) -> files.SidecarSummary:
         """Update the XMP files beside the photos with some sets and with manual tags.
 
         Photos in archives and behind links have no sidecar. One that cannot be read or written is
@@ -100,19 +93,15 @@ class Tags:
         Raises:
             LabelError: there is no such set; nothing is written.
         """
-        from pictor.tagging.sidecars import files
-
         step = on_step or (lambda change: None)
         return files.write(self._opened(), sets, options or files.SidecarOptions(), step)
 
     def preview_sidecars(
-        self, sets: Sequence[str] = (), *, options: SidecarOptions | None = None
-    ) -> Iterator[SidecarChange]:
+        self, sets: Sequence[str] = (), *, options: files.SidecarOptions | None = None
+    ) -> Iterator[files.SidecarChange]:
         """What `write_sidecars` would do, one sidecar after the other; nothing is written.
 
         Raises:
             LabelError: there is no such set.
         """
-        from pictor.tagging.sidecars import files
-
         return files.preview(self._opened(), sets, options or files.SidecarOptions())

@@ -24,8 +24,9 @@ FLOORS = (
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "downloads", "html_files"),
     ("config",),
-    ("arrays", "errors", "exports", "pairs", "names", "observer"),
+    ("arrays", "errors", "exports", "label_scores", "names", "observer", "pairs"),
     ("records", "hashing", "atomic", "scripts", "orientations", "edited_names", "raw_names"),
+    ("blas_threads",),
 )
 SIBLINGS_APART = ("encoders", "vectors", "catalog", "images")
 

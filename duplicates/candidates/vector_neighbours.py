@@ -8,6 +8,7 @@ products of matrices. What the cells lose is measured against the exact answer.
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,19 +174,14 @@ def _by_cells(vectors: HalfMatrix, asking: IdArray, k: int, observer: Observer) 
     return best
 
 
-def _faiss() -> Any:  # its own type stubs contradict its wrappers
-    import faiss
-
-    return faiss
-
-
 def _centres(vectors: HalfMatrix) -> FloatMatrix:
     """The centres of the cells, by spherical k-means of a sample."""
     n, d = vectors.shape
     cells = max(1, round(_CELLS_PER_ROOT * np.sqrt(n)))
     size = min(n, _ROWS_PER_CELL * cells)
     rows = np.sort(np.random.default_rng(0).choice(n, size, replace=False))
-    means = _faiss().Kmeans(d, cells, niter=_TRAIN_ROUNDS, spherical=True, seed=1)
+    faiss: Any = importlib.import_module("faiss")  # its own type stubs contradict its wrappers
+    means = faiss.Kmeans(d, cells, niter=_TRAIN_ROUNDS, spherical=True, seed=1)
     means.train(vectors[rows].astype(np.float32))
     centres: FloatMatrix = means.centroids
     return centres

@@ -15,7 +15,7 @@ import numpy as np
 
 from pictor.duplicates.candidates.candidate_pairs import Candidates
 from pictor.duplicates.comparison import metadata_verdict
-from pictor.duplicates.comparison.metadata_verdict import PairFacts, Side
+from pictor.duplicates.comparison.metadata_verdict import PairFacts
 from pictor.indexer.content_places import ContentPlace, ContentPlaces
 from pictor.library.catalog import fingerprints, pairs
 from pictor.library.catalog.fingerprints import ShotFacts
@@ -41,18 +41,14 @@ class Subject(NamedTuple):
 class PairJob(NamedTuple):
     """A pair to compare; `a` is the content with the lower id."""
 
-    task_id: int
     a: Subject
     b: Subject
     facts: PairFacts
 
-
-class UnreadPair(NamedTuple):
-    """A pair of which a content cannot be read; `unread` says which and why."""
-
-    low: int
-    high: int
-    unread: dict[int, str]
+    @property
+    def ids(self) -> tuple[int, int]:
+        """(low, high) of the contents."""
+        return self.a.content_id, self.b.content_id
 
 
 @dataclass
@@ -63,13 +59,14 @@ class JobSlice:
         batches: to compare.
         known: an earlier run that was cut short has them.
         by_name: related, as their names say; one is a video, which is not compared.
+        unread: (low, high, by content why it cannot be read).
         passed: one is a video, and the names say nothing.
     """
 
     batches: list[list[PairJob]] = field(default_factory=list)
     known: list[PairRow] = field(default_factory=list)
     by_name: list[PairRow] = field(default_factory=list)
-    unread: list[UnreadPair] = field(default_factory=list)
+    unread: list[tuple[int, int, dict[int, str]]] = field(default_factory=list)
     passed: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -82,18 +79,12 @@ class _SliceFacts(NamedTuple):
 
 
 class Jobs:
-    """Makes jobs of candidates, and remembers which pair each is of until it is asked."""
+    """Makes jobs of candidates."""
 
     def __init__(self, library: Store, places: ContentPlaces) -> None:
         """Nothing is looked up yet."""
         self._library = library
         self._places = places
-        self._waiting: dict[int, tuple[int, int]] = {}
-        self._next_id = 0
-
-    def pair_of(self, task_id: int) -> tuple[int, int]:
-        """(low, high) of a task, which is then forgotten."""
-        return self._waiting.pop(task_id)
 
     def slices(self, found: Candidates) -> Iterator[JobSlice]:
         """All candidates, in an order in which few pictures are decoded twice."""
@@ -141,12 +132,10 @@ class Jobs:
             return None
         lost = [one for one in pair if one not in known.places]
         if lost:
-            made.unread.append(UnreadPair(*pair, dict.fromkeys(lost, UNREAD)))
+            made.unread.append((*pair, dict.fromkeys(lost, UNREAD)))
             return None
         a, b = (Subject(one, known.facts[one].hash, known.places[one]) for one in pair)
-        self._next_id += 1
-        self._waiting[self._next_id] = pair
-        return PairJob(self._next_id, a, b, facts)
+        return PairJob(a, b, facts)
 
 
 def _facts(found: Candidates, row: int, a: ShotFacts, b: ShotFacts) -> PairFacts:
@@ -155,8 +144,8 @@ def _facts(found: Candidates, row: int, a: ShotFacts, b: ShotFacts) -> PairFacts
         hash_distance=bits if bits >= 0 else None,
         orientation=int(found.turns[row]),
         vector_score=None if math.isnan(score) else score,
-        a=Side(a.taken_at, a.camera, a.format, a.names),
-        b=Side(b.taken_at, b.camera, b.format, b.names),
+        a=a,
+        b=b,
     )
 
 

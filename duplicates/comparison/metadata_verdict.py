@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
+from pictor.library.catalog.fingerprints import ShotFacts
 from pictor.library.edited_names import unedited
 from pictor.library.pairs import BURST_S, Evidence, Kind
 from pictor.library.raw_names import RAW_ENDINGS
@@ -17,21 +18,6 @@ _BURST_SCORE = 0.75
 _BURST_BITS = 18
 _FINISHED = frozenset(["jpg", "jpeg", "jpe", "heic", "heif", "hif", "avif"])
 _MOVING = frozenset(["mov", "mp4", "m4v", "qt", "quicktime"])
-
-
-class Side(NamedTuple):
-    """What the catalog says of one content.
-
-    Attributes:
-        taken_at: ISO 8601 to the second, camera: maker and model; None where the file is silent.
-        format: lower case, as the catalog has it ("jpeg").
-        names: paths of its files.
-    """
-
-    taken_at: str | None = None
-    camera: str | None = None
-    format: str = ""
-    names: tuple[bytes, ...] = ()
 
 
 class PairFacts(NamedTuple):
@@ -47,8 +33,8 @@ class PairFacts(NamedTuple):
     hash_distance: int | None = None
     orientation: int = 1
     vector_score: float | None = None
-    a: Side = Side()
-    b: Side = Side()
+    a: ShotFacts = ShotFacts()
+    b: ShotFacts = ShotFacts()
 
 
 class PairFinding(NamedTuple):
@@ -132,7 +118,7 @@ def _at_least(score: float | None, least: float) -> bool:
     return score is not None and score >= least
 
 
-def _is_one_camera(a: Side, b: Side) -> bool:
+def _is_one_camera(a: ShotFacts, b: ShotFacts) -> bool:
     return a.camera is not None and a.camera == b.camera
 
 

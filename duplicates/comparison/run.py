@@ -238,7 +238,7 @@ class _ComparisonRun:
     def _take(self, looked: PairResult | None) -> None:
         if looked is None:
             return
-        low, high = self._jobs.pair_of(looked.task_id)
+        low, high = looked.pair
         fresh_pixels = looked.pixels.keys() - self._hashed
         self._pixels.update((one, looked.pixels[one]) for one in fresh_pixels)
         self._hashed |= fresh_pixels

@@ -53,12 +53,13 @@ class PairResult(NamedTuple):
     """What became of a task.
 
     Attributes:
+        pair: (low, high) of the contents.
         finding: None where a content could not be read now.
         pixels: by content id, the hash of all pixels of each that was decoded.
         unread: by content id, why it could not be read, one sentence.
     """
 
-    task_id: int
+    pair: tuple[int, int]
     finding: PairFinding | None
     pixels: dict[int, bytes]
     unread: dict[int, str]
@@ -103,12 +104,12 @@ class Comparer:
     def compare(self, task: PairJob) -> PairResult:
         """What the two contents are to each other. Never raises for what a file can cause."""
         a, b = self._picture(task.a), self._picture(task.b)
-        pairs = ((task.a.content_id, a), (task.b.content_id, b))
-        pixels = {key: one.pixel_hash for key, one in pairs if isinstance(one, Still)}
-        unread = {key: one for key, one in pairs if isinstance(one, str)}
+        both = dict(zip(task.ids, (a, b), strict=True))
+        pixels = {key: one.pixel_hash for key, one in both.items() if isinstance(one, Still)}
+        unread = {key: one for key, one in both.items() if isinstance(one, str)}
         if isinstance(a, str) or isinstance(b, str):
-            return PairResult(task.task_id, None, pixels, unread)
-        return PairResult(task.task_id, compare(a, b, task.facts), pixels, unread)
+            return PairResult(task.ids, None, pixels, unread)
+        return PairResult(task.ids, compare(a, b, task.facts), pixels, unread)
 
     def _picture(self, subject: Subject) -> Still | str:
         """The decoded content, or why there is none."""
@@ -205,14 +206,13 @@ class ComparisonPool:
         """Give a process its pairs, without those whose content is known to be no good."""
         bad = [task for task in batch.left if self._reasons(task)]
         batch.left = deque(task for task in batch.left if not self._reasons(task))
-        yield from (PairResult(task.task_id, None, {}, self._reasons(task)) for task in bad)
+        yield from (PairResult(task.ids, None, {}, self._reasons(task)) for task in bad)
         if batch.left:
             batch.reading = None
             self._pool.give(batch)
 
     def _reasons(self, task: PairJob) -> dict[int, str]:
-        ids = (task.a.content_id, task.b.content_id)
-        return {content_id: self._bad[content_id] for content_id in ids if content_id in self._bad}
+        return {one: self._bad[one] for one in task.ids if one in self._bad}
 
     def _listen(self) -> Iterator[PairResult | None]:
         is_silent = True
@@ -239,6 +239,5 @@ class ComparisonPool:
 
     def _blame(self, batch: _Batch, why: str) -> None:
         """Note the content that a process was reading; both of the pair if it compared them."""
-        task = batch.left[0]
-        ids = (task.a.content_id, task.b.content_id) if batch.reading is None else (batch.reading,)
+        ids = batch.left[0].ids if batch.reading is None else (batch.reading,)
         self._bad.update(dict.fromkeys(ids, why))

@@ -24,7 +24,6 @@ from pictor.library.catalog import members
 from pictor.library.catalog.members import KINDS
 from pictor.library.names import under_any
 from pictor.library.pairs import DUPLICATES, Evidence, Kind, PairRow
-from pictor.library.records import IdArray
 from pictor.library.store import Store
 
 #: Groups whose members are read at once.
@@ -82,18 +81,21 @@ class _GroupReader:
         self._rules = rules
         self._weakest = max((RANKS[kind] for kind in options.kinds), default=0)
         self._decisions = DecisionSet.of(connection)
+        roots, against = tuple(options.roots), options.against
+        #: Where files must lie to count; empty if anywhere.
+        self._places = (*roots, against) if roots and against is not None else roots
 
     def clusters(self) -> Iterator[Cluster]:
         """Contents that belong together; a cluster of one content is copies."""
         joined: set[int] = set()
-        reference = self._reference()
+        against = self._options.against
         found: Iterable[Cluster] = ()
         if self._weakest > RANKS[Kind.BYTES]:
             alike, apart = self._links()
-            if reference is None:
+            if against is None:
                 found = clusters(alike, apart)
             else:
-                found = clusters_around(alike, apart, reference)
+                found = clusters_around(alike, apart, self._contents_under([against]))
         for cluster in found:
             joined.update((cluster.centre, *cluster.others))
             yield cluster
@@ -120,8 +122,8 @@ class _GroupReader:
         edges = members.edges(self._connection)
         links = Links(edges.low, edges.high, _RANK_OF_KIND[edges.kinds], edges.confidences)
         links = apply_decisions(links, self._decisions)
-        scope = self._scope()
-        if scope is not None:
+        if self._places:
+            scope = np.array(sorted(self._contents_under(self._places)), dtype=np.int64)
             links = links.where(np.isin(links.low, scope) & np.isin(links.high, scope))
         is_alike = links.ranks <= self._weakest
         alike, apart = links.where(is_alike), links.where(~is_alike)
@@ -129,20 +131,7 @@ class _GroupReader:
         there = np.array(members.present(self._connection, ids.tolist()), dtype=np.int64)
         return alike.where(np.isin(alike.low, there) & np.isin(alike.high, there)), apart
 
-    def _scope(self) -> IdArray | None:
-        """Ids of contents with a file under the roots, or in the reference; None for all."""
-        places = self._places()
-        if not places:
-            return None
-        return np.array(sorted(self._contents_under(places, copied=False)), dtype=np.int64)
-
-    def _places(self) -> tuple[bytes, ...]:
-        """Where files must lie to count; empty if anywhere."""
-        roots = tuple(self._options.roots)
-        against = self._options.against
-        return (*roots, against) if roots and against is not None else roots
-
-    def _contents_under(self, places: Collection[bytes], *, copied: bool) -> set[int]:
+    def _contents_under(self, places: Collection[bytes], *, copied: bool = False) -> set[int]:
         return {
             content_id
             for page in members.place_pages(self._connection, copied=copied)
@@ -150,16 +139,10 @@ class _GroupReader:
             if under_any(path, places)
         }
 
-    def _reference(self) -> set[int] | None:
-        """The contents of the reference; None if none was named."""
-        if self._options.against is None:
-            return None
-        return self._contents_under([self._options.against], copied=False)
-
     def _copied(self) -> list[int]:
         """Contents of several files that may make a group of their own, ascending."""
         against = self._options.against
-        places = self._places() or (() if against is None else (against,))
+        places = self._places or (() if against is None else (against,))
         if not places:
             return members.copied_contents(self._connection)
         return sorted(self._contents_under(places, copied=True))
@@ -169,10 +152,9 @@ class _GroupReader:
     def _members(self, ids: Sequence[int]) -> dict[int, list[Member]]:
         """The files of some contents that count, by content."""
         tags = members.person_tags(self._connection, ids)
-        places = self._places()
         found: dict[int, list[Member]] = defaultdict(list)
         for row in members.files_of(self._connection, ids):
-            if places and not under_any(row.path, places):
+            if self._places and not under_any(row.path, self._places):
                 continue
             given = tuple(tags.get(row.content_id, ()))
             found[row.content_id].append(replace(row, tags=given))

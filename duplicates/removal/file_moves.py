@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 
 from pictor.duplicates.removal.preflight import OpenFile, Refused, hash_of, open_at
+from pictor.library.atomic import sync
 
 _BLOCK = 1 << 20
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -58,7 +59,7 @@ def move(source: OpenFile, target: bytes, part: bytes, content: str) -> None:
                 with contextlib.suppress(OSError):
                     os.unlink(leftover)
         raise
-    sync_folder(os.path.dirname(target))
+    sync(os.path.dirname(target))
     os.fsync(source.parent)
 
 
@@ -66,7 +67,7 @@ def _copy_over(source: OpenFile, target: bytes, part: bytes, content: str) -> No
     """A move across file systems."""
     _copy(source, part, content)
     os.rename(part, target)
-    sync_folder(os.path.dirname(target))
+    sync(os.path.dirname(target))
     if not source.is_same():
         raise Refused("it was changed while it was copied")
     os.unlink(source.name, dir_fd=source.parent)
@@ -177,12 +178,3 @@ def _copy_attributes(source: OpenFile, target: int) -> None:
         os.fchown(target, facts.st_uid, facts.st_gid)
     os.fchmod(target, stat.S_IMODE(facts.st_mode))
     os.utime(target, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-
-
-def sync_folder(folder: bytes) -> None:
-    """Write a folder's entries through to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

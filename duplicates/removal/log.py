@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pictor.duplicates.removal.file_moves import sync_folder
 from pictor.duplicates.removal.log_lines import (
     Carried,
     Intent,
@@ -25,6 +24,7 @@ from pictor.duplicates.removal.log_lines import (
     StepState,
     line_of,
 )
+from pictor.library.atomic import sync
 from pictor.library.errors import PlanError, quoted
 from pictor.library.records import JsonObject
 from pictor.library.store import Store
@@ -77,7 +77,7 @@ class Log:
         try:
             self._file = os.open(path, flags | (os.O_CREAT | os.O_EXCL if is_new else 0), 0o600)
             if is_new:
-                sync_folder(os.fsencode(path.parent))
+                sync(path.parent)
             else:
                 self._end_torn_line()
         except FileExistsError:

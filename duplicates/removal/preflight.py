@@ -101,7 +101,7 @@ class Checker:
             Refused: the step cannot be done.
         """
         goes, stays = self._looked_up(step)
-        with open_known(goes) as source, self._keeper(step, stays) as keeper:
+        with _open_below(goes.folder, goes.inside) as source, self._keeper(step, stays) as keeper:
             if stamp(source.facts)[:2] == stamp(keeper.facts)[:2]:
                 raise Refused("it is the kept file itself, or a hard link of it: it frees nothing")
             if reads:
@@ -143,7 +143,7 @@ class Checker:
     def _keeper(self, step: Step, row: KnownFile) -> Iterator[OpenFile]:
         with contextlib.ExitStack() as stack:
             try:
-                keeper = stack.enter_context(open_known(row))
+                keeper = stack.enter_context(_open_below(row.folder, row.inside))
             except Refused as error:
                 raise Refused(f"the file to keep cannot be used: {error}") from error
             yield keeper
@@ -161,15 +161,6 @@ class Checker:
             self._verified[key] = found
 
 
-def open_known(row: KnownFile) -> AbstractContextManager[OpenFile]:
-    """A file, opened from its root on without following a link.
-
-    Raises:
-        Refused: it is not there, or no regular file, or a link is on the way.
-    """
-    return _open_below(row.folder, row.inside)
-
-
 def open_at(path: bytes) -> AbstractContextManager[OpenFile]:
     """A regular file by its path, whatever leads there.
 
@@ -181,6 +172,11 @@ def open_at(path: bytes) -> AbstractContextManager[OpenFile]:
 
 @contextlib.contextmanager
 def _open_below(top: bytes, inside: bytes) -> Iterator[OpenFile]:
+    """A file, opened from a folder on without following a link.
+
+    Raises:
+        Refused: it is not there, or no regular file, or a link is on the way.
+    """
     *folders, name = inside.split(b"/")
     with contextlib.ExitStack() as stack:
         try:

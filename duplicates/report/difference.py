@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pictor.duplicates.comparison.alignment import (
     full,
@@ -18,7 +17,7 @@ from pictor.duplicates.comparison.alignment import (
 )
 from pictor.duplicates.comparison.feature_fits import fits
 from pictor.duplicates.comparison.still import WORK_EDGE, Still
-from pictor.library.records import DoubleMatrix, PixelArray
+from pictor.library.records import DoubleMatrix, Mask, PixelArray
 
 #: How much stronger than they are differences are shown.
 GAIN = 4
@@ -52,27 +51,22 @@ class Difference(NamedTuple):
     largest: int
 
 
-class _Laid(NamedTuple):
-    pixels: PixelArray
-    inside: NDArray[np.bool_]
-
-
 def difference(keeper: PixelArray, other: PixelArray) -> Difference:
     """Lay a picture over a keeper, as a whole, turned or mirrored, or as the part that it shows."""
     a, b = _picture(other), _picture(keeper)
     matrix, is_plain = _best(a, b)
-    laid = _laid(other, _at_size(matrix, (a, other), (b, keeper)), keeper.shape[:2])
-    deltas = np.abs(keeper.astype(np.int16) - laid.pixels.astype(np.int16))
-    deltas[~laid.inside] = 0
+    laid, inside = _laid(other, _at_size(matrix, (a, other), (b, keeper)), keeper.shape[:2])
+    deltas = np.abs(keeper.astype(np.int16) - laid.astype(np.int16))
+    deltas[~inside] = 0
     stripes = _stripes(keeper.shape[:2])
     amplified = np.minimum(deltas * GAIN, 255).astype(np.uint8)
-    amplified[~laid.inside] = stripes[~laid.inside]
-    laid.pixels[~laid.inside] = stripes[~laid.inside]
-    common = max(1, int(laid.inside.sum()))
+    amplified[~inside] = stripes[~inside]
+    laid[~inside] = stripes[~inside]
+    common = max(1, int(inside.sum()))
     visible = int((deltas.max(axis=2) >= VISIBLE).sum()) / common
-    covered = float(laid.inside.mean())
+    covered = float(inside.mean())
     largest = int(deltas.max(initial=0))
-    return Difference(laid.pixels, amplified, is_plain, covered, visible, largest)
+    return Difference(laid, amplified, is_plain, covered, visible, largest)
 
 
 def _picture(pixels: PixelArray) -> Still:
@@ -117,11 +111,11 @@ def _misfit(a: Still, b: Still, matrix: DoubleMatrix) -> float:
     shrink = min(1.0, _CHOOSING_EDGE / max(height, width))
     size = (max(1, round(height * shrink)), max(1, round(width * shrink)))
     there = resized(b.pixels, (size[1], size[0]))
-    laid = _laid(a.pixels, _scale(size, (height, width)) @ full(matrix), size)
-    if laid.inside.mean() < _LEAST_COVERED:
+    laid, inside = _laid(a.pixels, _scale(size, (height, width)) @ full(matrix), size)
+    if inside.mean() < _LEAST_COVERED:
         return float("inf")
-    x = laid.pixels.mean(axis=2)[laid.inside]
-    y = there.mean(axis=2)[laid.inside]
+    x = laid.mean(axis=2)[inside]
+    y = there.mean(axis=2)[inside]
     x = (x - x.mean()) / max(float(x.std()), 4.0)
     y = (y - y.mean()) / max(float(y.std()), 4.0)
     return float(np.abs(x - y).mean()) + 1e-6
@@ -141,11 +135,13 @@ def _scale(to: tuple[int, ...], size: tuple[int, ...]) -> DoubleMatrix:
     return scaling(to[1] / size[1], to[0] / size[0])
 
 
-def _laid(pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, ...]) -> _Laid:
-    """A picture in another's frame; `matrix` (3, 3) goes from its pixels to the frame's."""
+def _laid(
+    pixels: PixelArray, matrix: DoubleMatrix, size: tuple[int, ...]
+) -> tuple[PixelArray, Mask]:
+    """A picture in another's frame, and where it is; `matrix` (3, 3): its pixels to the frame's."""
     frame = (size[1], size[0])
     # Half a pixel and what rounding the shrunk size moves.
-    return _Laid(*warped(pixels, inverted(matrix[:2]), frame, margin=1))
+    return warped(pixels, inverted(matrix[:2]), frame, margin=1)
 
 
 def _stripes(size: tuple[int, ...]) -> PixelArray:

@@ -167,10 +167,5 @@ def _shot(shot: Shot) -> JsonObject:
     if shot.compared is None:
         return data
     made = shot.compared
-    return data | {
-        "aligned": made.aligned,
-        "difference": made.difference,
-        "covered": round(made.covered, 3),
-        "visible": round(made.visible, 4),
-        "largest": made.largest,
-    }
+    shares = {"covered": round(made.covered, 3), "visible": round(made.visible, 4)}
+    return data | made._asdict() | shares

@@ -9,7 +9,7 @@ unpacked once to a temporary file, which stays as long as the source.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pictor.indexer.sources.base import (
@@ -65,12 +65,16 @@ class ArchiveSource(Source):
         self._copy = contents.copy
         if contents.problem:
             yield ScanProblem(b"", f"{quoted(self.location)} is damaged: {contents.problem}")
+        yield from self._wanted(contents.files, prefix)
+
+    def _wanted(self, files: Mapping[bytes, FoundFile], prefix: bytes) -> Iterator[FoundFile]:
+        """Those that are listed of all files by label, in order."""
         selector = Selector(self.options)
-        labels = [label for label in contents.files if selector.wants(label)]
+        labels = [label for label in files if selector.wants(label)]
         pairs = pair_raws(labels) if self.options.pair_raw else {}
         for label in sorted(labels):
             if label.startswith(prefix):
-                found = contents.files[label]
+                found = files[label]
                 if label in pairs and found.skip is None:
                     detail = sidecar_detail(pairs[label])
                     found = found._replace(skip=Reason.SIDECAR, skip_detail=detail)

@@ -6,7 +6,7 @@ import os
 
 from pictor.indexer.sources.base import Locator, quoted, why
 from pictor.indexer.sources.descriptors import opened_regular
-from pictor.indexer.sources.zip_format import read_member
+from pictor.indexer.sources.zip_format import read_member, read_span
 from pictor.library.errors import ImageError, reason_of
 from pictor.library.records import Reason
 
@@ -48,7 +48,7 @@ def _read_file(descriptor: int, path: bytes, max_bytes: int) -> bytes:
     before = os.fstat(descriptor)
     if before.st_size > max_bytes:
         raise _too_large(quoted(path), before.st_size, max_bytes)
-    data = _read_up_to(descriptor, before.st_size + 1)
+    data = read_span(descriptor, 0, before.st_size + 1)
     after = os.fstat(descriptor)
     facts = (before.st_size, before.st_size, before.st_mtime_ns)
     if (len(data), after.st_size, after.st_mtime_ns) != facts:
@@ -59,25 +59,11 @@ def _read_file(descriptor: int, path: bytes, max_bytes: int) -> bytes:
 def _read_span(descriptor: int, locator: Locator, max_bytes: int) -> bytes:
     if locator.size > max_bytes:
         raise _too_large(_shown(locator), locator.size, max_bytes)
-    os.lseek(descriptor, locator.offset, os.SEEK_SET)
-    data = _read_up_to(descriptor, locator.size)
+    data = read_span(descriptor, locator.offset, locator.size)
     if len(data) < locator.size:
         detail = f"{_shown(locator)} ends after {len(data)} of {locator.size} bytes"
         raise ImageError(Reason.TRUNCATED, detail)
     return data
-
-
-def _read_up_to(descriptor: int, size: int) -> bytes:
-    """The next `size` bytes, fewer only at the end."""
-    data = os.read(descriptor, size)
-    if len(data) == size or not data:
-        return data
-    parts = [data]
-    size -= len(data)
-    while size and (part := os.read(descriptor, size)):
-        parts.append(part)
-        size -= len(part)
-    return data if len(parts) == 1 else b"".join(parts)
 
 
 def _check_stamp(descriptor: int, locator: Locator) -> None:

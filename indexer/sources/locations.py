@@ -9,16 +9,24 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice, product
 
 from pictor.indexer.sources.archive import ArchiveSource, looks_like_zip
-from pictor.indexer.sources.base import RootKind, ScanOptions, Source, quoted, why
+from pictor.indexer.sources.base import (
+    FoundFile,
+    Locator,
+    RootKind,
+    ScanOptions,
+    ScanProblem,
+    Source,
+    quoted,
+    why,
+)
 from pictor.indexer.sources.descriptors import kind_of, opened_regular
 from pictor.indexer.sources.folder import FolderSource
 from pictor.indexer.sources.path_list import ListSource, is_listed, read_records
 from pictor.indexer.sources.shard import ShardSource, looks_like_shard
-from pictor.indexer.sources.single import FileSource
 from pictor.indexer.sources.tar_compression import UNPACKING_ERRORS, open_stream
 from pictor.indexer.sources.tar_format import Readable, is_tar
 from pictor.library.errors import SourceError
@@ -31,6 +39,30 @@ _FOREIGN = {b"7z\xbc\xaf\x27\x1c": "a 7z", b"Rar!\x1a\x07": "a RAR", b"\x28\xb5\
 _BRACES = re.compile(rb"\{([^{}]*)\}")
 _RANGE = re.compile(rb"(\d+)\.\.(\d+)")
 MOST_ROOTS = 100_000  # of one location with braces
+
+
+class FileSource(Source):
+    """A file that was named itself: no option leaves it out. Its path in the root is b""."""
+
+    kind = RootKind.FILE
+
+    def scan(self, prefix: bytes = b"") -> Iterator[FoundFile | ScanProblem]:
+        """The file; nothing if `prefix` is not empty.
+
+        Raises:
+            SourceError: it is not there, or is no regular file any more.
+        """
+        if prefix:
+            return
+        try:
+            facts = os.stat(self.location)
+        except OSError as error:
+            raise SourceError(f"cannot read {quoted(self.location)}: {why(error)}") from error
+        if not stat.S_ISREG(facts.st_mode):
+            raise SourceError(f"{quoted(self.location)} was a regular file and is none any more")
+        yield FoundFile(b"", facts.st_size, facts.st_mtime_ns, Locator("file", self.location))
+
+
 _MAKERS: dict[RootKind, Callable[[bytes, ScanOptions], Source]] = {
     RootKind.FOLDER: FolderSource,
     RootKind.FILE: FileSource,

@@ -7,14 +7,13 @@ captions of the pictures with their key; files that are known to hold no picture
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from pictor.indexer.sources.archive import label_of, list_archive
-from pictor.indexer.sources.base import FoundFile, RootKind, ScanProblem, Source, quoted
+from pictor.indexer.sources.archive import ArchiveSource, label_of
+from pictor.indexer.sources.base import FoundFile, RootKind
 from pictor.indexer.sources.file_bytes import read_bytes
 from pictor.indexer.sources.selection import Selector
-from pictor.indexer.sources.tar_compression import UnpackedCopy
 from pictor.indexer.sources.tar_format import Readable, TarDamaged, read_members
 from pictor.library.errors import ImageError
 from pictor.library.records import Caption
@@ -42,36 +41,27 @@ _PEEKED_MEMBERS = 64
 _PEEKED_BYTES = 64 << 20
 
 
-class ShardSource(Source):
-    """The pictures in a webdataset tar, with their captions."""
+class ShardSource(ArchiveSource):
+    """The pictures in a webdataset tar, each with its sample's texts as captions.
+
+    A text's `Caption.source` is its file's ending, with the field for a .json ("json:caption").
+    """
 
     kind = RootKind.SHARD
-    _copy: UnpackedCopy | None = None
 
-    def scan(self, prefix: bytes = b"") -> Iterator[FoundFile | ScanProblem]:
-        """Its pictures whose label begins with `prefix`, in order, each with its sample's texts.
-
-        A text's `Caption.source` is its file's ending, with the field for a .json ("json:caption").
-
-        Raises:
-            SourceError: it is no tar, cannot be read, or is too damaged to list anything.
-        """
-        contents = list_archive(self.location, self._copy)
-        self._copy = contents.copy
-        if contents.problem:
-            yield ScanProblem(b"", f"{quoted(self.location)} is damaged: {contents.problem}")
+    def _wanted(self, files: Mapping[bytes, FoundFile], prefix: bytes) -> Iterator[FoundFile]:
         selector = Selector(self.options)
         texts: dict[bytes, list[FoundFile]] = {}
         pictures: list[bytes] = []
-        for label in sorted(contents.files):
+        for label in sorted(files):
             ending = _split(label)[1].rpartition(b".")[2].lower()
             if ending in _CAPTION_ENDINGS:
-                texts.setdefault(_split(label)[0], []).append(contents.files[label])
+                texts.setdefault(_split(label)[0], []).append(files[label])
             elif ending not in _SIDECAR_ENDINGS and selector.wants(label):
                 pictures.append(label)
         for label in pictures:
             if label.startswith(prefix):
-                found = contents.files[label]
+                found = files[label]
                 yield found._replace(captions=_captions(texts.get(_split(label)[0], ())))
 
 

@@ -30,6 +30,7 @@ _STORED, _DEFLATED, _BZIP2, _LZMA = 0, 8, 12, 14
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 _MOST = 1 << 62  # leaves room to add offsets within a signed 64-bit number
 _BLOCK = 1 << 18
+_SPAN = 1 << 30  # bytes a read, below the system's limit; what comes in one is not copied
 
 
 class ZipMember(NamedTuple):
@@ -96,7 +97,7 @@ def read_directory(descriptor: int, found: Directory) -> Iterator[tuple[int, Zip
     Raises:
         ValueError: a record is damaged; those before it have been given.
     """
-    data = _read_span(descriptor, found.offset, found.size)
+    data = read_span(descriptor, found.offset, found.size)
     at = 0
     while at < len(data):
         member, length = _parse_record(data, at)
@@ -190,7 +191,7 @@ def _inflated(descriptor: int, offset: int, member: ZipMember, shown: str) -> by
     """The plain bytes, checked against the size and checksum the directory states."""
     inflater = _inflater(descriptor, offset, member, shown)
     if inflater is None:
-        plain = _read_span(descriptor, offset, min(member.stored_size, member.size))
+        plain = read_span(descriptor, offset, min(member.stored_size, member.size))
     else:
         if member.method == _LZMA:
             offset, member = offset + 9, member._replace(stored_size=member.stored_size - 9)
@@ -249,9 +250,10 @@ def _fed(descriptor: int, offset: int, member: ZipMember, inflater: _Inflater) -
     return b"".join(parts)
 
 
-def _read_span(descriptor: int, offset: int, size: int) -> bytes:
+def read_span(descriptor: int, offset: int, size: int) -> bytes:
+    """The `size` bytes from an offset on, fewer only at the end."""
     parts: list[bytes] = []
-    while size and (part := os.pread(descriptor, min(size, 1 << 24), offset)):
+    while size and (part := os.pread(descriptor, min(size, _SPAN), offset)):
         parts.append(part)
         offset, size = offset + len(part), size - len(part)
     return b"".join(parts)

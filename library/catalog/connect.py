@@ -106,6 +106,11 @@ def _open_server(where: str, busy_timeout_s: float) -> Engine:
     url = make_url(where)
     if shown_url(where).endswith("://***"):
         raise ValueError("its parts cannot be separated")
+    if url.get_backend_name() != "postgresql":
+        raise LibraryError(
+            f"the catalog URL {shown_url(where)!r} cannot be used: a catalog is stored in SQLite, "
+            "or in PostgreSQL (postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE)"
+        )
     secrets = {name: url.normalized_query[name][-1] for name in url.query if is_secret(name)}
     # Given apart, because an engine's own text shows them. As with SQLite, all that a transaction
     # reads is of one moment.
@@ -116,8 +121,7 @@ def _open_server(where: str, busy_timeout_s: float) -> Engine:
         **_POOL,
     )
     event.listen(engine, "do_connect", partial(_connect, shown_url(where), busy_timeout_s))
-    if engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", partial(_configure_postgresql, busy_timeout_s))
+    event.listen(engine, "connect", partial(_configure_postgresql, busy_timeout_s))
     return engine
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from pictor.library.catalog import fingerprints, pairs, spaces
-from pictor.library.catalog.files import chunked, next_id, rows_in
+from pictor.library.catalog.files import chunked, insert_rows, next_id, rows_in
 from pictor.library.catalog.rows import ContentChange, ContentState, FileChange, ItemRow
 from pictor.library.catalog.schema import (
     BACKGROUND,
@@ -32,9 +32,8 @@ def content_state(connection: Connection, digest: bytes) -> ContentState | None:
 
 def content_ids(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, int]:
     """The ids of those contents that are in the catalog."""
-    query = select(CONTENT.c.hash, CONTENT.c.id)
-    rows = rows_in(connection, query, CONTENT.c.hash, digests)
-    return {digest: content_id for digest, content_id in rows}
+    states = content_states(connection, digests)
+    return {digest: state.id for digest, state in states.items()}
 
 
 def content_states(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, ContentState]:
@@ -63,12 +62,8 @@ def lacking_vectors(
     connection: Connection, space_id: int, after_id: int, limit: int
 ) -> list[tuple[int, bytes]]:
     """(id, hash) of contents with an item that has no vector in a space, ascending by id."""
-    there = (
-        select(VECTOR.c.id)
-        .where(VECTOR.c.space_id == space_id, VECTOR.c.item_id == ITEM.c.id)
-        .exists()
-    )
-    lacking = select(ITEM.c.content_id).where(ITEM.c.content_id > after_id, ~there)
+    lacking = select(ITEM.c.content_id).where(ITEM.c.content_id > after_id)
+    lacking = lacking.where(~spaces.has_vector(space_id))
     lacking = lacking.distinct().order_by(ITEM.c.content_id).limit(limit)
     query = select(CONTENT.c.id, CONTENT.c.hash).where(CONTENT.c.id.in_(lacking))
     return [(row[0], row[1]) for row in connection.execute(query.order_by(CONTENT.c.id))]
@@ -182,18 +177,16 @@ def _write_vectors(
         for table in (VECTOR, BACKGROUND):
             where = (table.c.space_id == space_id, table.c.item_id.in_(chunk))
             connection.execute(delete(table).where(*where))
-    first = next_id(connection, VECTOR)
     rows = [
         {
-            "id": first + i,
             "space_id": space_id,
             "item_id": item_id,
             "change": change,
             "data": np.ascontiguousarray(vector, dtype=spaces.LITTLE_FLOAT16).tobytes(),
         }
-        for i, (item_id, vector) in enumerate(pairs)
+        for item_id, vector in pairs
     ]
-    connection.execute(insert(VECTOR), rows)
+    insert_rows(connection, VECTOR, rows)
 
 
 def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Caption]]) -> None:
@@ -210,13 +203,8 @@ def _add_captions(connection: Connection, captions: Mapping[bytes, Sequence[Capt
         if digest in ids
         for c in texts
     }
-    first = next_id(connection, CAPTION)
-    rows = [
-        {"id": first + i} | dict(zip(names, key, strict=True))
-        for i, key in enumerate(key for key in new if key not in held)
-    ]
-    if rows:
-        connection.execute(insert(CAPTION), rows)
+    rows = [dict(zip(names, key, strict=True)) for key in new if key not in held]
+    insert_rows(connection, CAPTION, rows)
 
 
 def captions_of(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[Caption]]:
@@ -235,7 +223,6 @@ def _write_files(
     others = {f.hash for f in files if f.hash is not None and f.hash not in known}
     ids = dict(known) | content_ids(connection, sorted(others))
     new: list[dict[str, Any]] = []
-    first = next_id(connection, FILE)
     for change in files:
         values = {
             "root_id": change.root_id,
@@ -250,13 +237,12 @@ def _write_files(
             "missing_since": None,
         }
         if change.file_id is None:
-            new.append({"id": first + len(new)} | values)
+            new.append(values)
         else:
             if change.keeps_content:
                 del values["content_id"]
             connection.execute(update(FILE).where(FILE.c.id == change.file_id).values(**values))
-    if new:
-        connection.execute(insert(FILE), new)
+    insert_rows(connection, FILE, new)
 
 
 def purge_missing(connection: Connection) -> int:
@@ -285,13 +271,11 @@ def _remove_items(connection: Connection, content_ids: Sequence[int]) -> None:
         query = select(VECTOR.c.space_id, VECTOR.c.item_id).where(VECTOR.c.item_id.in_(chunk))
         gone = connection.execute(query).all()
         changes = {s: spaces.next_change(connection, s) for s in {space_id for space_id, _ in gone}}
-        first = next_id(connection, REMOVED_VECTOR)
         rows = [
-            {"id": first + i, "space_id": space_id, "item_id": item_id, "change": changes[space_id]}
-            for i, (space_id, item_id) in enumerate(gone)
+            {"space_id": space_id, "item_id": item_id, "change": changes[space_id]}
+            for space_id, item_id in gone
         ]
         connection.execute(delete(VECTOR).where(VECTOR.c.item_id.in_(chunk)))
         connection.execute(delete(BACKGROUND).where(BACKGROUND.c.item_id.in_(chunk)))
-        if rows:
-            connection.execute(insert(REMOVED_VECTOR), rows)
+        insert_rows(connection, REMOVED_VECTOR, rows)
     connection.execute(delete(ITEM).where(where))

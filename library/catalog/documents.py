@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from pictor.library.catalog.schema import CAPTION, CONTENT, FILE, ROOT
+from pictor.library.catalog.contents import captions_of
+from pictor.library.catalog.schema import CONTENT, FILE, ROOT
 from pictor.library.catalog.tokens import BOUNDARY, albums, phrases, wholes
-from pictor.library.records import Outcome
+from pictor.library.records import Caption, Outcome
 
 #: Tokens and bytes of a field that are kept, of the texts that come first. PostgreSQL numbers the
 #: positions of a row up to 16,383 only and takes 1 MiB of it; `word` has six fields.
@@ -27,7 +28,7 @@ def documents(connection: Connection, content_ids: Sequence[int]) -> list[dict[s
     """The rows of `word` for those of some contents that are indexed and lie somewhere."""
     facts = _facts(connection, content_ids)
     places = _places(connection, list(facts))
-    captions = _captions(connection, list(places))
+    captions = captions_of(connection, list(places))
     return [
         {"content_id": i, **_document(places[i], facts[i], captions.get(i, ()))} for i in places
     ]
@@ -64,16 +65,8 @@ def _components(root_kind: str, location: bytes, path: bytes) -> list[str]:
     return [name for name in whole.decode("utf-8", errors="replace").split("/") if name]
 
 
-def _captions(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[str]]:
-    query = select(CAPTION.c.content_id, CAPTION.c.text).order_by(CAPTION.c.id)
-    found: dict[int, list[str]] = {}
-    for content_id, text in connection.execute(query.where(CAPTION.c.content_id.in_(content_ids))):
-        found.setdefault(content_id, []).append(text)
-    return found
-
-
 def _document(
-    places: Sequence[Sequence[str]], facts: tuple[Any, ...], captions: Iterable[str]
+    places: Sequence[Sequence[str]], facts: tuple[Any, ...], captions: Iterable[Caption]
 ) -> Mapping[str, str]:
     keywords, title, description = facts
     names = [components[-1] for components in places if components]
@@ -88,7 +81,7 @@ def _document(
         "folder": _joined(phrase for name in folders for phrase in _folder_phrases(name)),
         "keyword": _joined(phrase for keyword in keywords for phrase in phrases(keyword)),
         "description": _joined(p for text in [*titles, description or ""] for p in phrases(text)),
-        "caption": _joined(phrase for caption in captions for phrase in phrases(caption)),
+        "caption": _joined(phrase for caption in captions for phrase in phrases(caption.text)),
         "whole": _joined(whole, " "),
     }
 

@@ -40,6 +40,15 @@ def next_id(connection: Connection, table: Table) -> int:
     return int(connection.scalar(select(func.max(table.c.id))) or 0) + 1
 
 
+def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Add rows that get the next ids; the first of these. Only the one writer may."""
+    first = next_id(connection, table)
+    if rows:
+        numbered = [{"id": first + i} | row for i, row in enumerate(rows)]
+        connection.execute(insert(table), numbered)
+    return first
+
+
 def chunked(values: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
     """Slices of at most `size`."""
     for start in range(0, len(values), size):
@@ -81,10 +90,8 @@ def roots(connection: Connection, location: bytes | None = None) -> list[RootRow
 
 def add_root(connection: Connection, kind: str, location: bytes, volume: str) -> int:
     """A new reachable root; its id."""
-    root_id = next_id(connection, ROOT)
     values = {"kind": kind, "location": location, "volume": volume, "state": "reachable"}
-    connection.execute(insert(ROOT).values(id=root_id, detail="", options={}, **values))
-    return root_id
+    return insert_rows(connection, ROOT, [values | {"detail": "", "options": {}}])
 
 
 def set_root_state(
@@ -145,15 +152,21 @@ class Places:
             yield self._lists, path
 
 
+def reachable_file(content_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """The condition "a file that can be reached holds this content"."""
+    query = select(FILE.c.id).join(ROOT, ROOT.c.id == FILE.c.root_id)
+    query = query.where(FILE.c.content_id == content_id, FILE.c.missing_since.is_(None))
+    return query.where(ROOT.c.state == "reachable").exists()
+
+
 # --- runs
 
 
 def start_run(connection: Connection) -> int:
     """A new run in state "running"; its id. A run that was killed is marked so."""
     connection.execute(update(RUN).where(RUN.c.state == "running").values(state="interrupted"))
-    run_id = next_id(connection, RUN)
-    connection.execute(insert(RUN).values(id=run_id, started_at=now(), state="running", summary={}))
-    return run_id
+    values = {"started_at": now(), "state": "running", "summary": {}}
+    return insert_rows(connection, RUN, [values])
 
 
 def finish_run(connection: Connection, run_id: int, state: str, summary: dict[str, Any]) -> None:
@@ -194,11 +207,12 @@ def of_roots(root_ids: Sequence[int]) -> ColumnElement[bool]:
 
 
 def scan_page(
-    connection: Connection, scope: ColumnElement[bool], after: bytes, limit: int
+    connection: Connection, scope: ColumnElement[bool], after: bytes | None, limit: int
 ) -> list[FileRow]:
-    """The next rows of a scope with a path greater than `after`, ascending by path bytes."""
-    query = select(*FILE.c[FileRow._fields]).where(scope, FILE.c.path > after)
-    query = query.order_by(FILE.c.path).limit(limit)
+    """The first rows of a scope, or the next with a path greater than `after`, by path bytes."""
+    query = select(*FILE.c[FileRow._fields]).where(scope).order_by(FILE.c.path).limit(limit)
+    if after is not None:
+        query = query.where(FILE.c.path > after)
     # fetchall, because a page of rows fetched one by one takes three times as long
     return [FileRow._make(row) for row in connection.execute(query).fetchall()]
 
@@ -208,22 +222,10 @@ def has_rows(connection: Connection, scope: ColumnElement[bool]) -> bool:
     return connection.scalar(select(FILE.c.id).where(scope).limit(1)) is not None
 
 
-def has_files(connection: Connection, root_id: int) -> bool:
-    """Whether any file of a root is thought present."""
-    return has_rows(connection, and_(FILE.c.root_id == root_id, FILE.c.missing_since.is_(None)))
-
-
 def sample_paths(connection: Connection, root_id: int, limit: int) -> list[bytes]:
     """Some paths of a root's present files."""
     query = select(FILE.c.path).where(FILE.c.root_id == root_id, FILE.c.missing_since.is_(None))
     return list(connection.scalars(query.order_by(FILE.c.id).limit(limit)))
-
-
-def file_at(connection: Connection, root_id: int, path: bytes) -> FileRow | None:
-    """The row at one path of a root."""
-    query = select(*FILE.c[FileRow._fields])
-    row = connection.execute(query.where(FILE.c.root_id == root_id, FILE.c.path == path)).first()
-    return FileRow(*row) if row else None
 
 
 def places(connection: Connection, content_ids: Sequence[int]) -> dict[int, list[FilePlace]]:
@@ -261,11 +263,12 @@ def forget_stat(connection: Connection, outcomes: Sequence[Outcome]) -> int:
     return int(connection.execute(update(FILE).where(*where).values(mtime_ns=-2)).rowcount)
 
 
-def outcomes_of_run(connection: Connection, run_id: int) -> dict[str, int]:
-    """How many present files have each outcome, among those the run changed."""
-    query = select(FILE.c.outcome, func.count()).where(FILE.c.run_id == run_id)
-    rows = connection.execute(query.where(FILE.c.missing_since.is_(None)).group_by(FILE.c.outcome))
-    return {outcome: count for outcome, count in rows}
+def counts_by(connection: Connection, column: str, run_id: int | None = None) -> dict[Any, int]:
+    """Present files by what they have in a column: all, or those that a run changed."""
+    query = select(FILE.c[column], func.count()).where(FILE.c.missing_since.is_(None))
+    if run_id is not None:
+        query = query.where(FILE.c.run_id == run_id)
+    return {value: n for value, n in connection.execute(query.group_by(FILE.c[column]))}
 
 
 def count(connection: Connection, scopes: Sequence[ColumnElement[bool]], *, missing: bool) -> int:
@@ -275,26 +278,15 @@ def count(connection: Connection, scopes: Sequence[ColumnElement[bool]], *, miss
     return sum(count_rows(connection, FILE, or_(*part), state) for part in parts)
 
 
-def problem_files(connection: Connection, after_id: int, limit: int) -> list[tuple[Any, ...]]:
+def problem_files(connection: Connection, page: int) -> Iterator[Sequence[Any]]:
     """(file id, root kind, location, path, outcome, reason, detail) of files skipped or failed."""
     columns = (FILE.c.id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
     query = select(*columns, FILE.c.outcome, FILE.c.reason, FILE.c.detail)
     query = query.join(ROOT, ROOT.c.id == FILE.c.root_id)
     wanted = FILE.c.outcome.in_([Outcome.FAILED, Outcome.SKIPPED])
-    query = query.where(wanted, FILE.c.missing_since.is_(None), FILE.c.id > after_id)
-    return [tuple(row) for row in connection.execute(query.order_by(FILE.c.id).limit(limit))]
-
-
-def counts_by_root(connection: Connection) -> dict[int, int]:
-    """Present files a root."""
-    query = select(FILE.c.root_id, func.count()).where(FILE.c.missing_since.is_(None))
-    return {root_id: n for root_id, n in connection.execute(query.group_by(FILE.c.root_id))}
-
-
-def counts_by_outcome(connection: Connection) -> dict[str, int]:
-    """Present files an outcome, whatever run it is from."""
-    query = select(FILE.c.outcome, func.count()).where(FILE.c.missing_since.is_(None))
-    return {outcome: n for outcome, n in connection.execute(query.group_by(FILE.c.outcome))}
+    query = query.where(wanted, FILE.c.missing_since.is_(None))
+    for rows in pages(connection, query, FILE.c.id, page):
+        yield from rows
 
 
 def count_missing(connection: Connection) -> int:

@@ -35,19 +35,34 @@ class _OneValue:
 
 
 @dataclass(frozen=True)
-class After(_OneValue):
-    """Taken on this day (month, year) or later, by the camera's own clock: "2023-05-12"."""
-
-    key = "after"
+class _OneDate(_OneValue):
     date: str
 
 
 @dataclass(frozen=True)
-class Before(_OneValue):
+class _OneName(_OneValue):
+    name: str
+
+
+@dataclass(frozen=True)
+class _Several:
+    filters: tuple[Filter, ...]
+    word: ClassVar[str]
+
+    def __str__(self) -> str:
+        return "({})".format(f" {self.word} ".join(map(str, self.filters)))
+
+
+class After(_OneDate):
+    """Taken on this day (month, year) or later, by the camera's own clock: "2023-05-12"."""
+
+    key = "after"
+
+
+class Before(_OneDate):
     """Taken before this day (month, year) began."""
 
     key = "before"
-    date: str
 
 
 @dataclass(frozen=True)
@@ -78,36 +93,28 @@ class InRoot(_OneValue):
     name: bytes
 
 
-@dataclass(frozen=True)
-class Camera(_OneValue):
+class Camera(_OneName):
     """The camera's name has these words in it, in any case of A to Z."""
 
     key = "camera"
-    name: str
 
 
-@dataclass(frozen=True)
-class Lens(_OneValue):
+class Lens(_OneName):
     """The lens's name has these words in it, in any case of A to Z."""
 
     key = "lens"
-    name: str
 
 
-@dataclass(frozen=True)
-class Tagged(_OneValue):
+class Tagged(_OneName):
     """It has a tag of this name, or of one below it."""
 
     key = "tag"
-    name: str
 
 
-@dataclass(frozen=True)
-class InLabelSet(_OneValue):
+class InLabelSet(_OneName):
     """It has any tag of this set of labels."""
 
     key = "label-set"
-    name: str
 
 
 @dataclass(frozen=True)
@@ -118,14 +125,11 @@ class OfKind(_OneValue):
     kind: Kind
 
 
-@dataclass(frozen=True)
-class OfFormat:
+class OfFormat(_OneName):
     """The format by content, as `Metadata.format` names it: "JPEG"."""
 
-    name: str
-
     def __str__(self) -> str:
-        return f"format:{quoted(self.name.lower())}"
+        return f"format:{quoted(os.fsdecode(self.name).lower())}"
 
 
 @dataclass(frozen=True)
@@ -197,24 +201,16 @@ class Not:
         return f"-{self.filter}"
 
 
-@dataclass(frozen=True)
-class AllOf:
+class AllOf(_Several):
     """Every one of at least two filters holds."""
 
-    filters: tuple[Filter, ...]
-
-    def __str__(self) -> str:
-        return "({})".format(" and ".join(map(str, self.filters)))
+    word = "and"
 
 
-@dataclass(frozen=True)
-class AnyOf:
+class AnyOf(_Several):
     """At least one of at least two filters holds."""
 
-    filters: tuple[Filter, ...]
-
-    def __str__(self) -> str:
-        return "({})".format(" or ".join(map(str, self.filters)))
+    word = "or"
 
 
 Leaf = (
@@ -254,4 +250,4 @@ def quoted(text: str) -> str:
 
 def _number(value: float) -> str:
     """The shortest text from which the same number is read."""
-    return repr(int(value)) if value == int(value) else repr(value)
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from pictor.library.catalog.files import chunked, count_rows, pages, rows_in
+from pictor.library.catalog.files import chunked, count_rows, pages, reachable_file, rows_in
 from pictor.library.catalog.rows import full_path
 from pictor.library.catalog.schema import CONTENT, FILE, FINGERPRINT, ITEM, ROOT, VECTOR
 
@@ -42,15 +42,16 @@ class ShotFacts(NamedTuple):
     """What a comparison wants to know of a content besides its pixels.
 
     Attributes:
-        names: paths, each below its root, of the files that hold it.
+        taken_at: ISO 8601 to the second, camera: maker and model; None where the file is silent.
+        format: lower case ("jpeg").
+        names: absolute paths of the files that hold it.
     """
 
-    id: int
-    hash: bytes
-    format: str
-    taken_at: str | None
-    camera: str | None
-    names: tuple[bytes, ...]
+    taken_at: str | None = None
+    camera: str | None = None
+    format: str = ""
+    names: tuple[bytes, ...] = ()
+    hash: bytes = b""
 
 
 def write(connection: Connection, hashes: Mapping[int, bytes]) -> None:
@@ -102,7 +103,8 @@ def _lacking() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 def count_fresh(connection: Connection, comparison: int) -> int:
     """Contents with a row and a reachable file not yet compared with all others in this version."""
-    return count_rows(connection, FINGERPRINT, FINGERPRINT.c.compared != comparison, _placed())
+    is_due = FINGERPRINT.c.compared != comparison
+    return count_rows(connection, FINGERPRINT, is_due, reachable_file(FINGERPRINT.c.content_id))
 
 
 def count(connection: Connection) -> int:
@@ -113,7 +115,8 @@ def count(connection: Connection) -> int:
 def blocks(connection: Connection) -> Iterator[list[FingerprintRow]]:
     """All rows, ascending by content, at most `BLOCK` at once."""
     columns = (FINGERPRINT.c.content_id, FINGERPRINT.c.hashes, FINGERPRINT.c.compared)
-    for rows in pages(connection, select(*columns, _placed()), columns[0], BLOCK):
+    query = select(*columns, reachable_file(columns[0]))
+    for rows in pages(connection, query, columns[0], BLOCK):
         yield [FingerprintRow._make(row) for row in rows]
 
 
@@ -158,17 +161,6 @@ def names(connection: Connection) -> Iterator[tuple[int, bytes, int]]:
         yield row[0], row[1], row[2]
 
 
-def _placed() -> ColumnElement[bool]:
-    """Whether a file that can be reached holds a content."""
-    return (
-        select(FILE.c.id)
-        .join(ROOT, ROOT.c.id == FILE.c.root_id)
-        .where(FILE.c.content_id == FINGERPRINT.c.content_id, FILE.c.missing_since.is_(None))
-        .where(ROOT.c.state == "reachable")
-        .exists()
-    )
-
-
 def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, ShotFacts]:
     """What a comparison wants to know of some contents, by id."""
     found: dict[int, ShotFacts] = {}
@@ -182,5 +174,5 @@ def facts(connection: Connection, content_ids: Iterable[int]) -> dict[int, ShotF
     for one in rows_in(connection, select(*columns), CONTENT.c.id, wanted):
         content_id, digest, media, taken_at, camera = one
         there = tuple(paths[content_id])
-        found[content_id] = ShotFacts(content_id, digest, media.lower(), taken_at, camera, there)
+        found[content_id] = ShotFacts(taken_at, camera, media.lower(), there, digest)
     return found

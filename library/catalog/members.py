@@ -22,6 +22,8 @@ from pictor.library.records import IdArray
 
 #: Every kind, in the order that `EdgeArrays.kinds` counts them.
 KINDS = tuple(Kind)
+#: Columns of CONTENT that a member has as they are.
+_FACTS = ("width", "height", "size_bytes", "taken_at", "camera", "rating")
 
 
 class EdgeArrays(NamedTuple):
@@ -58,10 +60,34 @@ def pairs_among(connection: Connection, content_ids: Sequence[int]) -> list[Pair
 
 def files_of(connection: Connection, content_ids: Sequence[int]) -> list[Member]:
     """The files of some indexed contents that are not missing, by content, root and path."""
-    query = _facts().order_by(FILE.c.content_id, FILE.c.root_id, FILE.c.path)
+    place = (FILE.c.id, FILE.c.content_id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
+    state = (ROOT.c.state, FILE.c.mtime_ns)
+    facts = (CONTENT.c.hash, CONTENT.c.format, CONTENT.c.latitude, CONTENT.c.keywords)
+    query = select(*place, *state, *facts, *CONTENT.c[_FACTS])
+    query = query.join(ROOT, ROOT.c.id == FILE.c.root_id)
+    query = query.join(CONTENT, CONTENT.c.id == FILE.c.content_id)
+    query = query.where(FILE.c.missing_since.is_(None), CONTENT.c.outcome == "indexed")
+    query = query.order_by(FILE.c.content_id, FILE.c.root_id, FILE.c.path)
     return [
-        _fact(row) for row in rows_in(connection, query, FILE.c.content_id, sorted(content_ids))
+        _member(row) for row in rows_in(connection, query, FILE.c.content_id, sorted(content_ids))
     ]
+
+
+def _member(row: Any) -> Member:  # Any: a row of `files_of`
+    return Member(
+        file_id=row.id,
+        content_id=row.content_id,
+        path=full_path(row.kind, row.location, row.path),
+        content=bytes(row.hash).hex(),
+        mtime_ns=row.mtime_ns,
+        format=row.format.lower(),
+        has_place=row.latitude is not None,
+        keywords=tuple(row.keywords or ()),
+        state="unreachable" if row.state == "unreachable" else "present",
+        root_kind=row.kind,
+        root=row.location,
+        **{name: getattr(row, name) for name in _FACTS},
+    )
 
 
 def place_pages(
@@ -112,41 +138,3 @@ def _is_there() -> tuple[Any, ...]:  # Any: conditions on FILE
 def _copied() -> Any:  # Any: a select of content ids
     query = select(FILE.c.content_id).where(*_is_there()).group_by(FILE.c.content_id)
     return query.having(func.count() > 1)
-
-
-def _facts() -> Any:  # Any: a select whose columns `_fact` names
-    columns = (FILE.c.id, FILE.c.content_id, ROOT.c.kind, ROOT.c.location, FILE.c.path)
-    state = (ROOT.c.state, FILE.c.mtime_ns)
-    facts = (
-        *(CONTENT.c.hash, CONTENT.c.width, CONTENT.c.height, CONTENT.c.size_bytes),
-        *(CONTENT.c.format, CONTENT.c.taken_at, CONTENT.c.camera, CONTENT.c.latitude),
-        *(CONTENT.c.rating, CONTENT.c.keywords),
-    )
-    query = select(*columns, *state, *facts).join(ROOT, ROOT.c.id == FILE.c.root_id)
-    return query.join(CONTENT, CONTENT.c.id == FILE.c.content_id).where(
-        FILE.c.missing_since.is_(None), CONTENT.c.outcome == "indexed"
-    )
-
-
-def _fact(row: Any) -> Member:  # Any: a row of `_facts`
-    file_id, content_id, kind, location, path, root_state, mtime_ns = row[:7]
-    digest, width, height, size, form, taken_at, camera, latitude, rating, keywords = row[7:]
-    return Member(
-        file_id=file_id,
-        content_id=content_id,
-        path=full_path(kind, location, path),
-        content=bytes(digest).hex(),
-        width=width,
-        height=height,
-        size_bytes=size,
-        mtime_ns=mtime_ns,
-        format=form.lower(),
-        taken_at=taken_at,
-        camera=camera,
-        has_place=latitude is not None,
-        rating=rating,
-        keywords=tuple(keywords or ()),
-        state="unreachable" if root_state == "unreachable" else "present",
-        root_kind=kind,
-        root=location,
-    )

@@ -45,16 +45,22 @@ METADATA = MetaData(
 )
 
 
-def _id() -> Column[int]:
+# The three notations below stand in migrations too, so what they make never changes.
+
+
+def own_id() -> Column[int]:
+    """A row's number."""
     return Column("id", BigId, primary_key=True)
 
 
-def _refers(name: str, target: str, **options: Any) -> Column[int]:
+def refers(name: str, target: str, **options: Any) -> Column[int]:
+    """The number of a row of another table."""
     options = {"nullable": False} | options
     return Column(name, BigId, ForeignKey(f"{target}.id"), **options)
 
 
-def _required(name: str, kind: Any, **options: Any) -> Column[Any]:
+def required(name: str, kind: Any, **options: Any) -> Column[Any]:
+    """A value that each row has."""
     return Column(name, kind, nullable=False, **options)
 
 
@@ -63,20 +69,20 @@ META = Table(
     "meta",
     METADATA,
     Column("key", Text, primary_key=True),
-    _required("value", Text),
+    required("value", Text),
 )
 
 #: A folder, file, list or archive that was indexed. `state`: "reachable" or "unreachable".
 ROOT = Table(
     "root",
     METADATA,
-    _id(),
-    _required("kind", Text),
-    _required("location", LargeBinary, unique=True),
-    _required("volume", Text, default=""),
-    _required("state", Text, default="reachable"),
-    _required("detail", Text, default=""),
-    _required("options", JSON, default=dict),
+    own_id(),
+    required("kind", Text),
+    required("location", LargeBinary, unique=True),
+    required("volume", Text, default=""),
+    required("state", Text, default="reachable"),
+    required("detail", Text, default=""),
+    required("options", JSON, default=dict),
     Column("scanned_at", Text),
 )
 
@@ -85,16 +91,16 @@ ROOT = Table(
 CONTENT = Table(
     "content",
     METADATA,
-    _id(),
-    _required("hash", LargeBinary(32), unique=True),
-    _required("size_bytes", BigInteger),
-    _required("outcome", Text),
+    own_id(),
+    required("hash", LargeBinary(32), unique=True),
+    required("size_bytes", BigInteger),
+    required("outcome", Text),
     Column("reason", Text),
     Column("detail", Text),
-    _required("format", Text, default=""),
-    _required("width", Integer, default=0),
-    _required("height", Integer, default=0),
-    _required("orientation", Integer, default=1),
+    required("format", Text, default=""),
+    required("width", Integer, default=0),
+    required("height", Integer, default=0),
+    required("orientation", Integer, default=1),
     Column("taken_at", Text),
     Column("camera", Text),
     Column("lens", Text),
@@ -102,11 +108,11 @@ CONTENT = Table(
     Column("longitude", Float),
     Column("altitude_m", Float),
     Column("rating", Integer),
-    _required("keywords", JSON, default=list),
+    required("keywords", JSON, default=list),
     Column("title", Text),
     Column("description", Text),
     Column("duration_s", Float),
-    _required("warnings", JSON, default=list),
+    required("warnings", JSON, default=list),
     # What filters ask most: they then read no whole rows, a sixth of the time for one year.
     Index(
         "ix_content_facts",
@@ -120,16 +126,16 @@ CONTENT = Table(
 FILE = Table(
     "file",
     METADATA,
-    _id(),
-    _refers("root_id", "root"),
-    _required("path", LargeBinary),
-    _required("size_bytes", BigInteger),
-    _required("mtime_ns", BigInteger),
-    _refers("content_id", "content", index=True, nullable=True),
-    _required("outcome", Text),
+    own_id(),
+    refers("root_id", "root"),
+    required("path", LargeBinary),
+    required("size_bytes", BigInteger),
+    required("mtime_ns", BigInteger),
+    refers("content_id", "content", index=True, nullable=True),
+    required("outcome", Text),
     Column("reason", Text),
     Column("detail", Text),
-    _refers("run_id", "run"),
+    refers("run_id", "run"),
     Column("missing_since", Text),
     UniqueConstraint("root_id", "path"),
     Index(None, "outcome", "run_id"),
@@ -139,12 +145,12 @@ FILE = Table(
 ITEM = Table(
     "item",
     METADATA,
-    _id(),
-    _refers("content_id", "content"),
-    _required("position", Integer),
+    own_id(),
+    refers("content_id", "content"),
+    required("position", Integer),
     Column("time_s", Float),
-    _required("width", Integer),
-    _required("height", Integer),
+    required("width", Integer),
+    required("height", Integer),
     UniqueConstraint("content_id", "position"),
 )
 
@@ -155,27 +161,27 @@ ITEM = Table(
 SPACE = Table(
     "space",
     METADATA,
-    _id(),
-    _required("encoder", Text),
-    _required("fingerprint", Text, unique=True),
-    _required("card", JSON),
-    _required("dimension", Integer),
-    _required("state", Text),
-    _required("is_default", Boolean),
-    _required("last_change", BigInteger, default=0),
-    _required("background_bank", Text, default=""),
-    _required("background_change", BigInteger, default=0),
+    own_id(),
+    required("encoder", Text),
+    required("fingerprint", Text, unique=True),
+    required("card", JSON),
+    required("dimension", Integer),
+    required("state", Text),
+    required("is_default", Boolean),
+    required("last_change", BigInteger, default=0),
+    required("background_bank", Text, default=""),
+    required("background_change", BigInteger, default=0),
 )
 
 #: One item's vector in one space: `dimension` little-endian float16 values of unit norm.
 VECTOR = Table(
     "vector",
     METADATA,
-    _id(),
-    _refers("space_id", "space"),
-    _refers("item_id", "item", index=True),
-    _required("change", BigInteger),
-    _required("data", LargeBinary),
+    own_id(),
+    refers("space_id", "space"),
+    refers("item_id", "item", index=True),
+    required("change", BigInteger),
+    required("data", LargeBinary),
     UniqueConstraint("space_id", "item_id"),
     Index(None, "space_id", "change"),
 )
@@ -184,10 +190,10 @@ VECTOR = Table(
 REMOVED_VECTOR = Table(
     "removed_vector",
     METADATA,
-    _id(),
-    _refers("space_id", "space"),
-    _required("item_id", BigInteger),
-    _required("change", BigInteger),
+    own_id(),
+    refers("space_id", "space"),
+    required("item_id", BigInteger),
+    required("change", BigInteger),
     Index(None, "space_id", "change"),
 )
 
@@ -195,11 +201,11 @@ REMOVED_VECTOR = Table(
 CAPTION = Table(
     "caption",
     METADATA,
-    _id(),
-    _refers("content_id", "content", index=True),
-    _required("language", Text),
-    _required("source", Text),
-    _required("text", Text),
+    own_id(),
+    refers("content_id", "content", index=True),
+    required("language", Text),
+    required("source", Text),
+    required("text", Text),
 )
 
 #: How well the background captions explain one item in one space: the log-sum-exp of its scaled
@@ -208,9 +214,9 @@ CAPTION = Table(
 BACKGROUND = Table(
     "background",
     METADATA,
-    Column("space_id", BigId, ForeignKey("space.id"), primary_key=True),
-    Column("item_id", BigId, ForeignKey("item.id"), primary_key=True, index=True),
-    _required("value", Float),
+    refers("space_id", "space", primary_key=True),
+    refers("item_id", "item", primary_key=True, index=True),
+    required("value", Float),
 )
 
 #: Where tags come from. `kind`: "labels" for a set of labels that a tagging pass applied to one
@@ -220,25 +226,25 @@ BACKGROUND = Table(
 TAG_SET = Table(
     "tag_set",
     METADATA,
-    _id(),
-    _required("name", Text, unique=True),
-    _required("kind", Text),
-    _refers("space_id", "space", nullable=True),
-    _required("version", Text),
-    _required("labels", JSON),
-    _required("templates", JSON),
-    _required("change", BigInteger, default=0),
-    _required("tagged_at", Text),
+    own_id(),
+    required("name", Text, unique=True),
+    required("kind", Text),
+    refers("space_id", "space", nullable=True),
+    required("version", Text),
+    required("labels", JSON),
+    required("templates", JSON),
+    required("change", BigInteger, default=0),
+    required("tagged_at", Text),
 )
 
 #: One label on one content. `score` is 0 to 1 as the encoder's family scores; None for a person's.
 TAG = Table(
     "tag",
     METADATA,
-    _id(),
-    _refers("set_id", "tag_set"),
-    _refers("content_id", "content", index=True),
-    _required("label", Text),
+    own_id(),
+    refers("set_id", "tag_set"),
+    refers("content_id", "content", index=True),
+    required("label", Text),
     Column("score", Float),
     UniqueConstraint("set_id", "label", "content_id"),
 )
@@ -251,12 +257,12 @@ WORD = Table(
     "word",
     METADATA,
     Column("content_id", BigId, primary_key=True, autoincrement=False),
-    _required("name", Text),
-    _required("folder", Text),
-    _required("keyword", Text),
-    _required("description", Text),
-    _required("caption", Text),
-    _required("whole", Text),
+    required("name", Text),
+    required("folder", Text),
+    required("keyword", Text),
+    required("description", Text),
+    required("caption", Text),
+    required("whole", Text),
 )
 
 #: A content whose row in `word` is out of date, noted by triggers on `file`, `content`, `caption`.
@@ -271,11 +277,11 @@ STALE_WORD = Table(
 RUN = Table(
     "run",
     METADATA,
-    _id(),
-    _required("started_at", Text),
+    own_id(),
+    required("started_at", Text),
     Column("finished_at", Text),
-    _required("state", Text),
-    _required("summary", JSON, default=dict),
+    required("state", Text),
+    required("summary", JSON, default=dict),
 )
 
 #: What tells copies of a still apart from other pictures. `version` is that of the method,
@@ -285,11 +291,11 @@ RUN = Table(
 FINGERPRINT = Table(
     "fingerprint",
     METADATA,
-    Column("content_id", BigId, ForeignKey("content.id"), primary_key=True, autoincrement=False),
-    _required("version", Integer),
-    _required("hashes", LargeBinary(64)),
+    refers("content_id", "content", primary_key=True, autoincrement=False),
+    required("version", Integer),
+    required("hashes", LargeBinary(64)),
     Column("pixels", LargeBinary(32)),
-    _required("compared", Integer, default=0),
+    required("compared", Integer, default=0),
 )
 
 #: What a comparison of two contents found, `low_id` < `high_id`; `kind` as `library.pairs.Kind`,
@@ -298,19 +304,12 @@ FINGERPRINT = Table(
 PAIR = Table(
     "pair",
     METADATA,
-    Column("low_id", BigId, ForeignKey("content.id"), primary_key=True, autoincrement=False),
-    Column(
-        "high_id",
-        BigId,
-        ForeignKey("content.id"),
-        primary_key=True,
-        autoincrement=False,
-        index=True,
-    ),
-    _required("kind", Text),
-    _required("confidence", Float),
-    _required("evidence", JSON),
-    _required("version", Integer),
+    refers("low_id", "content", primary_key=True, autoincrement=False),
+    refers("high_id", "content", primary_key=True, autoincrement=False, index=True),
+    required("kind", Text),
+    required("confidence", Float),
+    required("evidence", JSON),
+    required("version", Integer),
 )
 
 #: What a person decided of two contents, `low_hash` < `high_hash`: "not-duplicate", "related",
@@ -320,6 +319,6 @@ DECISION = Table(
     METADATA,
     Column("low_hash", LargeBinary(32), primary_key=True),
     Column("high_hash", LargeBinary(32), primary_key=True),
-    _required("verdict", Text),
-    _required("decided_at", Text),
+    required("verdict", Text),
+    required("decided_at", Text),
 )

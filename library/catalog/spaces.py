@@ -6,17 +6,15 @@ import secrets
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from pictor.library.catalog.files import chunked, count_rows, next_id, pages
+from pictor.library.catalog.files import chunked, count_rows, insert_rows, pages, reachable_file
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.schema import (
     CONTENT,
-    FILE,
     ITEM,
     META,
     REMOVED_VECTOR,
-    ROOT,
     SPACE,
     VECTOR,
 )
@@ -42,11 +40,9 @@ def spaces(connection: Connection) -> list[SpaceRow]:
 
 def add_space(connection: Connection, card: EncoderCard, *, default: bool) -> int:
     """A new space in state "building"; its id."""
-    space_id = next_id(connection, SPACE)
     facts = {"encoder": card.id, "fingerprint": card.fingerprint, "dimension": card.dimension}
     facts |= {"card": card.to_json(), "state": "building", "is_default": default, "last_change": 0}
-    connection.execute(insert(SPACE).values(id=space_id, **facts))
-    return space_id
+    return insert_rows(connection, SPACE, [facts])
 
 
 def remove_space(connection: Connection, space_id: int) -> None:
@@ -180,18 +176,12 @@ def count_misshapen(connection: Connection, space_id: int, dimension: int) -> in
     return count_rows(connection, VECTOR, VECTOR.c.space_id == space_id, has_other_size)
 
 
+def has_vector(space_id: int) -> ColumnElement[bool]:
+    """The condition "has a vector in a space" on ITEM."""
+    query = select(VECTOR.c.id).where(VECTOR.c.space_id == space_id, VECTOR.c.item_id == ITEM.c.id)
+    return query.exists()
+
+
 def count_lacking(connection: Connection, space_id: int) -> int:
     """Items without a vector in a space, of contents that lie where they can be read."""
-    there = (
-        select(VECTOR.c.id)
-        .where(VECTOR.c.space_id == space_id, VECTOR.c.item_id == ITEM.c.id)
-        .exists()
-    )
-    placed = (
-        select(FILE.c.id)
-        .join(ROOT, ROOT.c.id == FILE.c.root_id)
-        .where(FILE.c.content_id == ITEM.c.content_id, FILE.c.missing_since.is_(None))
-        .where(ROOT.c.state == "reachable")
-        .exists()
-    )
-    return count_rows(connection, ITEM, ~there, placed)
+    return count_rows(connection, ITEM, ~has_vector(space_id), reachable_file(ITEM.c.content_id))

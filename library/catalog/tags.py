@@ -14,13 +14,12 @@ from sqlalchemy import (
     delete,
     false,
     func,
-    insert,
     or_,
     select,
     update,
 )
 
-from pictor.library.catalog.files import chunked, next_id, now, rows_in
+from pictor.library.catalog.files import chunked, insert_rows, now, rows_in
 from pictor.library.catalog.schema import BACKGROUND, CONTENT, FILE, ITEM, TAG, TAG_SET, VECTOR
 from pictor.library.catalog.spaces import LITTLE_FLOAT16
 from pictor.library.errors import LibraryCorrupt
@@ -102,9 +101,7 @@ def write_set(connection: Connection, name: str, **values: Any) -> int:
     if held is not None:
         connection.execute(update(TAG_SET).where(TAG_SET.c.id == held.id).values(**values))
         return held.id
-    set_id = next_id(connection, TAG_SET)
-    connection.execute(insert(TAG_SET).values(id=set_id, name=name, **values))
-    return set_id
+    return insert_rows(connection, TAG_SET, [values | {"name": name}])
 
 
 # --- what a pass reads
@@ -180,14 +177,11 @@ def add_tags(
     connection: Connection, set_id: int, tags: Sequence[tuple[int, str, float | None]]
 ) -> None:
     """Write (content id, label, score) of tags that are not there yet."""
-    if not tags:
-        return
-    first = next_id(connection, TAG)
     rows = [
-        {"id": first + i, "set_id": set_id, "content_id": tag[0], "label": tag[1], "score": tag[2]}
-        for i, tag in enumerate(tags)
+        {"set_id": set_id, "content_id": content_id, "label": label, "score": score}
+        for content_id, label, score in tags
     ]
-    connection.execute(insert(TAG), rows)
+    insert_rows(connection, TAG, rows)
 
 
 def clear_tags(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from pictor.library.scripts import HAN, SIMPLIFIED
+from pictor.library.scripts import HAN, simplified
 
 #: Stands between two texts of one field, so that no phrase reaches from one into the next.
 BOUNDARY = "_"
@@ -62,7 +62,7 @@ def _plain(text: str) -> str:
     """Compatible forms made one, accents dropped, Chinese simplified."""
     text = unicodedata.normalize("NFKC", text)
     text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
-    return unicodedata.normalize("NFC", text).translate(SIMPLIFIED)
+    return unicodedata.normalize("NFC", text).translate(simplified())
 
 
 def phrases(text: str) -> tuple[str, ...]:

@@ -44,9 +44,9 @@ FIELDS = {
 LEAST_SHARE = 0.5
 #: The one query that SQLite and PostgreSQL word apart. Tokens hold letters, digits, symbols beyond
 #: ASCII and "_" only, so that whatever a person typed reaches the query language of neither.
-_SQLITE = text("SELECT rowid FROM word_index WHERE word_index MATCH :wanted LIMIT :most")
-_POSTGRESQL = text(
-    "SELECT content_id FROM word WHERE lexemes @@ CAST(:wanted AS tsquery) "
+_SQLITE = "SELECT rowid FROM word_index WHERE word_index MATCH :wanted{} LIMIT :most"
+_POSTGRESQL = (
+    "SELECT content_id FROM word WHERE lexemes @@ CAST(:wanted{} AS tsquery) "
     "ORDER BY content_id LIMIT :most"
 )
 
@@ -89,8 +89,15 @@ def find(
         return []
     labels = _labels(connection)
     newest = int(connection.scalar(select(func.max(WORD.c.content_id))) or 0)
-    words = [_word(connection, term, labels, newest) for term in wanted]
-    query = _Query(words, wholes(text), albums(text), _named(labels, wholes(text)))
+    whole, album = wholes(text), albums(text)
+    asked = [[term] for term in wanted] + [[names] for names in (album, whole) if names]
+    written = matching(connection, asked, MAX_MATCHES)
+    in_album, exact = written[len(wanted) :] or ([], [])
+    words = [
+        _word(connection, term, ids, labels, newest)
+        for term, ids in zip(wanted, written, strict=False)
+    ]
+    query = _Query(words, whole, album, _named(labels, whole), in_album, exact)
     chosen = _chosen(connection, query, max(READ, limit), among)
     hits = _hits(connection, query, chosen)
     least = LEAST_SHARE * max((hit.score for hit in hits), default=0.0)
@@ -130,12 +137,15 @@ class _Word:
 
 @dataclass(frozen=True)
 class _Query:
-    """The words, the tokens of the query as a whole, and people's tags that it is the name of."""
+    """The words, the tokens of the query as a whole, people's tags that it is the name of, and the
+    contents of folders that it is the name of, and whose own name or words it is."""
 
     words: Sequence[_Word]
     wholes: tuple[str, ...]
     albums: tuple[str, ...]
     tags: tuple[_Label, ...]
+    in_album: Sequence[int]
+    exact: Sequence[int]
 
 
 def _labels(connection: Connection) -> list[_Label]:
@@ -173,12 +183,16 @@ def _named(labels: Sequence[_Label], keys: tuple[str, ...]) -> tuple[_Label, ...
 
 
 def _word(
-    connection: Connection, term: tuple[str, ...], labels: Sequence[_Label], newest: int
+    connection: Connection,
+    term: tuple[str, ...],
+    written: Sequence[int],
+    labels: Sequence[_Label],
+    newest: int,
 ) -> _Word:
+    """One word, which the texts of `written` hold."""
     named = tuple(
         label for label in labels if any(holds(p, phrase) for p in label.phrases for phrase in term)
     )
-    written = matching(connection, [term], MAX_MATCHES)
     tagged = _tagged(connection, named, MAX_MATCHES)
     is_cut = len(written) == MAX_MATCHES or len(tagged) == MAX_MATCHES
     matches = tuple(dict.fromkeys([*written, *tagged]))
@@ -213,11 +227,10 @@ def _chosen(
             pool[content_id] = pool.get(content_id, 0.0) + word.weight
     if len(query.words) > 1 and any(word.is_cut for word in query.words):
         whole = sum(word.weight for word in query.words)
-        both = matching(connection, [word.phrases for word in query.words], MAX_MATCHES)
-        pool |= dict.fromkeys(both, whole)
-    if query.wholes:
-        pool |= dict.fromkeys(matching(connection, [query.albums], MAX_MATCHES), _IN_ALBUM)
-        pool |= dict.fromkeys(matching(connection, [query.wholes], MAX_MATCHES), math.inf)
+        every = [word.phrases for word in query.words]
+        pool |= dict.fromkeys(matching(connection, [every], MAX_MATCHES)[0], whole)
+    pool |= dict.fromkeys(query.in_album, _IN_ALBUM)
+    pool |= dict.fromkeys(query.exact, math.inf)
     pool |= dict.fromkeys(_tagged(connection, query.tags, MAX_MATCHES), math.inf)
     if among is not None:
         kept = frozenset(among)
@@ -291,21 +304,35 @@ def _fields(word: _Word, row: Mapping[str, Any], borne: Collection[tuple[int, st
 # --- the full-text index
 
 
-def matching(connection: Connection, words: Sequence[Sequence[str]], limit: int) -> list[int]:
-    """The first contents, ascending by id, whose words hold one phrase of each of `words`.
+def matching(
+    connection: Connection, asked: Sequence[Sequence[Sequence[str]]], limit: int
+) -> list[list[int]]:
+    """For each question the first contents, ascending by id, that answer it; in one statement.
 
     Args:
-        words: of each the phrases that will do, tokens joined by spaces.
+        asked: a question is a list of words, all of which must be held, and a word a list of
+            phrases, one of which will do: tokens joined by spaces.
     """
-    if connection.dialect.name == "sqlite":
-        query, either, both = _SQLITE, " OR ", " AND "
-        written = [[f'"{phrase}"' for phrase in phrases] for phrases in words]
-    else:
-        query, either, both = _POSTGRESQL, " | ", " & "
-        written = [[_lexemes(phrase) for phrase in phrases] for phrases in words]
-    wanted = both.join(f"({either.join(phrases)})" for phrases in written)
-    return list(connection.scalars(query, {"wanted": wanted, "most": limit}).all())
+    is_sqlite = connection.dialect.name == "sqlite"
+    query, written = (_SQLITE, _fts5) if is_sqlite else (_POSTGRESQL, _tsquery)
+    parts = (
+        f"SELECT {at}, part{at}.* FROM ({query.format(at)}) AS part{at}" for at in range(len(asked))
+    )
+    wanted = {f"wanted{at}": written(words) for at, words in enumerate(asked)}
+    found: list[list[int]] = [[] for _ in asked]
+    rows = connection.execute(text(" UNION ALL ".join(parts)), {**wanted, "most": limit})
+    for at, content_id in rows.fetchall():
+        found[at].append(content_id)
+    return [sorted(ids) for ids in found]
 
 
-def _lexemes(phrase: str) -> str:
-    return "({})".format(" <-> ".join(f"'{token}'" for token in phrase.split()))
+def _fts5(words: Sequence[Sequence[str]]) -> str:
+    written = (" OR ".join(f'"{phrase}"' for phrase in phrases) for phrases in words)
+    return " AND ".join(f"({either})" for either in written)
+
+
+def _tsquery(words: Sequence[Sequence[str]]) -> str:
+    def lexemes(phrase: str) -> str:
+        return "({})".format(" <-> ".join(f"'{token}'" for token in phrase.split()))
+
+    return " & ".join(f"({' | '.join(map(lexemes, phrases))})" for phrases in words)

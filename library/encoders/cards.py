@@ -50,7 +50,7 @@ def find_card(name: str) -> EncoderCard:
     Raises:
         ModelNotAvailable: it is none of these; the message names the nearest.
     """
-    if name == BUILTIN:
+    if name.lower() == BUILTIN:
         return read_builtin_card()
     aliases = _by_alias()
     is_folder = "/" in name and Path(name).expanduser().is_dir()
@@ -69,9 +69,9 @@ def find_card(name: str) -> EncoderCard:
 
 
 def id_of(name: str) -> str:
-    """The hub id that a short name means; the name itself where it is none."""
+    """The hub id that a short name means, or "builtin"; the name itself where it is none."""
     card = _by_alias().get(name.lower())
-    return card.id if card else name
+    return card.id if card else BUILTIN if name.lower() == BUILTIN else name
 
 
 def _by_alias() -> dict[str, EncoderCard]:

@@ -1,28 +1,23 @@
 """What each model family fixes that its checkpoint does not say.
 
-A family is data: how text is cut and padded, how a cosine becomes a score, which prompt its labels
-want. Nothing here reads a file or imports a model.
+A family is data (`families.toml`): how text is cut and padded, how a cosine becomes a score, which
+prompt its labels want. Nothing here reads a checkpoint or imports a model.
 """
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pictor.library.errors import ModelUnsupported
 from pictor.library.records import JsonObject
 
 Padding = Literal["longest", "max_length"]
+Triple = tuple[float, float, float]
 Pooling = Literal["projection", "pooler", "cls", "mean"]
 
-#: Languages SigLIP 2's paper (Tschannen et al. 2025) reports retrieval for, on Crossmodal-3600, as
-#: ISO 639-1 codes; it was trained on more. Maori and Quechua are left out: they score near chance
-#: there.
-SIGLIP2_LANGUAGES = (
-    *("ar", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hr", "hu"),
-    *("id", "it", "ja", "ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "sw", "te", "th", "tl"),
-    *("tr", "uk", "vi", "zh"),
-)
 _GEMMA_TOKENIZERS = frozenset({"GemmaTokenizer", "Siglip2Tokenizer"})
 
 
@@ -32,6 +27,8 @@ class Family:
 
     Attributes:
         name: as in `EncoderCard.family`.
+        model_types: as its checkpoints' configurations name it.
+        processor: of `PROCESSORS`, for files so old that they name none.
         has_text: it has a text tower and a common projection space.
         scoring: how `scale * cos + bias` becomes a score.
         max_length: tokens, special ones included, a text is cut to.
@@ -44,6 +41,8 @@ class Family:
     """
 
     name: str
+    model_types: tuple[str, ...]
+    processor: str
     has_text: bool = False
     scoring: Literal["softmax", "sigmoid", "cosine"] = "cosine"
     max_length: int = 0
@@ -56,69 +55,33 @@ class Family:
     image_size: int = 224
 
 
-#: Sources: CLIP (Radford et al. 2021): 77 tokens, end-of-text pooling under a causal mask, so pads
-#: behind it change nothing. SigLIP and SigLIP 2: model documentation of transformers 5
-#: (padding="max_length", 64 tokens, lower case, no attention mask, sigmoid, "This is a photo of
-#: {label}."). Chinese-CLIP (Yang et al. 2022) and its repository: 52 tokens, a BERT that pools
-#: [CLS], "一张{label}的照片。" among its prompts.
-FAMILIES = {
-    family.name: family
-    for family in (
-        Family(
-            "clip",
-            has_text=True,
-            scoring="softmax",
-            max_length=77,
-            languages=("en",),
-            template="This is a photo of {label}.",
-            dimension=512,
-        ),
-        Family(
-            "siglip",
-            has_text=True,
-            scoring="sigmoid",
-            max_length=64,
-            padding="max_length",
-            lower_case=True,
-            languages=("en",),
-            template="This is a photo of {label}.",
-        ),
-        Family(
-            "siglip2",
-            has_text=True,
-            scoring="sigmoid",
-            max_length=64,
-            padding="max_length",
-            lower_case=True,
-            languages=SIGLIP2_LANGUAGES,
-            template="This is a photo of {label}.",
-        ),
-        Family(
-            "chinese_clip",
-            has_text=True,
-            scoring="softmax",
-            max_length=52,
-            attention_mask=True,
-            languages=("zh",),
-            template="一张{label}的照片。",
-            dimension=512,
-        ),
-        Family("vit"),
-        Family("dinov2"),
-        Family("dinov3", dimension=384),
-    )
-}
+@dataclass(frozen=True)
+class Processor:
+    """What an image processor of transformers 5.23 assumes for a key that is not in its file.
 
-_BY_MODEL_TYPE = {
-    "clip": "clip",
-    "siglip": "siglip",
-    "siglip2": "siglip2",
-    "chinese_clip": "chinese_clip",
-    "vit": "vit",
-    "dinov2": "dinov2",
-    "dinov2_with_registers": "dinov2",
-    "dinov3_vit": "dinov3",
-}
+    Attributes:
+        square: what an integer size means: a square, or the short side.
+    """
+
+    mean: Triple
+    std: Triple
+    resample: int
+    size: Any = None  # Any: as in the file
+    crop: bool = False
+    square: bool = False
+
+
+def _read(kind: str) -> dict[str, dict[str, Any]]:  # Any: what the records of a kind take
+    data = tomllib.loads(Path(__file__).with_name("families.toml").read_text("utf-8"))
+    return {
+        name: {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items()}
+        for name, facts in data[kind].items()
+    }
+
+
+FAMILIES = {name: Family(name, **facts) for name, facts in _read("family").items()}
+PROCESSORS = {name: Processor(**facts) for name, facts in _read("processor").items()}
+_BY_MODEL_TYPE = {model_type: one for one in FAMILIES.values() for model_type in one.model_types}
 
 
 def family_of(config: JsonObject, tokenizer_class: str, where: str) -> Family:
@@ -134,16 +97,16 @@ def family_of(config: JsonObject, tokenizer_class: str, where: str) -> Family:
         ModelUnsupported: pictor does not read this model type.
     """
     model_type = str(config.get("model_type", ""))
-    name = _BY_MODEL_TYPE.get(model_type)
-    if name is None:
+    family = _BY_MODEL_TYPE.get(model_type)
+    if family is None:
         known = ", ".join(sorted(_BY_MODEL_TYPE))
         raise ModelUnsupported(
             f"{where!r} is of model type {model_type!r}, which pictor does not read; "
             f"choose a checkpoint of one of these types: {known}"
         )
-    if name == "siglip" and tokenizer_class.removesuffix("Fast") in _GEMMA_TOKENIZERS:
-        name = "siglip2"
-    return FAMILIES[name]
+    if family.name == "siglip" and tokenizer_class.removesuffix("Fast") in _GEMMA_TOKENIZERS:
+        return FAMILIES["siglip2"]
+    return family
 
 
 def is_naflex(config: JsonObject) -> bool:

@@ -8,59 +8,18 @@ wrong vectors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pictor.library.encoders.checkpoint import read_json
+from pictor.library.encoders.families import FAMILIES, PROCESSORS, Processor, Triple
 from pictor.library.errors import ModelNotAvailable, ModelUnsupported
 from pictor.library.records import ImageSpec, JsonObject, Resample
 
 FILE = "preprocessor_config.json"
 NESTED_FILE = "processor_config.json"
 
-_Triple = tuple[float, float, float]
-_CLIP_MEAN: _Triple = (0.48145466, 0.4578275, 0.40821073)
-_CLIP_STD: _Triple = (0.26862954, 0.26130258, 0.27577711)
-_HALF: _Triple = (0.5, 0.5, 0.5)
-_IMAGENET_MEAN: _Triple = (0.485, 0.456, 0.406)
-_IMAGENET_STD: _Triple = (0.229, 0.224, 0.225)
 _RESAMPLES: tuple[Resample, ...] = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
-
-
-@dataclass(frozen=True)
-class _Defaults:
-    """What a processor class of transformers 5.23 assumes for a key that is not in the file."""
-
-    mean: _Triple
-    std: _Triple
-    resample: int
-    size: Any = None
-    crop: bool = False
-    square: bool = False  # what an integer size means: a square, or the short side
-
-
-_SQUARE = {"height": 224, "width": 224}
-_CLIP_LIKE = _Defaults(_CLIP_MEAN, _CLIP_STD, 3, {"shortest_edge": 224}, crop=True)
-_PROCESSORS = {
-    "CLIP": _CLIP_LIKE,
-    "ChineseCLIP": _CLIP_LIKE,
-    "Bit": _CLIP_LIKE,
-    "Siglip": _Defaults(_HALF, _HALF, 3, _SQUARE),
-    "Siglip2": _Defaults(_HALF, _HALF, 2),
-    "ViT": _Defaults(_HALF, _HALF, 2, _SQUARE, square=True),
-    "DINOv3ViT": _Defaults(_IMAGENET_MEAN, _IMAGENET_STD, 2, _SQUARE, square=True),
-}
-#: For files so old that they name no class.
-_BY_FAMILY = {
-    "clip": "CLIP",
-    "chinese_clip": "ChineseCLIP",
-    "siglip": "Siglip",
-    "siglip2": "Siglip",
-    "vit": "ViT",
-    "dinov2": "Bit",
-    "dinov3": "DINOv3ViT",
-}
 
 
 def read_image_spec(folder: Path, family: str, where: str) -> ImageSpec:
@@ -72,9 +31,9 @@ def read_image_spec(folder: Path, family: str, where: str) -> ImageSpec:
     """
     settings = _read_settings(folder, where)
     name = _processor_name(settings, family)
-    defaults = _PROCESSORS.get(name)
+    defaults = PROCESSORS.get(name)
     if defaults is None:
-        known = ", ".join(f"{known}ImageProcessor" for known in _PROCESSORS)
+        known = ", ".join(f"{known}ImageProcessor" for known in PROCESSORS)
         raise ModelUnsupported(
             f"{where!r} is prepared by {name!r}, which pictor does not know; it knows {known}"
         )
@@ -98,13 +57,13 @@ def _read_settings(folder: Path, where: str) -> JsonObject:
 def _processor_name(settings: JsonObject, family: str) -> str:
     name = settings.get("image_processor_type") or settings.get("feature_extractor_type")
     if not name:
-        return _BY_FAMILY[family]
+        return FAMILIES[family].processor
     for suffix in ("Fast", "Pil", "FeatureExtractor", "ImageProcessor"):
         name = str(name).removesuffix(suffix)
     return str(name)
 
 
-def _fixed_spec(settings: JsonObject, defaults: _Defaults, where: str) -> ImageSpec:
+def _fixed_spec(settings: JsonObject, defaults: Processor, where: str) -> ImageSpec:
     for key, expected in (("do_resize", True), ("do_pad", False)):
         if _flag(settings, key, expected) != expected:
             _refuse(where, f"{key} = {not expected}")
@@ -126,7 +85,7 @@ def _fixed_spec(settings: JsonObject, defaults: _Defaults, where: str) -> ImageS
     _refuse(where, f"size = {size} with crop_size = {crop}")
 
 
-def _naflex_spec(settings: JsonObject, defaults: _Defaults, where: str) -> ImageSpec:
+def _naflex_spec(settings: JsonObject, defaults: Processor, where: str) -> ImageSpec:
     return ImageSpec(
         0,
         0,
@@ -137,7 +96,7 @@ def _naflex_spec(settings: JsonObject, defaults: _Defaults, where: str) -> Image
     )
 
 
-def _pixel_values(settings: JsonObject, defaults: _Defaults, where: str) -> JsonObject:
+def _pixel_values(settings: JsonObject, defaults: Processor, where: str) -> JsonObject:
     """The keyword arguments of `ImageSpec` that all forms share."""
     code = settings.get("resample")
     code = defaults.resample if code is None else code
@@ -166,7 +125,7 @@ def _size(value: Any, square: bool) -> dict[str, int]:  # Any: an integer, list 
     return {key: int(side) for key, side in value.items() if side is not None}
 
 
-def _triple(value: Any, default: _Triple, where: str) -> _Triple:  # Any: a number or list of JSON
+def _triple(value: Any, default: Triple, where: str) -> Triple:  # Any: a number or list of JSON
     if value is None:
         return default
     if isinstance(value, int | float):

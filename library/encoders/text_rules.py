@@ -15,12 +15,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.library.encoders.families import Padding
+if TYPE_CHECKING:  # a text query needs no families
+    from pictor.library.encoders.families import Padding
 
 TokenArray = NDArray[np.int64]  # (n, length)
 

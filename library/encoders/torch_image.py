@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.library.encoders import naflex
 from pictor.library.encoders.base import EncoderOptions
 from pictor.library.encoders.batches import check_pixels, mark_broken_rows, stack
 from pictor.library.encoders.checkpoint import Checkpoint
@@ -26,7 +25,7 @@ from pictor.library.encoders.torch_model import (
     pooled_tensor,
 )
 from pictor.library.errors import ModelError
-from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
+from pictor.library.records import EncoderCard, FloatMatrix, ImageSpec, PixelArray
 
 Tensor = Any  # torch.Tensor; torch is imported lazily and not typed in this project's checks
 
@@ -160,7 +159,7 @@ class TorchImageEncoder:
     def _patch_inputs(self, pixels: Sequence[PixelArray]) -> dict[str, Any]:
         import torch
 
-        patches, mask, shapes = naflex.patchify(pixels, self._spec)
+        patches, mask, shapes = patchify(pixels, self._spec)
         on_device = self._to_device(mask)
         values = self._normalised(self._to_device(patches)).flatten(2)
         values = values * on_device[..., None]  # pads are zero after normalising, not before
@@ -242,6 +241,36 @@ class TorchImageEncoder:
 
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def patchify(
+    pixels: Sequence[PixelArray], spec: ImageSpec
+) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]:
+    """n pictures of any aspect as rows of patches, padded to one length with a mask.
+
+    As `Siglip2ImageProcessorPil` of transformers 5.23: patches in reading order, each flattened as
+    (row, column, channel).
+
+    Args:
+        pixels: each (h, w, 3), h and w multiples of `spec.patch`, at most `spec.max_patches`
+            patches.
+        spec: of resize "naflex".
+
+    Returns:
+        (n, max_patches, patch * patch, 3) uint8 with zero pads; (n, max_patches) mask, 1 on
+        patches; (n, 2) rows and columns of patches.
+    """
+    side = spec.patch
+    patches = np.zeros((len(pixels), spec.max_patches, side * side, 3), np.uint8)
+    mask = np.zeros((len(pixels), spec.max_patches), np.int32)
+    shapes = np.zeros((len(pixels), 2), np.int64)
+    for i, picture in enumerate(pixels):
+        rows, columns = picture.shape[0] // side, picture.shape[1] // side
+        grid = picture.reshape(rows, side, columns, side, 3).transpose(0, 2, 1, 3, 4)
+        patches[i, : rows * columns] = grid.reshape(rows * columns, side * side, 3)
+        mask[i, : rows * columns] = 1
+        shapes[i] = rows, columns
+    return patches, mask, shapes
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -11,12 +11,11 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pictor.library.atomic import new_folder
+from pictor.library.atomic import new_folder, sync
 from pictor.library.errors import LibraryFull, ModelError
 from pictor.library.records import EncoderCard, JsonObject
 
@@ -85,11 +84,7 @@ def _seal(folder: Path, card: EncoderCard) -> None:
     manifest = {"format": FORMAT, "fingerprint": card.fingerprint, "card": card.id, "files": files}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for path in [*folder.iterdir(), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(path)
     folder.chmod(0o755)  # mkdtemp makes it private; a library may be shared
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
 from pictor.library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
+from pictor.library.records import Metadata
 
 _XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F  # UTF-16
 _RATING = 0x4746
@@ -23,30 +23,14 @@ _CANNED = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What one kind of metadata (EXIF, XMP, IPTC) says; fields as in `Metadata`."""
-
-    taken_at: str | None = None
-    camera: str | None = None
-    lens: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    altitude_m: float | None = None
-    rating: int | None = None
-    keywords: tuple[str | None, ...] = ()
-    title: str | None = None
-    description: str | None = None
-
-
-def exif_facts(exif: Image.Exif) -> Facts:
-    """The facts of an EXIF block; values that make no sense are left out."""
+def exif_facts(exif: Image.Exif) -> Metadata:
+    """The facts of an EXIF block, but sizes; values that make no sense are left out."""
     photo = exif.get_ifd(IFD.Exif)
     latitude, longitude, altitude_m = _position(exif.get_ifd(IFD.GPSInfo))
     described = clean(exif.get(Base.ImageDescription), MAX_TEXT_CHARS)
     if described and _CANNED.fullmatch(described):
         described = None
-    return Facts(
+    return Metadata(
         taken_at=parse_date(photo.get(Base.DateTimeOriginal), photo.get(Base.OffsetTimeOriginal))
         or parse_date(photo.get(Base.DateTimeDigitized), photo.get(Base.OffsetTimeDigitized)),
         camera=camera_name(exif.get(Base.Make), exif.get(Base.Model)),

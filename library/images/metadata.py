@@ -6,13 +6,14 @@ Nothing here raises on broken metadata: it warns, and the picture is indexed all
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from itertools import chain
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from PIL import Image, IptcImagePlugin
 from PIL.ExifTags import Base
 
-from pictor.library.images.exif import Facts, exif_facts
+from pictor.library.images.exif import exif_facts
 from pictor.library.images.text import MAX_TEXT_CHARS, clean, clean_keywords, parse_date
 from pictor.library.images.xmp import iptc_facts, xmp_facts
 from pictor.library.records import Metadata
@@ -33,29 +34,23 @@ def read_metadata(image: Image.Image, format_name: str) -> Metadata:
     )
 
 
-def merge(format_name: str, orientation: int, exif: Facts, *others: Facts) -> Metadata:
+def merge(format_name: str, orientation: int, exif: Metadata, *others: Metadata) -> Metadata:
     """One record; EXIF is believed first of what a camera writes, the others of what people write.
 
     Keywords are those of all.
     """
     by_camera, by_people = (exif, *others), (*others, exif)
-    keywords = chain.from_iterable(facts.keywords for facts in by_people)
     # The three parts of a position belong together.
     place = next((facts for facts in by_camera if facts.latitude is not None), exif)
-    return Metadata(
-        format=format_name,
-        orientation=orientation,
-        taken_at=next((f.taken_at for f in by_camera if f.taken_at), None),
-        camera=next((f.camera for f in by_camera if f.camera), None),
-        lens=next((f.lens for f in by_camera if f.lens), None),
-        latitude=place.latitude,
-        longitude=place.longitude,
-        altitude_m=place.altitude_m,
-        rating=next((f.rating for f in by_people if f.rating is not None), None),
-        keywords=clean_keywords(list(keywords)),
-        title=next((f.title for f in by_people if f.title), None),
-        description=next((f.description for f in by_people if f.description), None),
-    )
+    said = {name: _first(by_camera, name) for name in ("taken_at", "camera", "lens")}
+    said |= {name: _first(by_people, name) for name in ("rating", "title", "description")}
+    keywords = clean_keywords([word for facts in by_people for word in facts.keywords])
+    return replace(place, format=format_name, orientation=orientation, keywords=keywords, **said)
+
+
+def _first(facts: Sequence[Metadata], name: str) -> Any:  # Any: what a field of that name has
+    values = (getattr(one, name) for one in facts)
+    return next((value for value in values if value not in (None, "")), None)
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -76,34 +71,34 @@ def _stated_orientation(image: Image.Image) -> int:
     return orientation_of(image)
 
 
-def _attempt(kind: str, read: Callable[[], Facts]) -> Facts:
+def _attempt(kind: str, read: Callable[[], Metadata]) -> Metadata:
     """The facts, or none and a warning: parsers of hostile data raise nearly anything."""
     try:
         return read()
     except Exception as error:
         warnings.warn(f"{kind} metadata is broken: {type(error).__name__}: {error}", stacklevel=2)
-        return Facts()
+        return Metadata()
 
 
-def _xmp(image: Image.Image) -> Facts:
+def _xmp(image: Image.Image) -> Metadata:
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     if not packet and hasattr(image, "tag_v2"):
         packet = image.tag_v2.get(_XMP_TAG)
-    return xmp_facts(packet) if isinstance(packet, bytes | str) else Facts()
+    return xmp_facts(packet) if isinstance(packet, bytes | str) else Metadata()
 
 
-def _iptc(image: Image.Image) -> Facts:
+def _iptc(image: Image.Image) -> Metadata:
     has_iptc = "photoshop" in image.info or hasattr(image, "tag_v2")
     records = IptcImagePlugin.getiptcinfo(image) if has_iptc else None  # type: ignore[arg-type]  # only ImageFiles have those
-    return iptc_facts(records) if records else Facts()
+    return iptc_facts(records) if records else Metadata()
 
 
-def _png_texts(image: Image.Image) -> Facts:
+def _png_texts(image: Image.Image) -> Metadata:
     """The keywords that the PNG specification names (tEXt, zTXt, iTXt)."""
     if image.format != "PNG":
-        return Facts()
+        return Metadata()
     texts = image.info
-    return Facts(
+    return Metadata(
         taken_at=parse_date(texts.get("Creation Time")),
         title=clean(texts.get("Title")),
         description=clean(texts.get("Description"), MAX_TEXT_CHARS),

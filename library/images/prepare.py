@@ -11,16 +11,8 @@ from math import ceil
 import numpy as np
 from PIL import Image
 
-from pictor.library.records import ImageSpec, PixelArray, Resample
+from pictor.library.records import ImageSpec, PixelArray
 
-_FILTERS: dict[Resample, Image.Resampling] = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-    "box": Image.Resampling.BOX,
-    "hamming": Image.Resampling.HAMMING,
-}
 # Beyond this only the part that survives the centre crop is resized: a 100 000 x 2 strip would
 # otherwise become 11 million pixels wide. The result may then differ in the last bit.
 _MAX_RESIZED_PIXELS = 16_000_000
@@ -43,7 +35,7 @@ def prepare(
     if image.mode != "RGB":
         raise ValueError(f"prepare wants mode 'RGB', not {image.mode!r}")
     width, height = full_size or image.size
-    resample = _FILTERS[spec.resample]
+    resample = Image.Resampling[spec.resample.upper()]
     if spec.resize == "exact":
         return np.array(image.resize((spec.width, spec.height), resample))
     if spec.resize == "naflex":

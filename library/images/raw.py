@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from pictor.library.errors import ImageError
-from pictor.library.images.exif import Facts, exif_facts
+from pictor.library.images.exif import exif_facts
 from pictor.library.images.limits import Limits, check_bytes, check_memory, check_pixels
 from pictor.library.images.metadata import merge
 from pictor.library.images.picture import Picture, upright
@@ -114,10 +114,10 @@ def _develop(raw: Any, shape: _Shape, min_edge: int, limits: Limits) -> Image.Im
     return image.convert("RGB")
 
 
-def _facts(source: MediaFile, raw: Any) -> Facts:
+def _facts(source: MediaFile, raw: Any) -> Metadata:
     """EXIF where the file is a kind of TIFF, else what LibRaw found."""
     exif = Image.Exif()
-    facts = Facts()
+    facts = Metadata()
     try:
         with source.open() as file:
             start = file.read(4)
@@ -145,14 +145,11 @@ def _taken_at(raw: Any) -> str | None:
 
 def _filled(metadata: Metadata, preview: Metadata) -> Metadata:
     """What the RAW says, completed by what its preview says (RAF and CR3 keep their EXIF there)."""
-    names = ("taken_at", "camera", "lens", "latitude", "longitude", "altitude_m", "rating")
-    missing = {n: getattr(preview, n) for n in names if getattr(metadata, n) is None}
+    names = (
+        *("taken_at", "camera", "lens", "latitude", "longitude", "altitude_m", "rating"),
+        *("keywords", "title", "description"),
+    )
+    missing = {n: getattr(preview, n) for n in names if getattr(metadata, n) in (None, "", ())}
     if metadata.camera is None and preview.taken_at:
         missing["taken_at"] = preview.taken_at
-    return replace(
-        metadata,
-        **missing,
-        keywords=metadata.keywords or preview.keywords,
-        title=metadata.title or preview.title,
-        description=metadata.description or preview.description,
-    )
+    return replace(metadata, **missing)

@@ -17,7 +17,6 @@ from typing import Any
 from PIL import Image
 
 from pictor.library.errors import ImageError
-from pictor.library.images.exif import Facts
 from pictor.library.images.faults import check_complete
 from pictor.library.images.limits import Limits, check_pixels
 from pictor.library.images.metadata import merge
@@ -176,7 +175,7 @@ def _picture(frame: Any, stream: Any, time_s: float) -> Picture:
     return Picture(image, image.size, round(max(0.0, time_s), 3))
 
 
-def _facts(tags: dict[str, str]) -> Facts:
+def _facts(tags: dict[str, str]) -> Metadata:
     """The tags of MP4, QuickTime and Matroska (which shouts), by lower-case names."""
     # Apple's own date has the local time and its offset; creation_time is in UTC.
     taken_at = parse_date(tags.get(_APPLE + "creationdate")) or parse_date(
@@ -189,7 +188,7 @@ def _facts(tags: dict[str, str]) -> Facts:
     if place and abs(float(place[1])) <= 90 and abs(float(place[2])) <= 180:
         latitude, longitude = float(place[1]), float(place[2])
         altitude_m = float(place[3]) if place[3] else None
-    return Facts(
+    return Metadata(
         taken_at=taken_at,
         camera=camera_name(
             tags.get(_APPLE + "make") or tags.get("make"),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from defusedxml import ElementTree
 
-from pictor.library.images.exif import Facts, stars
+from pictor.library.images.exif import stars
 from pictor.library.images.text import MAX_TEXT_CHARS, camera_name, clean, parse_date
+from pictor.library.records import Metadata
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -32,7 +33,7 @@ _DATE_CREATED, _TIME_CREATED = (2, 55), (2, 60)
 _UTF8_ESCAPE = b"\x1b%G"
 
 
-def xmp_facts(packet: bytes | str) -> Facts:
+def xmp_facts(packet: bytes | str) -> Metadata:
     """The facts of an XMP packet.
 
     Raises:
@@ -41,7 +42,7 @@ def xmp_facts(packet: bytes | str) -> Facts:
     raw = packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
     raw = raw.strip(b"\x00 \r\n\t\xef\xbb\xbf")
     if not raw or len(raw) > _MAX_XMP_BYTES:
-        return Facts()
+        return Metadata()
     values: dict[str, list[str]] = {}
     for name, texts in _properties(ElementTree.fromstring(raw)):
         values.setdefault(name, texts)
@@ -50,7 +51,7 @@ def xmp_facts(packet: bytes | str) -> Facts:
         return next((values[name][0] for name in names if values.get(name)), None)
 
     dates = (_EXIF + "DateTimeOriginal", _PHOTOSHOP + "DateCreated", _XMP + "CreateDate")
-    return Facts(
+    return Metadata(
         taken_at=next((date for name in dates if (date := parse_date(first(name)))), None),
         camera=camera_name(first(_TIFF + "Make"), first(_TIFF + "Model")),
         lens=clean(first(_EXIF_EX + "LensModel", _AUX + "Lens")),
@@ -81,7 +82,7 @@ def _texts(element: Element) -> list[str]:
     return [text for text in texts if text.strip()]
 
 
-def iptc_facts(records: Mapping[tuple[int, int], bytes | list[bytes]]) -> Facts:
+def iptc_facts(records: Mapping[tuple[int, int], bytes | list[bytes]]) -> Metadata:
     """The facts of IPTC-IIM records as Pillow reads them."""
     is_utf8 = _values(records, _CODED_CHARACTER_SET)[:1] == [_UTF8_ESCAPE]
 
@@ -94,9 +95,9 @@ def iptc_facts(records: Mapping[tuple[int, int], bytes | list[bytes]]) -> Facts:
     date = (texts(_DATE_CREATED) or [None])[0]
     time = (texts(_TIME_CREATED) or [None])[0]
     has_time = time is not None and re.match(r"\d{6}", time)
-    return Facts(
+    return Metadata(
         taken_at=parse_date(f"{date} {time}" if has_time else date),
-        keywords=tuple(texts(_KEYWORDS)),
+        keywords=tuple(filter(None, texts(_KEYWORDS))),
         title=clean((texts(_OBJECT_NAME) or [None])[0]),
         description=(texts(_CAPTION) or [None])[0],
     )

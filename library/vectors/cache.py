@@ -13,7 +13,7 @@ import contextlib
 import errno
 import fcntl
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -91,11 +91,19 @@ class IndexCache:
         """
         if stamp.count != total:
             raise ValueError(f"the stamp counts {stamp.count} vectors, but {total} are announced")
+
+        def make(folder: Path) -> VectorIndex:
+            if kind == "exact" or (kind == "auto" and total <= EXACT_MAX):
+                return ExactIndex.build(folder, blocks, total, dimension)
+            from pictor.library.vectors.faiss_index import FaissIndex  # its import takes a while
+
+            wanted = None if kind == "auto" else kind
+            return FaissIndex.build(folder, blocks, total, dimension, wanted, queries)
+
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock():
-                kind = "exact" if kind == "auto" and total <= EXACT_MAX else kind
-                return self._build(blocks, total, dimension, stamp, kind, queries)
+                return self._build(make, stamp, queries)
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -144,25 +152,18 @@ class IndexCache:
         return problems
 
     def _build(
-        self,
-        blocks: Iterator[tuple[IdArray, HalfMatrix]],
-        total: int,
-        dimension: int,
-        stamp: Stamp,
-        kind: IndexKind,
-        queries: FloatMatrix | None,
+        self, make: Callable[[Path], VectorIndex], stamp: Stamp, queries: FloatMatrix | None
     ) -> CacheInfo:
         self._sweep()
         name = secrets.token_hex(8)  # never used twice: a reader may still know an old name
         unfinished = self.folder / (_UNFINISHED + name)
         try:
-            index = _build_index(unfinished, blocks, total, dimension, kind, queries)
-            with contextlib.closing(index):
+            with contextlib.closing(make(unfinished)) as index:
                 reached = _measure(index, queries)
-                index_type = index.index_type
+                facts = (index.index_type, index.dimension)
             sums = _seal(unfinished)
             size = sum(entry["size"] for entry in sums.values())
-            info = CacheInfo(stamp, index_type, dimension, reached, size, _GENERATION + name)
+            info = CacheInfo(stamp, *facts, reached, size, _GENERATION + name)
             self._publish(unfinished, info, sums)
         finally:
             self._sweep()
@@ -221,22 +222,6 @@ class IndexCache:
             index.close()
             return Unusable(f"{str(folder)!r} is damaged: it contains {found}")
         return Opened(index, info)
-
-
-def _build_index(
-    folder: Path,
-    blocks: Iterator[tuple[IdArray, HalfMatrix]],
-    total: int,
-    dimension: int,
-    kind: IndexKind,
-    queries: FloatMatrix | None,
-) -> VectorIndex:
-    if kind == "exact":
-        return ExactIndex.build(folder, blocks, total, dimension)
-    from pictor.library.vectors.faiss_index import FaissIndex  # importing faiss takes a while
-
-    wanted = None if kind == "auto" else kind
-    return FaissIndex.build(folder, blocks, total, dimension, wanted, queries)
 
 
 def _open_index(folder: Path, index_type: str) -> VectorIndex:

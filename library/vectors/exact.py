@@ -1,6 +1,6 @@
 """The exact index: numpy over float16 rows. The choice for small libraries, and the oracle.
 
-It needs no index structure: what `save` writes is the rows themselves, which `open` maps.
+It needs no index structure: what `build` writes is the rows themselves, which `open` maps.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ExactIndex(VectorIndex):
 
     @classmethod
     def open(cls, folder: Path) -> ExactIndex:
-        """The index that `save` or `build` wrote, memory-mapped.
+        """The index that `build` wrote, memory-mapped.
 
         Raises:
             OSError: a file cannot be read.
@@ -54,10 +54,6 @@ class ExactIndex(VectorIndex):
     def index_type(self) -> str:
         """ "exact"."""
         return "exact"
-
-    def save(self, path: Path) -> None:
-        """Write to the folder `path`, which must not exist. The caller makes it atomic."""
-        ExactIndex.build(path, self.blocks(), len(self), self.dimension).close()
 
     def _search_stored(self, queries: FloatMatrix, k: int, selection: Selection) -> Neighbours:
         return scan(queries, self.stored.vectors, self.stored.ids, k, selection.mask)

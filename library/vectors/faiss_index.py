@@ -145,10 +145,6 @@ class FaissIndex(VectorIndex):
         """ "flat-f16", or "ivf1414-sq8" with its number of lists."""
         return f"ivf{self._faiss.nlist}-sq8" if self._kind == "ivf" else "flat-f16"
 
-    def save(self, path: Path) -> None:
-        """Write to the folder `path`, which must not exist. The caller makes it atomic."""
-        FaissIndex.build(path, self.blocks(), len(self), self.dimension, self._kind).close()
-
     def close(self) -> None:
         """Release memory maps. A closed index answers nothing more."""
         super().close()

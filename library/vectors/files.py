@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pictor.library.arrays import distinct
+from pictor.library.atomic import sync
 from pictor.library.records import HalfMatrix, IdArray, JsonObject
 
 IDS_FILE = "ids.npy"  # (n,) int64
@@ -41,12 +41,12 @@ def write(file: IO[bytes], data: bytes | memoryview) -> None:
 
 def sync_file(path: Path) -> None:
     """Wait until the content of a file is on the disk."""
-    _sync(path, os.O_RDONLY)
+    sync(path)
 
 
 def sync_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk."""
-    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+    sync(path)
 
 
 def rename(source: Path, target: Path) -> None:
@@ -181,11 +181,3 @@ def _array_file(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Ite
         rows = _ArrayFile(file, shape, dtype)
         yield rows
         rows.finish()
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

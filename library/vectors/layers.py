@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from pictor.library.arrays import distinct, is_among
-from pictor.library.records import FloatMatrix, HalfMatrix, IdArray
+from pictor.library.records import FloatMatrix, FloatVector, HalfMatrix, IdArray
 from pictor.library.vectors.base import Neighbours
 from pictor.library.vectors.files import check_rows
 from pictor.library.vectors.scan import RowMask, Rows, check_queries, merge, scan
 
-SAVE_ROWS = 8192  # rows copied at a time when an index is written
 # With fewer wanted ids than 1/16 of the rows, looking each up beats testing every row.
 _LOOKUP_SHARE = 16
 
@@ -68,6 +65,10 @@ class StoredRows:
         rows = rows[self.ids[rows] == ids]
         return rows if self._live is None else rows[self._live[rows]]
 
+    def vectors_of(self, ids: IdArray) -> dict[int, FloatVector]:
+        """(d,) float32 of those of some ids that are held and live."""
+        return _as_float32(self.ids, self.vectors, self.rows_of(ids))
+
     def without(self, ids: IdArray) -> StoredRows:
         """The same with the rows of these ids masked."""
         rows = distinct(self.rows_of(ids))
@@ -91,10 +92,6 @@ class StoredRows:
             if self._live is not None:
                 mask &= self._live
         return Selection(mask, int(np.count_nonzero(mask)), True)
-
-    def live_rows(self) -> Rows:
-        """The numbers of the rows not removed, ascending."""
-        return np.arange(len(self.ids)) if self._live is None else np.flatnonzero(self._live)
 
 
 class AddedRows:
@@ -145,6 +142,12 @@ class AddedRows:
         rest._live = self._live & ~is_among(held, ids)
         rest._count = int(np.count_nonzero(rest._live))
         return rest
+
+    def vectors_of(self, ids: IdArray) -> dict[int, FloatVector]:
+        """(d,) float32 of those of some ids that are held."""
+        held = self._buffer.ids[: len(self._live)]
+        rows = np.flatnonzero(self._live & is_among(held, ids))
+        return _as_float32(held, self._buffer.vectors, rows)
 
     def nearest(self, queries: FloatMatrix, k: int, allowed: IdArray | None) -> Neighbours:
         """The k nearest of each query, among `allowed` if given."""
@@ -201,10 +204,6 @@ class VectorIndex(ABC):
     @abstractmethod
     def index_type(self) -> str:
         """For people: "exact", "flat-f16", "ivf4096-sq8"…."""
-
-    @abstractmethod
-    def save(self, path: Path) -> None:
-        """Write to the folder `path`, which must not exist. The caller makes it atomic."""
 
     @abstractmethod
     def _search_stored(self, queries: FloatMatrix, k: int, selection: Selection) -> Neighbours:
@@ -270,20 +269,11 @@ class VectorIndex(ABC):
             parts.append(added.nearest(queries, k, allowed))
         return merge(parts, len(queries), k)
 
-    def blocks(self) -> Iterator[tuple[IdArray, HalfMatrix]]:
-        """All it holds, in blocks of ascending ids."""
+    def vectors_of(self, ids: IdArray) -> dict[int, FloatVector]:
+        """The vectors of those of some ids that it holds, each (d,) float32, to compute with."""
         self._check_open()
         stored, added = self._layers
-        live, vectors_added = stored.live_rows(), added.vectors
-        ids = np.concatenate([stored.ids[live], added.ids])
-        order = np.argsort(ids)
-        for start in range(0, len(order), SAVE_ROWS):
-            part = order[start : start + SAVE_ROWS]
-            vectors = np.empty((len(part), self.dimension), np.float16)
-            is_stored = part < len(live)
-            vectors[is_stored] = stored.vectors[live[part[is_stored]]]
-            vectors[~is_stored] = vectors_added[part[~is_stored] - len(live)]
-            yield ids[part], vectors
+        return stored.vectors_of(ids) | added.vectors_of(ids)
 
     def close(self) -> None:
         """Release memory maps. A closed index answers nothing more."""
@@ -293,6 +283,11 @@ class VectorIndex(ABC):
     def _check_open(self) -> None:
         if not self._is_open:
             raise ValueError(f"the {self.index_type!r} index is closed")
+
+
+def _as_float32(ids: IdArray, vectors: HalfMatrix, rows: Rows) -> dict[int, FloatVector]:
+    """Some rows, by their id."""
+    return dict(zip(ids[rows].tolist(), vectors[rows].astype(np.float32), strict=True))
 
 
 def _empty(dimension: int) -> tuple[StoredRows, AddedRows]:

@@ -103,11 +103,13 @@ def checks(target: Target) -> Iterator[Check]:
     yield Check("pictor", f"{pictor.__version__} in {Path(pictor.__file__).parent}")
     yield Check("python", f"{platform.python_version()} ({sys.executable})")
     yield _file_names()
-    yield Check("platform", f"{platform.platform()}, {_cores()} cores")
+    allowed = getattr(os, "sched_getaffinity", None)  # not on macOS
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    yield Check("platform", f"{platform.platform()}, {cores} cores")
     yield from (_package(name) for name in _PACKAGES)
     yield from (_extra(*extra) for extra in _EXTRAS)
     yield from (_codec(*codec) for codec in _CODECS)
-    yield _heif()
+    yield _native("HEIF", "pillow_heif", "pillow-heif", lambda m: f"libheif {m.libheif_version()}")
     yield _sqlite()
     yield _native("vector search", "faiss", "faiss-cpu", _faiss)
     yield _native("text queries", "onnxruntime", "onnxruntime", _onnxruntime)
@@ -137,11 +139,6 @@ def _file_names() -> Check:
     return Check("file names", encoding, is_utf8, "" if is_utf8 else "set PYTHONUTF8=1")
 
 
-def _cores() -> int:
-    known = getattr(os, "sched_getaffinity", None)  # not on macOS
-    return len(known(0)) if known else os.cpu_count() or 1
-
-
 def _package(name: str) -> Check:
     try:
         return Check(name, importlib.metadata.version(name))
@@ -162,15 +159,6 @@ def _codec(purpose: str, name: str) -> Check:
     if not features.check(name):
         return Check(purpose, "not in this Pillow", False, "pip install --upgrade pillow")
     return Check(purpose, f"{name} {features.version(name) or ''}".strip())
-
-
-def _heif() -> Check:
-    try:
-        import pillow_heif
-
-        return Check("HEIF", f"libheif {pillow_heif.libheif_version()}")
-    except ImportError as error:
-        return Check("HEIF", f"not available: {error}", False, "pip install --upgrade pillow-heif")
 
 
 # --- what computes

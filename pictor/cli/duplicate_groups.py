@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +24,14 @@ if TYPE_CHECKING:
     from pictor.duplicates import Compared, Group, Link, Member, RemovalPlan
 
 _KINDS = [kind.value for kind in LADDER]
+_USUAL_KINDS = [kind.value for kind in DUPLICATES]
 
 
 def which_groups(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments and options that say which groups; given on as one `GroupChoice`."""
 
     @click.argument("roots", nargs=-1, type=click.Path(), metavar="[ROOT]...")
-    @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS),
+    @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), default=_USUAL_KINDS,
                   help="Only this kind; repeatable. Default: bytes, pixels, near.")  # fmt: skip
     @click.option("--against", metavar="ROOT", type=click.Path(),
                   help="Find files elsewhere that are also in ROOT; keep ROOT.")  # fmt: skip
@@ -36,43 +39,37 @@ def which_groups(command: Callable[..., None]) -> Callable[..., None]:
                   help='Which to keep: "prefer: raw, oldest; never: path:~/Archive".')  # fmt: skip
     @click.option("--no-compare", is_flag=True, help="Do not compare new pictures first.")
     @functools.wraps(command)
-    def with_options(
-        *args: Any,  # Any: what click gives
-        roots: tuple[str, ...],
-        kinds: tuple[str, ...],
-        against: str | None,
-        rules: str | None,
-        no_compare: bool,
-        **options: Any,
-    ) -> None:
-        chosen = kinds or tuple(kind.value for kind in DUPLICATES)
-        asked = {"kinds": chosen, "against": against, "rules": rules}
-        choice = GroupChoice(roots, is_compared=not no_compare, **asked)
-        command(*args, choice=choice, **options)
+    def with_choice(*args: Any, roots: tuple[str, ...], no_compare: bool, **options: Any) -> None:
+        asked = {name: options.pop(name) for name in ("kinds", "against", "rules")}
+        command(*args, choice=GroupChoice(roots, not no_compare, asked), **options)
 
-    return with_options
+    return with_choice
 
 
+@dataclass(frozen=True)
 class GroupChoice:
-    """Which groups a command is about."""
+    """Which groups a command is about.
 
-    def __init__(self, roots: Sequence[str], *, is_compared: bool, **asked: Any) -> None:
-        """`asked`: as `library.duplicates.groups` takes it."""
-        self._roots = roots
-        self._asked = asked
-        self._is_compared = is_compared and set(asked["kinds"]) != {Kind.BYTES.value}
+    Attributes:
+        is_compared: new pictures are compared first.
+        asked: as `library.duplicates.groups` takes it.
+    """
+
+    roots: Sequence[str]
+    is_compared: bool
+    asked: dict[str, Any]
 
     def groups(self, library: Library) -> Iterator[Group]:
         """Compare new pictures, unless that is not wanted or changes nothing; then the groups."""
-        if self._is_compared:
-            library.duplicates.check(self._roots, **self._asked)  # before a long comparison
+        if self.is_compared and set(self.asked["kinds"]) != {Kind.BYTES.value}:
+            library.duplicates.check(self.roots, **self.asked)  # before a long comparison
             with Reporter() as reporter, StopSignals(reporter.stop):
                 compared = library.duplicates.find(observer=reporter)
             if compared.stopped:
                 output.say("stopped early: run pictor duplicates again to resume")
                 click.get_current_context().exit(INTERRUPTED)
             _say_compared(compared)
-        return library.duplicates.groups(self._roots, **self._asked)
+        return library.duplicates.groups(self.roots, **self.asked)
 
 
 def _say_compared(compared: Compared) -> None:
@@ -110,14 +107,15 @@ def find(
     """
     from pictor.library.html_files import check_target
 
-    totals = _Totals()
+    totals: Counter[str] = Counter()
     with target.open() as library:
         if html is not None:
             check_target(Path(html).expanduser())  # before groups are looked for
         shown_later = []
         for group in choice.groups(library):
             plan = library.duplicates.plan([group])
-            totals.add(group, plan)
+            totals.update(groups=1, files=len(group.members), going=len(plan.steps))
+            totals.update(size_bytes=plan.size_bytes, hard_links=plan.hard_links)
             if as_json:
                 output.write_json(group_as_json(group))
             else:
@@ -128,35 +126,24 @@ def find(
             with Reporter() as reporter:
                 library.duplicates.report(shown_later, html, observer=reporter)
             output.say(f"written: {safe_text(html)}")
-    output.say(totals.sentence())
+    output.say(_totals_sentence(**totals))
 
 
-class _Totals:
-    """Counts groups."""
-
-    def __init__(self) -> None:
-        self.groups = self.files = self.going = self.size_bytes = self.hard_links = 0
-
-    def add(self, group: Group, plan: RemovalPlan) -> None:
-        """Count one, and what it would free."""
-        self.groups += 1
-        self.files += len(group.members)
-        self.going += len(plan.steps)
-        self.hard_links += plan.hard_links
-        self.size_bytes += plan.size_bytes
-
-    def sentence(self) -> str:
-        """For people."""
-        if not self.groups:
-            return "no duplicates were found"
-        said = (
-            f"{output.count(self.groups, 'group')} of {output.count(self.files, 'file')}; "
-            f"{output.number(self.going)} could go: {output.size(self.size_bytes) or '0 B'}"
-        )
-        if not self.hard_links:
-            return said
-        names = output.count(self.hard_links, "hard link")
-        return f"{said}; {names} of files that are kept would free nothing"
+def _totals_sentence(
+    *, groups: int = 0, files: int = 0, going: int = 0, size_bytes: int = 0, hard_links: int = 0
+) -> str:
+    """All groups, for people, and what removing their duplicates would free."""
+    if not groups:
+        return "no duplicates were found"
+    said = (
+        f"{output.count(groups, 'group')} of {output.count(files, 'file')}; "
+        f"{output.number(going)} could go: {output.size(size_bytes) or '0 B'}"
+    )
+    if not hard_links:
+        return said
+    return (
+        f"{said}; {output.count(hard_links, 'hard link')} of files that are kept would free nothing"
+    )
 
 
 def group_as_json(group: Group) -> JsonObject:

@@ -8,7 +8,7 @@ import click
 
 from pictor.cli import output
 from pictor.cli.duplicate_groups import GroupChoice, which_groups
-from pictor.cli.options import Target, Verb
+from pictor.cli.options import JSON, Target, Verb
 from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.cli.steps import StepReporter, sentence, step_writer
 from pictor.library.names import safe_text
@@ -16,8 +16,6 @@ from pictor.library.names import safe_text
 if TYPE_CHECKING:
     from pictor import Library
     from pictor.duplicates import Decision, DecisionRow, Mode, RemovalPlan, RemovalResult
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command(cls=Verb)
@@ -62,7 +60,7 @@ def _plan_sentence(made: RemovalPlan, path: str) -> str:
               help="Move into a new folder in DIR. Default: the library's trash.")  # fmt: skip
 @click.option("--move", metavar="DIR", type=click.Path(), help="Move files into DIR.")
 @click.option("--hardlink", is_flag=True, help="Make identical files hard links.")
-@_JSON
+@JSON
 @click.pass_context
 def apply(
     ctx: click.Context,
@@ -114,7 +112,7 @@ def _leave(ctx: click.Context, result: RemovalResult) -> None:
 
 @click.command(cls=Verb)
 @click.argument("log", default="last", metavar="[LOG]")
-@_JSON
+@JSON
 @click.pass_context
 def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
     """Put back the files that a run of apply removed.
@@ -147,7 +145,7 @@ def undo(ctx: click.Context, /, log: str, as_json: bool) -> None:
 @click.option("--from", "source", metavar="FILE", type=click.Path(),
               help="Read decisions from a file saved by the report.")  # fmt: skip
 @click.option("--list", "is_listed", is_flag=True, help="List all decisions.")
-@_JSON
+@JSON
 @click.pass_obj
 def decide(
     target: Target,

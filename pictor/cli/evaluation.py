@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         CutoffResult,
         Evaluation,
         NegationResult,
-        Problem,
         RetrievalResult,
         ZeroShotResult,
     )
@@ -34,18 +33,9 @@ MOST_SHOWN = 5
 _ARROWS = {"text_to_image": "text → image", "image_to_text": "image → text"}
 
 
-class Languages(click.ParamType[tuple[str, ...]]):
-    """Keys with commas between them."""
-
-    name = "KEY,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """The keys, each once."""
-        if isinstance(value, tuple):
-            return value
-        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+def _keys(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    """Keys with commas between them, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
 
 
 @click.command("eval", cls=Verb)
@@ -55,9 +45,8 @@ class Languages(click.ParamType[tuple[str, ...]]):
 @click.option("--task", type=click.Choice(TASKS), help="Default: guessed from the file.")
 @click.option("--cutoff", "task", flag_value="cutoff", help="Measure searches for absent things.")
 @click.option("--negation", "task", flag_value="negation", help="Measure queries with negation.")
-@click.option(
-    "--language", "languages", type=Languages(), default=(), help="Default: en and zh, if present."
-)
+@click.option("--language", "languages", metavar="KEY,…", default="", callback=_keys,
+              help="Default: en and zh, if present.")  # fmt: skip
 @click.option("--split", metavar="NAME", help="Only photos of this split, for example test.")
 @click.option("--labels", type=click.Path(), metavar="FILE", help="Label names by language.")
 @click.option("--template", "templates", multiple=True, help='Prompt, for example "a {label}".')
@@ -94,7 +83,7 @@ def evaluate(
         pictor eval dataset_flickr8k.json --images Flickr8k --split test --json
         pictor eval flowers/ --template "a photo of a {label}, a flower" --classes
     """
-    from pictor.evaluation.chart import check_chart
+    from pictor.evaluation.chart import check_chart, panels_of, write_chart
 
     if plot is not None:
         if options["task"] in NOT_DRAWN:
@@ -117,7 +106,8 @@ def evaluate(
         say("stopped early: run the same command again to resume")
         click.get_current_context().exit(INTERRUPTED)
     if plot is not None:
-        _draw(Path(plot), found)
+        write_chart(Path(plot), panels_of(found))
+        say(f"written: {plot}")
 
 
 eval = evaluate  # the verb by its name, as `pictor.cli.main` finds it
@@ -146,24 +136,13 @@ def _evaluations(target: Target, captions: str, options: dict[str, Any]) -> Iter
 
 def evaluation_json(evaluation: Evaluation) -> JsonObject:
     """An evaluation as the JSON object that `--json` prints; shares are percent, 0 to 100."""
-    data: JsonObject = {
-        name: getattr(evaluation, name)
-        for name in ("encoder", "task", "images", "queries", "seconds")
-    }
-    data["results"] = [_rounded(asdict(result)) for result in evaluation.results]
-    data["problems"] = {problem.kind: _problem_json(problem) for problem in evaluation.problems}
-    for name in ("dimension", "size_bytes", "encoded", "images_per_second"):
-        data[name] = getattr(evaluation, name)
-    return data
-
-
-def _problem_json(problem: Problem) -> JsonObject:
-    return {
-        "count": problem.count,
-        "left_out": problem.left_out,
-        "meaning": problem.meaning,
-        "examples": list(problem.examples),
-    }
+    data: JsonObject = asdict(evaluation)
+    del data["stopped"]
+    problems = {}
+    for one in evaluation.problems:
+        facts = {"count": one.count, "left_out": one.left_out, "meaning": one.meaning}
+        problems[one.kind] = facts | {"examples": list(one.examples)}
+    return data | {"results": _rounded(data["results"]), "problems": problems}
 
 
 def _rounded(value: Any) -> Any:
@@ -276,10 +255,3 @@ def _say_problems(found: Sequence[Evaluation]) -> None:
         more = problem.count - min(problem.count, MOST_SHOWN)
         rest = f"; and {number(more)} more (see --json)" if more else ""
         say(f"{number(problem.count)} {problem.meaning}{whose}, {left}: {shown}{rest}")
-
-
-def _draw(path: Path, found: Sequence[Evaluation]) -> None:
-    from pictor.evaluation.chart import panels_of, write_chart
-
-    write_chart(path, panels_of(found))
-    say(f"written: {path}")

@@ -60,18 +60,19 @@ def write_table(hits: Sequence[Hit], *, style: str = "") -> None:
         return
     from pictor.hits_page import clock  # not needed by programs, whose query must start quickly
 
-    has_levels = any(hit.level is not None for hit in hits)
-    has_times = any(hit.time_s is not None for hit in hits)
-    headings = ["#", "score", *(["level"] if has_levels else []), "path", "size", "taken at"]
-    headings += ["time"] if has_times else []
-    rows = []
-    for hit in hits:
-        row: list[Any] = [hit.rank, f"{hit.score:.3f}"]
-        row += [_level(hit)] if has_levels else []
-        row += [_place(hit), f"{hit.width}×{hit.height}"]
-        row.append((hit.taken_at or "")[:16].replace("T", " "))
-        rows.append([*row, clock(hit.time_s)] if has_times else row)
-    output.write_table(headings, rows, style=style)
+    columns: dict[str, list[Any]] = {
+        "#": [hit.rank for hit in hits],
+        "score": [f"{hit.score:.3f}" for hit in hits],
+        "level": [_level(hit) for hit in hits],
+        "path": [_place(hit) for hit in hits],
+        "size": [f"{hit.width}×{hit.height}" for hit in hits],
+        "taken at": [(hit.taken_at or "")[:16].replace("T", " ") for hit in hits],
+        "time": [clock(hit.time_s) for hit in hits],
+    }
+    for name in ("level", "time"):
+        if not any(columns[name]):
+            del columns[name]
+    output.write_table(list(columns), zip(*columns.values(), strict=True), style=style)
 
 
 def explained(hit: Hit) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pictor import Attention, Dtype, JsonObject, Library, Runtime
+from pictor import Attention, Dtype, Library, Runtime
 from pictor.cli.options import Target, Verb
 from pictor.cli.output import count, number, say, write_json, write_line
 from pictor.cli.progress import Reporter
@@ -73,7 +73,8 @@ def index(
     with target.open(**_settings(flags)) as library:
         summary = run(library, roots, encoders=encoders, retry=retry)
     if as_json:
-        write_json(summary_json(summary))
+        names = {"stopped": "interrupted"}
+        write_json({names.get(name, name): value for name, value in asdict(summary).items()})
     else:
         write_line(sentence(summary))
     end(summary, strict=strict)
@@ -87,12 +88,6 @@ def run(library: Library, roots: tuple[str, ...] = (), **options: Any) -> Summar
     """
     with Reporter() as reporter, StopSignals(reporter.stop):
         return library.index(roots, observer=reporter, **options)
-
-
-def summary_json(summary: Summary) -> JsonObject:
-    """The counts as the JSON object that `--json` prints."""
-    names = {"stopped": "interrupted"}
-    return {names.get(name, name): value for name, value in asdict(summary).items()}
 
 
 def sentence(summary: Summary) -> str:

@@ -13,18 +13,16 @@ import click
 from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.indexing import end, run, sentence
-from pictor.cli.options import Target, Verb, Verbs
+from pictor.cli.options import JSON, Target, Verb, Verbs
 from pictor.library.errors import SourceError
 from pictor.library.names import expanded, path_fields, safe_text, shown
 
 if TYPE_CHECKING:
     from pictor import FileProblem, Status
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
 
 @click.command(cls=Verb)
-@_JSON
+@JSON
 @click.pass_obj
 def status(target: Target, as_json: bool) -> None:
     """Show what the library contains.
@@ -35,16 +33,10 @@ def status(target: Target, as_json: bool) -> None:
     with target.open() as library:
         found = library.status()
     if as_json:
-        output.write_json(status_json(found))
+        roots = [asdict(root) | path_fields(root.path) for root in found.roots]
+        output.write_json(asdict(found) | {"roots": roots})
     else:
         _write_status(found)
-
-
-def status_json(found: Status) -> JsonObject:
-    """The status as the JSON object that `--json` prints."""
-    data = asdict(found)
-    data["roots"] = [asdict(root) | path_fields(root.path) for root in found.roots]
-    return data
 
 
 def _write_status(found: Status) -> None:
@@ -89,7 +81,7 @@ def _write_blocks(kind: str, headings: list[str], rows: list[tuple[str | int, ..
 
 
 @click.command(cls=Verb)
-@_JSON
+@JSON
 @click.option("--retry", is_flag=True, help="Read all of them again first.")
 @click.pass_obj
 def errors(target: Target, as_json: bool, retry: bool) -> None:
@@ -126,7 +118,7 @@ def _write_problems(problems: list[FileProblem]) -> None:
 
 
 @click.command(cls=Verb)
-@_JSON
+@JSON
 @click.pass_obj
 def verify(target: Target, as_json: bool) -> None:
     """Check the library for inconsistencies.
@@ -151,7 +143,7 @@ def verify(target: Target, as_json: bool) -> None:
 @click.command(cls=Verb)
 @click.argument("roots", nargs=-1, type=click.Path(), metavar="[ROOT]...")
 @click.option("--yes", is_flag=True, help="Do it; without this, print what would be forgotten.")
-@_JSON
+@JSON
 @click.pass_obj
 def purge(target: Target, roots: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Forget missing files, or whole roots.
@@ -202,7 +194,7 @@ def config() -> None:
 
 
 @config.command("show")
-@_JSON
+@JSON
 @click.pass_obj
 def config_show(target: Target, as_json: bool) -> None:
     """Print every setting with its value and the origin of the value.

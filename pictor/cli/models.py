@@ -6,13 +6,12 @@ from dataclasses import asdict
 
 import click
 
-from pictor import JsonObject
 from pictor.cli import output
 from pictor.cli.model_transfer import export_models, import_models, pull_models
 from pictor.cli.options import Target, Verbs
 from pictor.cli.progress import TransferReporter
 from pictor.library.errors import LibraryNotFound, PictorError
-from pictor.models import Model, ModelState
+from pictor.models import Model
 from pictor.models import list as known_models
 from pictor.models import remove as remove_model
 from pictor.models import verify as verify_models
@@ -98,22 +97,16 @@ def models_verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> 
     """
     with TransferReporter() as reporter:
         states = verify_models(names, observer=reporter)
-    for state in states:
-        if as_json:
-            output.write_json(_state_json(state))
-    if not as_json:
+    if as_json:
+        for state in states:  # of the licences `models list` tells
+            output.write_json({k: v for k, v in asdict(state).items() if k != "licence"})
+    else:
         output.write_rows(
             ["encoder", "revision", "state", "problems"],
             [[s.id, s.revision[:12], s.state, "; ".join(s.problems)] for s in states],
         )
     if any(state.state != "full" for state in states):
         ctx.exit(1)
-
-
-def _state_json(state: ModelState) -> JsonObject:
-    data = asdict(state)
-    del data["licence"]  # `models list` has it
-    return data
 
 
 # --- remove

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,19 @@ def common_options() -> list[click.Parameter]:
             help="Also print the log messages and warnings of all packages.",
         ),
     ]
+
+
+def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """What adds several options of click to a verb, in the order in which help lists them."""
+
+    def decorate(verb: Callable[..., Any]) -> Any:
+        return functools.reduce(lambda made, option: option(made), reversed(options), verb)
+
+    return decorate
+
+
+#: Of verbs that print one object, or as many as there are lines.
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class Verb(click.Command):

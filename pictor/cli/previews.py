@@ -120,8 +120,7 @@ def half_blocks(picture: Image) -> str:
 
 def _chosen(group: Group) -> list[tuple[int, Member]]:
     """The members to show, with their numbers: each content once, the keeper first."""
-    ordered = [group.keep, *(one for one in group.members if one.path != group.keep.path)]
     found: dict[str, tuple[int, Member]] = {}
-    for number, member in enumerate(ordered, 1):
+    for number, member in enumerate(group.members, 1):
         found.setdefault(member.content, (number, member))
     return list(found.values())[:MOST_PICTURES]

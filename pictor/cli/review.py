@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
 
@@ -101,104 +102,103 @@ def review(
     return found._replace(settled=settled)
 
 
+@dataclass
 class _Review:
-    def __init__(
-        self,
-        duplicates: Duplicates,
-        groups: Sequence[Group],
-        terminal: Terminal,
-        previews: Previews | None,
-    ) -> None:
-        self._duplicates = duplicates
-        self._groups = groups
-        self._terminal = terminal
-        self._previews = previews
-        self._steps: list[_Step] = []
-        self._skipped: set[int] = set()
-        self._place = 0
+    """A review as far as it has come: the decisions so far, and the place of the group shown."""
+
+    duplicates: Duplicates
+    groups: Sequence[Group]
+    terminal: Terminal
+    previews: Previews | None
+    steps: list[_Step] = field(default_factory=list)
+    skipped: set[int] = field(default_factory=set)
+    place: int = 0
 
     def run(self) -> Reviewed:
-        while self._place < len(self._groups):
-            self._show(self._groups[self._place])
+        while self.place < len(self.groups):
+            self._show(self.groups[self.place])
             if not self._answer():
                 break
-        done = {step.place for step in self._steps}
-        skipped = self._skipped - done
-        return Reviewed(len(done), len(skipped), len(self._groups) - len(done | skipped), 0)
+        done = {step.place for step in self.steps}
+        skipped = self.skipped - done
+        return Reviewed(len(done), len(skipped), len(self.groups) - len(done | skipped), 0)
 
     def _show(self, group: Group) -> None:
-        progress = f"{output.number(self._place + 1)} of {output.number(len(self._groups))}"
-        self._terminal.write("\n" + click.style(progress, bold=True) + _headline(group))
-        if self._previews is not None:
-            self._terminal.write(self._previews.sheet(group))
-        self._terminal.write("".join(f"{line}\n" for line in _lines(group)))
-        self._terminal.write(f"{click.style(_ASK, dim=True)}\n")
+        progress = f"{output.number(self.place + 1)} of {output.number(len(self.groups))}"
+        freed = freed_bytes(group)
+        more = f" · up to {output.size(freed)} can be freed" if freed else ""
+        head = f"\n{click.style(progress, bold=True)}  {KINDS[group.kind]}{more}\n"
+        self.terminal.write(head)
+        if self.previews is not None:
+            self.terminal.write(self.previews.sheet(group))
+        self.terminal.write("".join(f"{line}\n" for line in _lines(group)))
+        self.terminal.write(f"{click.style(_ASK, dim=True)}\n")
 
     def _answer(self) -> bool:
         """Take keys until one moves on; whether the review goes on."""
         while True:
-            key = self._terminal.key()
+            key = self.terminal.key()
             if key in ("q", ENDED):
                 return False
             if key in ("s", "right", "down"):
-                self._skipped.add(self._place)
-                self._place += 1
+                self.skipped.add(self.place)
+                self.place += 1
                 return True
             if key == "u":
                 if self._undo():
                     return True
             elif key in ("left", "up"):
-                if self._place:
-                    self._place -= 1
+                if self.place:
+                    self.place -= 1
                     return True
             elif key == "?":
-                self._terminal.write(_HELP)
+                self.terminal.write(_HELP)
             elif self._decide(key):
                 return True
 
     def _decide(self, key: str) -> bool:
         """Store what a key says of the group; whether it says anything and was stored."""
-        group = self._groups[self._place]
+        group = self.groups[self.place]
         try:
-            wanted = _decisions_of(group, key)
+            wanted, said = _decisions_of(group, key)
         except ValueError as error:
             self._say(str(error))
             return False
         if not wanted or not self._store(wanted):
             return False
-        self._say(_told(group, key))
-        self._place += 1
+        self._say(said)
+        self.place += 1
         return True
 
     def _store(self, wanted: Sequence[PairDecision]) -> bool:
         pairs = tuple((one.low, one.high) for one in wanted)
         try:
-            before = tuple(self._duplicates.decide_all(wanted))
+            before = tuple(self.duplicates.decide_all(wanted))
         except LibraryError as error:
             self._say(f"not stored: {error}")
             return False
-        self._steps.append(_Step(self._place, pairs, before))
+        self.steps.append(_Step(self.place, pairs, before))
         return True
 
     def _undo(self) -> bool:
         """Take back the last decision of this review and show its group again."""
-        if not self._steps:
+        if not self.steps:
             self._say("nothing to undo")
             return False
-        step = self._steps[-1]
+        step = self.steps[-1]
         try:
-            self._duplicates.undecide_all(step.pairs)
-            self._duplicates.decide_all(step.before)
+            self.duplicates.undecide_all(step.pairs)
+            self.duplicates.decide_all(step.before)
         except LibraryError as error:
             self._say(f"not undone: {error}")
             return False
-        self._steps.pop()
-        self._place = step.place
+        self.steps.pop()
+        self.place = step.place
         self._say("undone")
         return True
 
     def _say(self, text: str) -> None:
-        self._terminal.write(f"{click.style('→', fg='green')} {safe_text(text)}\n")
+        self.terminal.write(f"{click.style('→', fg='green')} {safe_text(text)}\n")
 
 
 # --- what is asked, and what a key decides
@@ -212,13 +212,12 @@ def _undecided(duplicates: Duplicates, groups: Sequence[Group]) -> list[Group]:
             losers.setdefault(row.low, set()).add(row.high)
         elif row.verdict is Verdict.KEEP_HIGH:
             losers.setdefault(row.high, set()).add(row.low)
-    return [group for group in groups if not _is_decided(_contents(group), losers)]
 
+    def is_decided(mine: set[bytes]) -> bool:
+        """Whether all contents but one go for the sake of that one."""
+        return len(mine) > 1 and any(losers[one] >= mine - {one} for one in mine & losers.keys())
 
-def _is_decided(contents: Sequence[bytes], losers: dict[bytes, set[bytes]]) -> bool:
-    """Whether all contents but one go for the sake of that one."""
-    mine = set(contents)
-    return len(mine) > 1 and any(losers[one] >= mine - {one} for one in mine if one in losers)
+    return [group for group in groups if not is_decided(set(_contents(group)))]
 
 
 def _contents(group: Group) -> list[bytes]:
@@ -226,8 +225,8 @@ def _contents(group: Group) -> list[bytes]:
     return [bytes.fromhex(one) for one in group.contents]
 
 
-def _decisions_of(group: Group, key: str) -> list[PairDecision]:
-    """What a key says of the pairs of a group; nothing for a key without a meaning.
+def _decisions_of(group: Group, key: str) -> tuple[list[PairDecision], str]:
+    """What a key says of the pairs of a group, and in words; nothing for a key without a meaning.
 
     Raises:
         ValueError: there is no such member, or there are too many pairs; in words.
@@ -240,12 +239,14 @@ def _decisions_of(group: Group, key: str) -> list[PairDecision]:
                 "on some of them with: pictor duplicates decide"
             )
         verdict = "not-duplicate" if key == "n" else "related"
-        return [decision_of(a, b, verdict) for a, b in combinations(contents, 2)]
+        more = f", but {COPIES_STAY}" if has_copies(group) else ""
+        said = f"no duplicates{more}" if key == "n" else verdict
+        return [decision_of(a, b, verdict) for a, b in combinations(contents, 2)], said
     keep = _kept(group, key)
     if keep is None:
-        return []
-    mine = bytes.fromhex(keep.content)
-    return [decision_of(mine, other, "keep-a") for other in contents if other != mine]
+        return [], ""
+    mine, said = bytes.fromhex(keep.content), f"keeps {shown(keep.path.rpartition(b'/')[2])}"
+    return [decision_of(mine, other, "keep-a") for other in contents if other != mine], said
 
 
 def _kept(group: Group, key: str) -> Member | None:
@@ -258,15 +259,9 @@ def _kept(group: Group, key: str) -> Member | None:
         return group.keep
     if len(key) != 1 or key not in "123456789":
         return None
-    ordered = _ordered(group)
-    if int(key) > len(ordered):
-        raise ValueError(f"there is no {key}; the group has {len(ordered)} files")
-    return ordered[int(key) - 1]
-
-
-def _ordered(group: Group) -> list[Member]:
-    """The members as they are numbered: the keeper first."""
-    return [group.keep, *(one for one in group.members if one.path != group.keep.path)]
+    if int(key) > len(group.members):
+        raise ValueError(f"there is no {key}; the group has {len(group.members)} files")
+    return group.members[int(key) - 1]
 
 
 # --- words
@@ -284,16 +279,9 @@ def _settled(copies: int, decided: int) -> str:
     return said
 
 
-def _headline(group: Group) -> str:
-    said = [KINDS[group.kind]]
-    if freed := freed_bytes(group):
-        said.append(f"up to {output.size(freed)} can be freed")
-    return f"  {' · '.join(said)}\n"
-
-
 def _lines(group: Group) -> Iterator[str]:
     """The facts of a group: a line a file, what it rests on, what differs, and the reason."""
-    members = _ordered(group)
+    members = group.members
     for number, member in enumerate(members[:MOST_LISTED], 1):
         yield from _member_lines(group, member, number)
     if len(members) > MOST_LISTED:
@@ -335,13 +323,3 @@ def _by_value(values: Iterable[str]) -> str:
     for number, value in enumerate(values, 1):
         places.setdefault(value or "–", []).append(str(number))
     return " | ".join(f"{', '.join(numbers)}: {value}" for value, numbers in places.items())
-
-
-def _told(group: Group, key: str) -> str:
-    if key == "n":
-        more = f", but {COPIES_STAY}" if has_copies(group) else ""
-        return f"no duplicates{more}"
-    if key == "r":
-        return "related"
-    keep = _kept(group, key)
-    return f"keeps {shown(keep.path.rpartition(b'/')[2])}" if keep else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 from pictor import Library
 from pictor.cli import output
 from pictor.cli.hits import explained, hit_json, write_table, write_tsv
-from pictor.cli.options import Target, Verb
+from pictor.cli.options import Target, Verb, with_options
 from pictor.cli.search_options import SearchCommand, SearchRequest, search_options
 from pictor.library.names import safe_text
 from pictor.query import Query, Ranking
@@ -36,18 +35,12 @@ class Output:
         return not (self.as_json or self.has_nulls) and output.is_terminal()
 
 
-_OUTPUT = (
+_output_options = with_options(
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object per hit."),
     click.option("-0", "--null", "has_nulls", is_flag=True, help="Print only paths, for xargs -0."),
     click.option("--html", metavar="FILE", type=click.Path(), help="Also write an HTML page."),
     click.option("--explain", is_flag=True, help="Also explain on stderr how the hits were found."),
 )
-
-
-def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(_OUTPUT):
-        command = option(command)
-    return command
 
 
 @click.command(cls=SearchCommand)
@@ -93,10 +86,12 @@ def search(
 def similar(target: Target, /, image: str, request: SearchRequest, **shape: Any) -> None:
     """Find the images most like one image.
 
-    The image itself is excluded from the hits. It does not have to be in the library.
+    The image itself is excluded from the hits. It does not have to be in the library; one that is
+    can be given as item:ID, with the id that search --json prints.
 
     \b
         pictor similar holiday.jpg --top 5
+        pictor similar item:12
         pictor similar holiday.jpg --after 2023 --dir ~/Pictures
     """
     wanted = _checked(Output(**shape))

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pictor.cli.options import Verb
+from pictor.cli.options import Verb, with_options
 from pictor.library.errors import QueryError
 from pictor.query import (
     FILTERS,
@@ -46,6 +46,9 @@ class SearchCommand(Verb):
             ]
             parts = [arg for arg, moves in zip(args, is_part, strict=True) if moves]
             args = [arg for arg, moves in zip(args, is_part, strict=True) if not moves]
+            for part in parts:
+                if len(part) == 2 and part.isascii() and part[1].isalnum():
+                    raise click.UsageError(f"No such option: {part}; for N hits use --top N", ctx)
             args += ["--", *parts] if parts else []
         return super().parse_args(ctx, args)
 
@@ -123,26 +126,23 @@ _OPTIONS = (
 )
 
 
-def search_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def search_options(*, is_folded: bool) -> Callable[[Callable[..., Any]], Any]:
     """Adds the options to a verb, which gets them as `request`.
 
     Args:
         is_folded: whether near-identical hits are shown as one where nothing is said.
     """
 
-    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(verb: Callable[..., Any]) -> Any:
         @wraps(verb)  # also the options that click has noted on it so far
         def with_request(*args: Any, **values: Any) -> Any:
             return verb(*args, request=_request(values, is_folded=is_folded), **values)
 
-        command: Callable[..., Any] = with_request
-        for key in reversed(FILTERS.values()):
-            names = (f"--{key.name}", _where(key.name))
-            option = click.option(*names, multiple=True, metavar=key.value, help=key.help)
-            command = option(command)
-        for option in reversed(_OPTIONS):
-            command = option(command)
-        return command
+        filters = (
+            click.option(f"--{k.name}", _where(k.name), multiple=True, metavar=k.value, help=k.help)
+            for k in FILTERS.values()
+        )
+        return with_options(*_OPTIONS, *filters)(with_request)
 
     return decorate
 

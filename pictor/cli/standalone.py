@@ -12,7 +12,7 @@ import click
 from pictor import Dtype, Runtime
 from pictor.cli import output
 from pictor.cli.indexing import BatchSize
-from pictor.cli.options import Target, Verb
+from pictor.cli.options import Target, Verb, with_options
 from pictor.cli.progress import Reporter
 from pictor.library.names import path_fields, safe_text, shown
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pictor.tagging import Classification, LabelSet
 
 _BLOCK = 1 << 16  # bytes read of stdin at once
-_RUN_OPTIONS = (
+_run_options = with_options(
     click.option("--encoder", metavar="NAME", help="Encoder to use. Default: see settings."),
     click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps."),
     click.option("--dtype", type=click.Choice(get_args(Dtype)), help="Floating-point type."),
@@ -30,12 +30,6 @@ _RUN_OPTIONS = (
         help="Time limit for downloading one link.",
     ),
 )  # fmt: skip
-
-
-def _run_options(command: Any) -> Any:  # Any: what click's decorators take and give
-    for option in reversed(_RUN_OPTIONS):
-        command = option(command)
-    return command
 
 
 @click.command(cls=Verb)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pictor import JsonObject, Progress
+from pictor import Progress
 from pictor.cli import output
 from pictor.cli.progress import Reporter
 from pictor.library.names import path_fields, safe_text, shown
@@ -37,26 +38,19 @@ def sentence(result: RemovalResult, done: str, left: str) -> str:
 
 def step_writer(done: str, *, as_json: bool) -> Callable[[StepResult], None]:
     """Prints what became of a step; `done` is the word for one that was done."""
-
-    def write(one: StepResult) -> None:
-        if as_json:
-            output.write_json(_as_json(one, done))
-        else:
-            _write(one, done)
-
-    return write
+    return functools.partial(_write_json if as_json else _write, done)
 
 
-def _as_json(one: StepResult, done: str) -> JsonObject:
+def _write_json(done: str, one: StepResult) -> None:
     data = path_fields(one.step.path)
     if one.problem:
         data |= {"done": None, "problem": one.problem}
     else:
         data |= {"done": done, "problem": None} | path_fields(one.target, "target")
-    return data | ({"sidecar": True} if one.is_sidecar else {})
+    output.write_json(data | ({"sidecar": True} if one.is_sidecar else {}))
 
 
-def _write(one: StepResult, done: str) -> None:
+def _write(done: str, one: StepResult) -> None:
     path, said = shown(one.step.path), one.problem or shown(one.target)
     if not output.is_terminal():
         output.write_rows([], [("left" if one.problem else done, path, said)])

@@ -10,7 +10,7 @@ import click
 
 from pictor import JsonObject
 from pictor.cli import output
-from pictor.cli.options import Target, Verb, Verbs
+from pictor.cli.options import JSON, Target, Verb, Verbs
 from pictor.cli.progress import Reporter
 from pictor.cli.signals import INTERRUPTED, StopSignals
 from pictor.library.names import path_fields, safe_text, shown
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 #: Lines of a dry run on a terminal; --json and pipes have all.
 MOST_SHOWN = 20
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 class _TagVerb(Verb, Verbs):
@@ -41,7 +40,7 @@ class _TagVerb(Verb, Verbs):
 @click.option("--xmp-name", "naming", type=click.Choice(["full", "stem"]), default="full",
               help="full: photo.jpg.xmp; stem: photo.xmp.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Write the sidecars.")
-@_JSON
+@JSON
 @click.pass_context
 def tag(
     ctx: click.Context,
@@ -71,15 +70,8 @@ def tag(
         raise click.UsageError("name a set with --labels, or use `tag add` or `tag remove`")
     from pictor.tagging import SidecarOptions, TagOptions
 
-    wanted = TagOptions(
-        encoder=options["encoder"],
-        templates=options["templates"],
-        minimum=options["minimum"],
-        language=options["language"],
-        name=options["name"],
-    )
     with ctx.ensure_object(Target).open() as library:
-        summary = _apply(library, labels, wanted, as_json=as_json)
+        summary = _apply(library, labels, TagOptions(**options), as_json=as_json)
         if write_xmp:
             beside = SidecarOptions(naming, options["language"] or "en")
             _write_sidecars(ctx, library, summary.name, beside, _Changes(yes, as_json))
@@ -208,7 +200,7 @@ def tag_remove(target: Target, paths: Sequence[str], label: str) -> None:
 
 @click.command(cls=Verb)
 @click.option("--set", "only", metavar="NAME", help="Only this set.")
-@_JSON
+@JSON
 @click.pass_obj
 def tags(target: Target, only: str | None, as_json: bool) -> None:
     """Count the photos with each tag.

@@ -7,23 +7,16 @@ get wrong can be put in quotes, where nothing is a negation.
 from __future__ import annotations
 
 import re
+import tomllib
 
-from pictor.search.query.negation_words import (
-    AFTER_NOT,
-    ARTICLES,
-    BEFORE_NOT,
-    CHINESE_BEFORE,
-    CHINESE_WORDS,
-    DANGLING,
-    ENDS,
-    ENGLISH,
-    JOINERS,
-    NAMES,
-    SIGNS,
-    SIMPLIFIED,
-    STOPS,
-)
+from pictor.library.config import presets_dir
+from pictor.library.scripts import simplified
 
+_TABLE = tomllib.loads((presets_dir() / "negation.toml").read_text(encoding="utf-8"))
+_SETS = {name: frozenset(text.split()) for name, text in _TABLE.items() if isinstance(text, str)}
+_STOPS: str = _TABLE["stops"]
+ENGLISH = _SETS["english"]
+_CHINESE_WORDS = tuple(_SETS["chinese_words"])
 _LONGEST = 60  # characters of a negation in Chinese
 _CHINESE = re.compile("没有|不带|不戴|不含|没|无")
 _EXCEPT = re.compile(
@@ -48,7 +41,7 @@ def split(sentence: str) -> tuple[str, list[str]]:
     absent += more
     if not absent:
         return sentence, absent
-    return rest.strip().strip(STOPS + "、").strip(), absent  # without what was left hanging
+    return rest.strip().strip(_STOPS + "、").strip(), absent  # without what was left hanging
 
 
 # --- English
@@ -66,7 +59,7 @@ def _english(sentence: str) -> tuple[str, list[str]]:
             kept.append(words[at])
             at += 1
             continue
-        while kept and _bare(kept[-1]) in DANGLING:
+        while kept and _bare(kept[-1]) in _SETS["dangling"]:
             kept.pop()
         absent += _things(words[at + 1 : end])
         at = end
@@ -79,12 +72,12 @@ def _negates(words: list[str], at: int, end: int) -> bool:
     if not _things(words[at + 1 : end]):
         return False
     following, before = _bare(words[at + 1]), _bare(words[at - 1]) if at else ""
-    if any(_bare(other) in SIGNS for other in words[at + 1 : end]):
+    if any(_bare(other) in _SETS["signs"] for other in words[at + 1 : end]):
         return False
     if word == "no":
-        return following not in NAMES and not following[:1].isdigit()
+        return following not in _SETS["names"] and not following[:1].isdigit()
     if word == "not":
-        return before not in BEFORE_NOT and following not in AFTER_NOT
+        return before not in _SETS["before_not"] and following not in _SETS["after_not"]
     return True
 
 
@@ -92,9 +85,9 @@ def _scope_end(words: list[str], start: int) -> int:
     """Where a negation that begins at `start` ends."""
     for at in range(start, len(words)):
         word = words[at].lower()
-        if at > start and (word in ENDS or word in ENGLISH):
-            return at - 1 if _bare(words[at - 1]) in JOINERS else at
-        if word[-1] in STOPS:
+        if at > start and (word in _SETS["ends"] or word in ENGLISH):
+            return at - 1 if _bare(words[at - 1]) in _SETS["joiners"] else at
+        if word[-1] in _STOPS:
             return at + 1
     return len(words)
 
@@ -103,15 +96,15 @@ def _things(words: list[str]) -> list[str]:
     """The things a negation names: "people or dogs" are two."""
     things: list[list[str]] = [[]]
     for word in words:
-        if word.lower() in JOINERS:
+        if word.lower() in _SETS["joiners"]:
             things.append([])
-        elif things[-1] or word.lower() not in ARTICLES:
-            things[-1].append(word.rstrip(STOPS))
+        elif things[-1] or word.lower() not in _SETS["articles"]:
+            things[-1].append(word.rstrip(_STOPS))
     return [" ".join(thing).strip() for thing in things if "".join(thing)]
 
 
 def _bare(word: str) -> str:
-    return word.lower().strip(STOPS)
+    return word.lower().strip(_STOPS)
 
 
 # --- Chinese
@@ -133,7 +126,7 @@ def _exceptions(sentence: str) -> tuple[str, list[str]]:
 def _chinese(sentence: str) -> tuple[str, list[str]]:
     absent: list[str] = []
     kept, last = "", 0
-    simple = sentence.translate(SIMPLIFIED)
+    simple = sentence.translate(simplified())
     for match in _CHINESE.finditer(simple):
         if match.start() < last or _is_another_word(simple, match):
             continue
@@ -148,9 +141,9 @@ def _chinese(sentence: str) -> tuple[str, list[str]]:
 
 def _is_another_word(sentence: str, match: re.Match[str]) -> bool:
     before = sentence[match.start() - 1 : match.start()]
-    if before and before in CHINESE_BEFORE.get(match[0], ""):
+    if before and before in _TABLE["chinese_before"].get(match[0], ""):
         return True
-    return sentence.startswith(CHINESE_WORDS, match.start())
+    return sentence.startswith(_CHINESE_WORDS, match.start())
 
 
 def _chinese_scope(sentence: str, start: int) -> tuple[int, int]:

@@ -16,13 +16,11 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pictor.library.catalog.filters import AllOf, AnyOf, Filter, Not, both
 from pictor.library.errors import QueryError, QuerySyntaxError
 from pictor.search import filters
 from pictor.search.query import negation
-from pictor.search.query.negation_words import ENGLISH
 from pictor.search.query.records import (
     LINKS,
     MAX_WEIGHT,
@@ -49,9 +47,10 @@ _GROUP = re.compile(rf"\((?:[\s(]|[{MINUS}]|not\b)*(?:{_NAMES})[:：]", re.IGNOR
 _ITEM = re.compile(r"item[:：](\d{1,19})", re.IGNORECASE | re.ASCII)
 _BYTES = re.compile(r"picture[:：][0-9a-f]{64}", re.IGNORECASE)
 _REGION = re.compile(r"@([\d.,eE+-]*,[\d.,eE+-]*)", re.ASCII)
+_CLOSE = re.compile(r"\)")
 _JOIN = re.compile(r"(and|or)(?=[\s(]|$)", re.IGNORECASE)
-_NOT = re.compile(r"not(?=[\s(])\s*", re.IGNORECASE)
-_NEGATIONS = ENGLISH | {"没有", "没", "不带", "不戴", "无", "沒有", "沒", "不帶", "無"}
+_NEGATION = re.compile(rf"[{MINUS}]|not(?=[\s(])\s*", re.IGNORECASE)
+_NEGATIONS = negation.ENGLISH | {"没有", "没", "不带", "不戴", "无", "沒有", "沒", "不帶", "無"}
 #: Halves of characters that no text and no file name holds; others stand for bytes of names.
 _HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
@@ -134,9 +133,7 @@ class _Reader(Scanner):
             part: Part = WordsPart(readable(phrase).strip())
             self._add_part(part, sign, self.weight(), start)
             return
-        region = _REGION.match(self.text, self.at)
-        self.at = region.end() if region else self.at
-        weight = self.weight()
+        region, weight = self.take(_REGION), self.weight()
         part = self._picture(image, os.path.expanduser(phrase), region, start)
         self._add_part(part, sign, weight, start)
 
@@ -228,9 +225,7 @@ class _Reader(Scanner):
         self.depth += 1
         either: list[list[Filter]] = [[self._member(start)]]
         while not self._closes(start):
-            word = _JOIN.match(self.text, self.at)
-            if word:
-                self.at = word.end()
+            word = self.take(_JOIN)
             if word and word[1].lower() == "or":
                 either.append([])
             either[-1].append(self._member(start))
@@ -241,20 +236,13 @@ class _Reader(Scanner):
     def _closes(self, start: int) -> bool:
         if not self.skip_spaces():
             self.fail(start, "is a bracket that is never closed")
-        if self.text[self.at] != ")":
-            return False
-        self.at += 1
-        return True
+        return self.take(_CLOSE) is not None
 
     def _member(self, start: int) -> Filter:
         """A filter or a group inside brackets, with what negates it."""
         is_negated = False
-        while self.skip_spaces():
-            word = _NOT.match(self.text, self.at)
-            if word is None and self.text[self.at] not in MINUS:
-                break
+        while self.skip_spaces() and self.take(_NEGATION):
             is_negated = not is_negated
-            self.at = word.end() if word else self.at + 1
         here = self.at
         if here == len(self.text):
             self.fail(start, "is a bracket that is never closed")
@@ -272,13 +260,10 @@ class _Reader(Scanner):
         self.count += 1
         if self.count > MAX_FILTERS:
             self.fail(start, f"is one filter more than the maximum of {MAX_FILTERS}")
-        match = _KEY.match(self.text, start)
+        match = self.take(_KEY)
         assert match is not None
-        self.at = match.end()
-        if self.at < len(self.text) and self.text[self.at] in QUOTES:
-            value = self.quoted()
-        else:
-            value = self.word()
+        is_quoted = self.at < len(self.text) and self.text[self.at] in QUOTES
+        value = self.quoted() if is_quoted else self.word()
         try:
             return filters.read_filter(match[1].lower(), value, is_ours=self.pictures)
         except ValueError as error:
@@ -310,7 +295,4 @@ def _numbers(text: str) -> Sequence[float]:
 
 
 def _is_file(name: str) -> bool:
-    try:
-        return Path(os.path.expanduser(name)).is_file()
-    except (OSError, ValueError):  # too long for the file system, or no name at all: it is text
-        return False
+    return os.path.isfile(os.path.expanduser(name))

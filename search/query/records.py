@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from pictor.library.catalog.filters import Filter
+from pictor.library.catalog.filters import Filter, both
 from pictor.library.errors import QueryError, quoted
 from pictor.library.names import display
+from pictor.search.filters import MAX_FILTERS, checked
 
 #: Longer texts are refused: every text tower reads at most a few hundred tokens.
 MAX_TEXT_CHARS = 10_000
@@ -139,8 +140,8 @@ class Query:
         filter: what must hold of every hit; None for no filter.
 
     Raises:
-        QueryError: there is neither a part nor a filter, a weight makes no sense, or there are too
-            many parts.
+        QueryError: there is neither a part nor a filter, a weight or filter makes no sense, or
+            there are too many parts or filters.
     """
 
     parts: tuple[Part, ...] = ()
@@ -157,6 +158,11 @@ class Query:
                     f"the weight of a part must be above 0 and at most {MAX_WEIGHT:g}, not "
                     f"{part.weight!r}; to exclude something use a negative part"
                 )
+        if self.filter is not None:
+            found, count = checked(self.filter)
+            if count > MAX_FILTERS:
+                raise QueryError(f"the query has {count:,} filters; at most {MAX_FILTERS} are read")
+            object.__setattr__(self, "filter", found)
 
     @property
     def positive(self) -> tuple[Part, ...]:
@@ -192,9 +198,11 @@ def image(
         region: (x, y, width, height) in shares of the upright picture, 0 to 1.
 
     Raises:
-        QueryError: there is no such file, or no such region.
+        QueryError: it is no path, or there is no such file or region.
     """
-    part = PicturePart(os.fsencode(location), weight, negative, _region(region))
+    if not isinstance(location, str | bytes | os.PathLike):
+        raise QueryError(f"an image is given by its path or link, not as {location!r:.40}")
+    part = PicturePart(os.path.expanduser(os.fsencode(location)), weight, negative, _region(region))
     if part.is_link:
         return part
     if b"\0" in part.location or not os.path.isfile(part.location):
@@ -236,10 +244,10 @@ def picture(
         region: as that of `image`.
 
     Raises:
-        QueryError: there are no bytes, or no such region.
+        QueryError: they are no bytes, there are none, or no such region.
     """
-    if not isinstance(data, (bytes, bytearray, memoryview)) or not len(data):
-        raise QueryError("a picture is given as the bytes of its file, and there are none")
+    if not isinstance(data, bytes | bytearray | memoryview) or not len(data):
+        raise QueryError(f"a picture is given as the bytes of its file, not as {data!r:.40}")
     return BytesPart(bytes(data), weight, negative, _region(region))
 
 
@@ -309,7 +317,5 @@ def _number(value: float) -> str:
 
 def combined(queries: Sequence[Query]) -> Query:
     """One query of the parts and filters of several, which must all hold."""
-    from pictor.library.catalog.filters import both
-
     parts = tuple(part for query in queries for part in query.parts)
     return Query(parts, both(*(query.filter for query in queries)))

@@ -11,6 +11,11 @@ from pictor.library.errors import QuerySyntaxError
 QUOTES = {'"': '"', "“": "”"}
 MINUS, PLUS = "-－", "+＋"
 WEIGHT = re.compile(r"\*(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?=\s|$)", re.ASCII)
+_SPACES, _WORD, _WORD_IN_BRACKETS = (re.compile(one) for one in (r"\s*", r"\S*", r"[^\s)]*"))
+_QUOTED = {
+    close: re.compile(rf"{mark}((?:\\[{close}\\]|[^{close}])*+){close}")
+    for mark, close in QUOTES.items()
+}
 #: What a part begins with that has a sign, besides letters and digits.
 _BEGINS = '"“./~('
 
@@ -23,10 +28,15 @@ class Scanner:
     at: int = 0
     depth: int = 0
 
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """What a pattern matches here, which is then behind."""
+        found = pattern.match(self.text, self.at)
+        self.at = found.end() if found else self.at
+        return found
+
     def skip_spaces(self) -> bool:
         """Go to the next character that is no space; False at the end."""
-        while self.at < len(self.text) and self.text[self.at].isspace():
-            self.at += 1
+        self.take(_SPACES)
         return self.at < len(self.text)
 
     def sign(self) -> str:
@@ -39,37 +49,25 @@ class Scanner:
 
     def word(self) -> str:
         """Up to the next space; inside brackets also up to the one that closes them."""
-        start = self.at
-        while self.at < len(self.text) and not self.text[self.at].isspace():
-            if self.depth and self.text[self.at] == ")":
-                break
-            self.at += 1
-        return self.text[start : self.at]
+        found = self.take(_WORD_IN_BRACKETS if self.depth else _WORD)
+        return found[0] if found else ""
 
     def quoted(self) -> str:
         r"""The text in the quotes that open here; in it \" is a quote and \\ a backslash."""
         start, close = self.at, QUOTES[self.text[self.at]]
-        found: list[str] = []
-        self.at += 1
-        while self.at < len(self.text):
-            here = self.text[self.at]
-            if here == close:
-                self.at += 1
-                return "".join(found)
-            if here == "\\" and self.text[self.at + 1 : self.at + 2] in (close, "\\"):
-                self.at += 1
-            found.append(self.text[self.at])
-            self.at += 1
-        self.fail(start, "is a quote that is never closed")
+        found = self.take(_QUOTED[close])
+        if found is None:
+            self.at = len(self.text)
+            self.fail(start, "is a quote that is never closed")
+        return re.sub(rf"\\([{close}\\])", r"\1", found[1])
 
     def weight(self) -> str | None:
         """The weight right behind a phrase, if there is one."""
         if self.text[self.at : self.at + 1] != "*":
             return None
-        found = WEIGHT.match(self.text, self.at)
+        found = self.take(WEIGHT)
         if found is None:
             self.fail(self.at, "must be followed by a number such as 0.5")
-        self.at = found.end()
         return found[1]
 
     def fail(self, start: int, why: str) -> NoReturn:

@@ -34,15 +34,14 @@ def away_from(query: FloatMatrix, negated: FloatMatrix, setting: Setting | None)
     """
     if not len(negated):
         return query
-    leaning = np.array([_leaning(row, setting) for row in (*query, *negated)], np.float32)
+    rows = np.concatenate([query, negated])
+    leaning = rows
+    if setting is not None:
+        leaning = rows + LEANING * np.stack([see(row, setting).found for row in rows])
     taken = leaning[1:].sum(axis=0) / np.sqrt(len(negated))  # many count more, but not each in full
     found = leaning[0] - TAKEN_OFF * taken
     unit: FloatMatrix = (found / max(float(np.linalg.norm(found)), 1e-6))[None]
     return unit
-
-
-def _leaning(vector: FloatVector, setting: Setting | None) -> FloatVector:
-    return vector if setting is None else vector + LEANING * see(vector, setting).found
 
 
 def explains(

@@ -24,7 +24,7 @@ from pictor.library.catalog.tags import PATH_MARK, PERSON, TagRow, TagSetRow
 from pictor.library.errors import LabelError, SidecarError
 from pictor.library.names import is_link
 from pictor.library.store import Store
-from pictor.tagging.sidecars.packet import MAX_BYTES, Merged, PacketEntry, merge
+from pictor.tagging.sidecars.packet import MAX_BYTES, PacketEntry, merge
 
 Naming = Literal["full", "stem"]
 ENDING = b".xmp"
@@ -89,7 +89,7 @@ def preview(
     Raises:
         LabelError: there is no such set.
     """
-    return _Run(library, _names(library, set_names, options), options, False).changes()
+    return _changes(library, set_names, options, is_written=False)
 
 
 def write(
@@ -111,8 +111,7 @@ def write(
     """
     written = unchanged = 0
     refused = []
-    run = _Run(library, _names(library, set_names, options), options, True)
-    for change in run.changes():
+    for change in _changes(library, set_names, options, is_written=True):
         if change.problem:
             refused.append(change)
         elif change.is_needed:
@@ -123,14 +122,17 @@ def write(
     return SidecarSummary(written, unchanged, tuple(refused))
 
 
-def _names(library: Store, set_names: Sequence[str], options: SidecarOptions) -> dict[int, _Names]:
-    """The names of the chosen sets and of people's own tags, by the id of the set."""
+def _changes(
+    library: Store, set_names: Sequence[str], options: SidecarOptions, *, is_written: bool
+) -> Iterator[SidecarChange]:
+    """What becomes of each sidecar, of the chosen sets and of people's own tags."""
     with library.reading() as connection:
         rows = catalog_tags.tag_sets(connection)
     chosen = [row for row in rows if row.name in set_names or row.kind == PERSON]
     for name in set(set_names) - {row.name for row in chosen}:
         raise LabelError(f"the library has no tags of a set {name!r}; see: pictor tags")
-    return {row.id: _Names(row, options.language) for row in chosen}
+    names = {row.id: _Names(row, options.language) for row in chosen}
+    return _Run(library, names, options, is_written).changes()
 
 
 class _Names:
@@ -164,26 +166,20 @@ class _Run:
     _write: bool
 
     def changes(self) -> Iterator[SidecarChange]:
-        """What became of each sidecar, or would become of it."""
-        for contents in self._pages():
+        """What became of each sidecar, or would become of it.
+
+        Of every indexed content: one that lost its last tag has a sidecar to mend, too.
+        """
+        contents = [0]
+        while contents:
             with self._library.reading() as connection:
+                contents = catalog_tags.indexed_contents(connection, contents[-1], _PAGE)
                 entries = self._entries(catalog_tags.tags_of(connection, contents))
                 places = files.places(connection, contents)
             for content in contents:
                 for place in places[content]:
                     if _has_sidecar(place):
                         yield self._settled(place.full_path, entries[content])
-
-    def _pages(self) -> Iterator[list[int]]:
-        """Ids of every indexed content: one that lost its last tag has a sidecar to mend, too."""
-        last = 0
-        while True:
-            with self._library.reading() as connection:
-                page = catalog_tags.indexed_contents(connection, last, _PAGE)
-            if not page:
-                return
-            last = page[-1]
-            yield page
 
     def _entries(self, rows: Sequence[TagRow]) -> dict[int, set[PacketEntry]]:
         """What is to stand in the sidecars of each content."""
@@ -204,7 +200,7 @@ class _Run:
             is_own = path == photo + ENDING
             merged = merge(old, entries, sets, may_remove=is_own)
             if merged.data is not None and self._write:
-                _replace(path, photo, merged)
+                _replace(path, photo, merged.data)
         except SidecarError as error:
             return SidecarChange(path, problem=f"{error}; it was left as it is")
         except OSError as error:
@@ -240,11 +236,10 @@ def _read(path: bytes) -> bytes | None:
         return file.read(MAX_BYTES + 1)
 
 
-def _replace(path: bytes, photo: bytes, merged: Merged) -> None:
+def _replace(path: bytes, photo: bytes, data: bytes) -> None:
     """Put a new sidecar in place, with the access rights of the old one or of the photo."""
-    assert merged.data is not None  # the caller asked
     like = path if os.path.lexists(path) else photo
     mode = stat.S_IMODE(os.stat(like).st_mode) & 0o666
     with replaced(Path(os.fsdecode(path)), is_synced=True) as file:
-        file.write(merged.data)
+        file.write(data)
         os.fchmod(file.fileno(), mode)

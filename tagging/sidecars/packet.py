@@ -8,7 +8,7 @@ own, so that it can take out again what does not hold any more, and nothing else
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 from xml.dom import Node
 from xml.dom.minidom import Document, Element, Text
@@ -106,12 +106,21 @@ def merge(
     ]
     added = [entry for entry in wanted.values() if _put(packet, entry)]
     kept = {record for record in known if _entry(record) not in gone} | set(wanted)
+    staying = {form for record in kept for form in _forms(_entry(record))}
     for entry in gone:
-        _take_out(packet, entry, [_entry(record) for record in kept])
+        for kind, text in {(_RECORDS, entry.record), *_forms(entry)} - staying:
+            packet.remove(kind, text)
     if not added and not gone:
         return Merged(None, (), ())
     names = tuple(entry.path[-1] for entry in added), tuple(entry.path[-1] for entry in gone)
     return Merged(packet.data(), *names)
+
+
+def _forms(entry: PacketEntry) -> list[tuple[_Kind, str]]:
+    """What a tag is written as for other programs: its name first."""
+    tags_list = "/".join(part.replace("/", "-") for part in entry.path)
+    hierarchy = "|".join(entry.path)
+    return [(_SUBJECT, entry.path[-1]), (_HIERARCHY, hierarchy), (_TAGS_LIST, tags_list)]
 
 
 def _put(packet: _Packet, entry: PacketEntry) -> bool:
@@ -119,22 +128,10 @@ def _put(packet: _Packet, entry: PacketEntry) -> bool:
 
     It is recorded as pictor's where its name was not there before: else it is somebody's own.
     """
-    is_new = packet.add(_SUBJECT, entry.path[-1])
-    added = packet.add(_HIERARCHY, "|".join(entry.path))
-    added |= packet.add(_TAGS_LIST, "/".join(part.replace("/", "-") for part in entry.path))
-    if is_new:
+    added = [packet.add(kind, text) for kind, text in _forms(entry)]
+    if added[0]:
         packet.add(_RECORDS, entry.record)
-    return is_new or added
-
-
-def _take_out(packet: _Packet, entry: PacketEntry, kept: Sequence[PacketEntry]) -> None:
-    """Remove a tag of ours, but what another tag that stays is written as too."""
-    packet.remove(_RECORDS, entry.record)
-    if all(other.path[-1] != entry.path[-1] for other in kept):
-        packet.remove(_SUBJECT, entry.path[-1])
-    if all(other.path != entry.path for other in kept):
-        packet.remove(_HIERARCHY, "|".join(entry.path))
-        packet.remove(_TAGS_LIST, "/".join(part.replace("/", "-") for part in entry.path))
+    return any(added)
 
 
 def _entry(record: str) -> PacketEntry:
@@ -181,11 +178,8 @@ class _Packet:
         return [li for array in _children(found) for li in _children(array) if li.localName == "li"]
 
     def _property(self, kind: _Kind) -> Element | None:
-        for description in _children(self._rdf):
-            for child in _children(description):
-                if (child.namespaceURI, child.localName) == (kind.namespace, kind.name):
-                    return child
-        return None
+        found = (child for description in _children(self._rdf) for child in _children(description))
+        return _first(found, kind.namespace, kind.name)
 
     def _array(self, kind: _Kind) -> Element:
         """The list of a property, made where there is none; a bare text becomes its first item."""
@@ -208,9 +202,9 @@ class _Packet:
         return array
 
     def _description(self) -> Element:
-        for child in _children(self._rdf):
-            if (child.namespaceURI, child.localName) == (RDF, "Description"):
-                return child
+        there = _first(_children(self._rdf), RDF, "Description")
+        if there is not None:
+            return there
         made = self._document.createElementNS(RDF, "rdf:Description")
         made.setAttributeNS(XMLNS, "xmlns:rdf", RDF)
         made.setAttributeNS(RDF, "rdf:about", "")
@@ -248,11 +242,16 @@ def _check_depth(document: Document) -> None:
 
 def _rdf_of(document: Document) -> Element:
     root = document.documentElement
-    if root is not None and root.localName in _ROOTS:
-        for element in (root, *_children(root)):
-            if (element.namespaceURI, element.localName) == (RDF, "RDF"):
-                return element
-    raise SidecarError("it is XML, but no XMP: it has no rdf:RDF")
+    is_known = root is not None and root.localName in _ROOTS
+    found = _first((root, *_children(root)), RDF, "RDF") if root is not None and is_known else None
+    if found is None:
+        raise SidecarError("it is XML, but no XMP: it has no rdf:RDF")
+    return found
+
+
+def _first(elements: Iterable[Element], namespace: str, name: str) -> Element | None:
+    """The first of some elements that has a name."""
+    return next((e for e in elements if (e.namespaceURI, e.localName) == (namespace, name)), None)
 
 
 def _children(element: Element) -> Iterator[Element]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pictor.duplicates.comparison.metadata_verdict import PairFacts, Side, is_edited_version
+from pictor.duplicates.comparison.metadata_verdict import PairFacts, is_edited_version
+from pictor.library.catalog.fingerprints import ShotFacts
 from pictor.library.edited_names import is_copy, is_edited, unedited
 
 EDITED = {
@@ -53,7 +54,7 @@ def test_other_names_stay_as_they_are(name: str) -> None:
 @pytest.mark.parametrize("name", [*KNOWN_TO_ONE, *KNOWN_TO_THE_OTHER])
 def test_the_comparison_and_the_keep_rules_agree(name: str) -> None:
     original, edited = (f"/p/{stem}.jpg".encode() for stem in (EDITED[name], name))
-    facts = PairFacts(a=Side(names=(original,)), b=Side(names=(edited,)))
+    facts = PairFacts(a=ShotFacts(names=(original,)), b=ShotFacts(names=(edited,)))
     assert is_edited_version(facts) and is_edited(name.encode())
 
 

@@ -153,6 +153,9 @@ def test_unknown_items_are_left_out_or_refused(world: World) -> None:
         assert library.items([]) == []
         with pytest.raises(QueryError, match="the library has no item 999"):
             library.item(999)
+        for no_id in ("2", None, 1.0, True):
+            with pytest.raises(QueryError, match="whole number above 0, not"):
+                library.item(no_id)  # type: ignore[arg-type]  # that is tested
 
 
 def test_duplicates_are_what_was_found_before_and_nobody_parted(world: World) -> None:

@@ -71,10 +71,17 @@ def test_filters_select(found):
 
 
 def test_a_dash_before_a_word_or_phrase_is_a_negative_part(run, dated):
-    for arguments in (("-red",), ("-very",), ("--not", "red"), ("--top", "3", "-red", "--json")):
+    for arguments in (
+        ("-red",),
+        ("-very",),
+        ("-红",),
+        ("--not", "x"),
+        ("--not", "red"),
+        ("--top", "3", "-red", "--json"),
+    ):
         result = run("search", "a picture", *arguments, "--explain", "--library", dated)
         assert result.exit_code == 0, result.output
-        shown = "very" if "-very" in arguments else "red"
+        shown = next(word for word in ("very", "红", "x", "red") if word in " ".join(arguments))
         assert f'query       "a picture" -"{shown}"' in result.stderr
     result = run(
         "similar", dated.parent / "photos" / "red.jpg", "--not", "blue", "--library", dated
@@ -95,6 +102,8 @@ def test_short_options_stay_options(run, dated):
         (("red", "--page", "2", "--offset", "3"), 2, "--page and --offset"),
         (("red", "--min", "sure"), 2, "--min"),
         (("red", "--diversity", "2"), 2, "--diversity"),
+        (("-n", "3", "red"), 2, "No such option: -n; for N hits use --top N"),
+        (("red", "-3"), 2, "No such option: -3"),
         (("red camera:",), 1, "at character 5 of the query needs a value"),
         (("red", "root:none"), 1, "no root 'none'"),
     ],

@@ -9,26 +9,33 @@ import pytest
 from small_world import World
 
 from pictor.library.catalog import spaces
-from pictor.library.records import HalfMatrix
+from pictor.library.records import FloatVector, HalfMatrix, IdArray
+from pictor.library.vectors.layers import VectorIndex
 from pictor.search.engine import Engine
 from pictor.search.options import SearchOptions
 from pictor.search.query import parse
 
-Reads = Counter[tuple[int, int]]
+Reads = Counter[tuple[str, int]]
 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
-    """How often the vector of an item was read, by space and item."""
+    """How often the vector of an item was read, from which index or the catalog."""
     counts: Reads = Counter()
-    vectors_of = spaces.vectors_of
+    from_catalog, from_index = spaces.vectors_of, VectorIndex.vectors_of
 
     def counted(connection: object, space_id: int, items: list[int]) -> dict[int, HalfMatrix]:
-        found = vectors_of(connection, space_id, items)  # type: ignore[arg-type]
-        counts.update((space_id, item) for item in found)
+        found = from_catalog(connection, space_id, items)  # type: ignore[arg-type]
+        counts.update(("catalog", item) for item in found)
+        return found
+
+    def counted_too(index: VectorIndex, ids: IdArray) -> dict[int, FloatVector]:
+        found = from_index(index, ids)
+        counts.update((f"index {id(index)}", item) for item in found)
         return found
 
     monkeypatch.setattr(spaces, "vectors_of", counted)
+    monkeypatch.setattr(VectorIndex, "vectors_of", counted_too)
     yield counts
 
 
@@ -50,6 +57,7 @@ def test_a_search_reads_each_vector_once(
     assert ranking.plan.trace.levels
     assert len(reads) >= 30
     assert set(reads.values()) == {1}
+    assert not [item for where, item in reads if where == "catalog"]
 
 
 def test_a_search_that_needs_no_vectors_reads_none(world: World, reads: Reads) -> None:

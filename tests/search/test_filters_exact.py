@@ -36,8 +36,10 @@ from pictor.library.errors import QueryError
 from pictor.library.records import FloatMatrix
 from pictor.library.store import Store
 from pictor.library.vectors.exact import ExactIndex
+from pictor.search.filters import MAX_FILTERS, MAX_NESTED
 from pictor.search.neighbours import FIRST, LOOK_FIRST_ABOVE, RARE, FilterTest, neighbours
 from pictor.search.plan import Trace
+from pictor.search.query import Query
 
 D = 16
 CAMERAS = (None, "SONY ILCE-7M3", "Canon EOS R5", "100%_cam", "相机")
@@ -485,3 +487,27 @@ def test_postgresql_names_the_same_items(postgresql_url: str, tmp_path: Path) ->
                 assert conditions.item_ids(connection, one).tolist() == drawn.passing(one), one
                 dated = conditions.newest_first(connection, one)
                 assert sorted(dated) == drawn.passing(one)
+
+
+@pytest.mark.parametrize(
+    ("kind", "leaf"),
+    [
+        ("not", filters.InFolder(b"/photos/mine/2023")),
+        ("or", filters.Taken("2019", "2021")),
+        ("and or", filters.Inside("archive")),
+    ],
+)
+def test_as_many_filters_as_are_read_are_answered(tmp_path: Path, kind: str, leaf: Filter) -> None:
+    wanted: Filter = filters.AnyOf((leaf,) * (MAX_FILTERS - MAX_NESTED))
+    for level in range(MAX_NESTED - 1):
+        group = AllOf if level % 2 and kind == "and or" else filters.AnyOf
+        wanted = Not(wanted) if kind == "not" else group((leaf, wanted))
+    assert Query((), wanted).filter == wanted
+    with Store.create(tmp_path / "library", Settings()) as library:
+        drawn = Drawn(library, draw_facts(9), ExactIndex(D))
+        store(library, drawn.facts)
+        with library.reading() as connection:
+            found = conditions.item_ids(connection, wanted).tolist()
+            few = conditions.items_among(connection, wanted, np.arange(1, 5)).tolist()
+    assert found == drawn.passing(wanted)
+    assert few == [item for item in found if item < 5]

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from pictor.library.caption_bank import Bank
 from pictor.library.errors import LabelError
+from pictor.library.label_scores import label_vectors, logits_of, probabilities
 from pictor.library.records import EncoderCard, Scoring
 from pictor.tagging.labels import Label, given_labels, read_labels
-from pictor.tagging.prompts import label_vectors, prompts, templates_for
-from pictor.tagging.scores import Rules, default_minimum, logits_of, probabilities
+from pictor.tagging.prompts import prompts, templates_for
+from pictor.tagging.scores import Rules, default_minimum
 from pictor.tagging.thresholds import fit, naming, without_named
 
 SOFTMAX = Scoring("softmax", 20.0)

@@ -33,6 +33,10 @@ _BORDER_PX = 3
 _BLUR = 0.7
 
 
+#: Traits of a side that are taken of both pictures.
+_OF_BOTH = ("two_colours", "flat", "edge", "texture")
+
+
 class Traits(NamedTuple):
     """Traits of a part. "Over" is the picture in which it has fewer colours, "under" the other.
 
@@ -112,7 +116,7 @@ class PartContext(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """What one of the two pictures shows in a part."""
+    """What one of the two pictures shows in a part, named as in `Traits`."""
 
     two_colours: float
     two_anywhere: float
@@ -147,17 +151,12 @@ def traits_of(context: PartContext, whole: Mask, share: float) -> tuple[Traits, 
     is_on_a = a.two_colours >= b.two_colours
     over, under = (a, b) if is_on_a else (b, a)
     letters, uneven = _strokes(mine)
+    beneath = {f"{name}_under": getattr(under, name) for name in _OF_BOTH}
     traits = Traits(
+        **over._asdict(),
+        **beneath,
         share=math.log(share),
         changed=math.log(max(1e-4, context.agreement.changed_share)),
-        two_colours=over.two_colours,
-        two_colours_under=under.two_colours,
-        two_anywhere=over.two_anywhere,
-        flat=over.flat,
-        flat_under=under.flat,
-        around=over.around,
-        extreme=over.extreme,
-        vivid=over.vivid,
         thick=100 * float(np.percentile(depth[mine], _WIDEST)),
         depth=100 * float(depth[mine].mean()),
         # A contour runs through the middles of its pixels.
@@ -168,10 +167,6 @@ def traits_of(context: PartContext, whole: Mask, share: float) -> tuple[Traits, 
         aspect=math.log(wide / high),
         density=float(mine.sum()) / (wide * high),
         solid=float(mine.sum()) / float(whole.sum()),
-        edge=over.edge,
-        edge_under=under.edge,
-        texture=over.texture,
-        texture_under=under.texture,
         letters=letters,
         uneven=uneven,
         rest=context.agreement.rest_score,

@@ -33,7 +33,7 @@ from pictor.library.encoders.models.lockfile import (
     digest,
 )
 from pictor.library.encoders.models.places import Stored, lock_folder, locked
-from pictor.library.encoders.models.plan import DownloadPlan
+from pictor.library.encoders.models.plan import announce
 from pictor.library.encoders.models.states import check_readable, facts_of, state_of
 from pictor.library.errors import ModelError
 from pictor.library.observer import SILENT, ByteCount, Observer
@@ -84,7 +84,7 @@ def _write(
     head = json.dumps({"format": FORMAT, "models": [lock.to_json() for lock in locks]}, indent=1)
     _write_member(out, HEAD, io.BytesIO(head.encode()), len(head.encode()))
     for i, (model, lock) in enumerate(zip(models, locks, strict=True)):
-        count = _plan(lock, str(model.folder)).announce(observer, "writing")
+        count = _announced(lock, str(model.folder), observer, "writing")
         for name, facts in sorted(lock.files.items()):
             path = model.folder / name
             if digest(path) != facts.sha256:
@@ -110,10 +110,9 @@ def _member(i: int, lock: ModelLock, name: str) -> str:
     return f"{i}-{lock.id.rpartition('/')[2][:40]}/{name}"
 
 
-def _plan(lock: ModelLock, source: str) -> DownloadPlan:
-    return DownloadPlan(
-        lock.id, lock.revision, source, len(lock.files), lock.size_bytes, licence=lock.licence
-    )
+def _announced(lock: ModelLock, source: str, observer: Observer, doing: str) -> ByteCount:
+    what = (lock.id, lock.revision, source, len(lock.files), lock.size_bytes)
+    return announce(observer, doing, *what, licence=lock.licence)
 
 
 # --- reading
@@ -135,7 +134,7 @@ def import_bundle(file: Path, observer: Observer = SILENT) -> list[Stored]:
             filled = []
             for i, lock in enumerate(locks):
                 new = folders.enter_context(new_folder())
-                count = _plan(lock, str(file)).announce(observer, "importing")
+                count = _announced(lock, str(file), observer, "importing")
                 _read_model(archive, i, lock, new, count)
                 filled.append((new, lock))
             _read_end(archive)

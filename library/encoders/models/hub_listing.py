@@ -191,6 +191,8 @@ def unreachable(repo: str) -> Unreachable:
             f"{repo}; until then use --encoder builtin"
         )
     return Unreachable(
-        f"{repo!r} is not on this machine and {constants.ENDPOINT} cannot be reached; "
-        + ways_out(repo)
+        f"{repo!r} is not on this machine and {constants.ENDPOINT} cannot be reached; try again "
+        f"later, name a mirror (HF_ENDPOINT=URL pictor models pull {repo}), or where there is no "
+        "network run: pictor models import FILE (made by pictor models export elsewhere); or use "
+        "--encoder builtin"
     )

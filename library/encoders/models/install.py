@@ -24,7 +24,7 @@ from pictor.library.encoders.models.lockfile import (
     write_lock,
 )
 from pictor.library.encoders.models.places import Stored, lock_folder, locked
-from pictor.library.encoders.models.plan import DownloadPlan
+from pictor.library.encoders.models.plan import announce
 from pictor.library.encoders.models.states import check_readable, facts_of, file_sizes
 from pictor.library.errors import ModelError
 from pictor.library.observer import SILENT, ByteCount, Observer
@@ -68,11 +68,10 @@ def install_folder(
             "its commit, or none"
         )
     sizes = file_sizes(checkpoint.folder)
-    size = sum(sizes.values())
     locks = [lock for lock in (said, _known(repo, revision)) if lock and lock.revision == revision]
     licence = next((lock.licence for lock in locks if lock.licence), licence)
-    plan = DownloadPlan(repo, revision, str(folder), len(sizes), size, licence=licence)
-    count = plan.announce(observer, "copying")
+    what = (repo, revision, str(folder), len(sizes), sum(sizes.values()))
+    count = announce(observer, "copying", *what, licence=licence)
     facts = facts_of(checkpoint.folder)
     for lock in locks:
         check_same(lock, facts, repr(str(folder)))

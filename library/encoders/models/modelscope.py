@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pictor.library import config
 from pictor.library.encoders.checkpoint import INDEX, SMALL_FILES, WEIGHTS
@@ -29,12 +27,18 @@ def pull_from_modelscope(
         ModelNotAvailable: the client is not installed, or cannot get the model.
         ModelError: what it got is damaged.
     """
-    fetch = _client()
+    try:
+        from modelscope import snapshot_download
+    except ImportError as error:
+        raise ModelNotAvailable(
+            "ModelScope's client is not installed; run: pip install 'pictor-search[modelscope]', "
+            "or download the model in a browser and run: pictor models pull NAME --from FOLDER"
+        ) from error
     kept = config.models_dir() / f".modelscope-{repo.replace('/', '--')}"
     kept.mkdir(parents=True, exist_ok=True)
     try:
         wanted = {"revision": revision or None, "allow_file_pattern": _PATTERNS}
-        folder = fetch(repo, local_dir=str(kept), **wanted)
+        folder = snapshot_download(repo, local_dir=str(kept), **wanted)
     except Exception as error:  # it has a dozen errors of its own, and lets its transport's through
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ModelNotAvailable(
@@ -46,15 +50,3 @@ def pull_from_modelscope(
     )
     shutil.rmtree(kept, ignore_errors=True)
     return stored
-
-
-def _client() -> Callable[..., Any]:  # Any: it is untyped
-    try:
-        from modelscope import snapshot_download
-    except ImportError as error:
-        raise ModelNotAvailable(
-            "ModelScope's client is not installed; run: pip install 'pictor-search[modelscope]', "
-            "or download the model in a browser and run: pictor models pull NAME --from FOLDER"
-        ) from error
-    fetch: Callable[..., Any] = snapshot_download
-    return fetch

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pictor.library.observer import ByteCount, Observer
 
 
-@dataclass(frozen=True)
-class DownloadPlan:
-    """A download or copy of a model, before its first byte.
+def announce(
+    observer: Observer,
+    doing: str,
+    name: str,
+    revision: str,
+    source: str,
+    files: int,
+    size_bytes: int,
+    *,
+    here_bytes: int = 0,
+    licence: str = "",
+) -> ByteCount:
+    """Tell an observer what is going to be moved; the returned counter reports its bytes.
 
-    Attributes:
+    Args:
+        name: the model's id.
         source: an address, or a folder.
         files: how many there are.
         size_bytes: of all of them.
         here_bytes: of these, already on this machine.
     """
-
-    id: str
-    revision: str
-    source: str
-    files: int
-    size_bytes: int
-    here_bytes: int = 0
-    licence: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """What is going to be moved, for people."""
-        left = self.size_bytes - self.here_bytes
-        here = f" ({size_text(self.here_bytes)} are here already)" if self.here_bytes else ""
-        return (
-            f"getting {self.id} at revision {self.revision[:12]} from {self.source}: "
-            f"{self.files} files, {size_text(left)}{here}; licence: {self.licence or 'not stated'}"
-        )
-
-    def announce(self, observer: Observer, doing: str) -> ByteCount:
-        """Tell an observer what comes; the returned counter reports its bytes."""
-        observer.notice(self.sentence)
-        return ByteCount(observer, doing, self.size_bytes)
+    here = f" ({size_text(here_bytes)} are here already)" if here_bytes else ""
+    observer.notice(
+        f"getting {name} at revision {revision[:12]} from {source}: {files} files, "
+        f"{size_text(size_bytes - here_bytes)}{here}; licence: {licence or 'not stated'}"
+    )
+    return ByteCount(observer, doing, size_bytes)
 
 
 def size_text(count: int) -> str:

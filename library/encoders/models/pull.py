@@ -24,7 +24,7 @@ from pictor.library.encoders.models.lockfile import (
     write_lock,
 )
 from pictor.library.encoders.models.places import Stored, hub_folder, lock_folder, locked, snapshot
-from pictor.library.encoders.models.plan import DownloadPlan
+from pictor.library.encoders.models.plan import announce
 from pictor.library.encoders.models.states import check_readable
 from pictor.library.encoders.models.transfer import RemoteFile, download
 from pictor.library.errors import ModelError
@@ -55,6 +55,7 @@ def pull(repo: str, revision: str = "", observer: Observer | None = None) -> Sto
         ModelNotAvailable: it is not available; the message says what to do.
         ModelUnsupported: it has pickles only.
         ModelError: a file differs from its lock file or its checksum, or the disk is full.
+        Stopped: the observer ended it; the next pull goes on from there.
     """
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # its transport's
 
@@ -80,16 +81,17 @@ def _pull(listing: Listing, observer: Observer) -> Stored:
     parts = {file.name: blobs / f"{_blob_name(file)}.incomplete" for file in lacking}
     size = sum(max(file.size_bytes, 0) for file in files)
     to_come = sum(max(file.size_bytes, 0) for file in lacking)
-    plan = DownloadPlan(
-        id=listing.id,
-        revision=listing.revision,
-        source=constants.ENDPOINT,
+    count = announce(
+        observer,
+        "fetching",
+        listing.id,
+        listing.revision,
+        constants.ENDPOINT,
         files=len(files),
         size_bytes=size,
         here_bytes=size - to_come + sum(_size(part) for part in parts.values()),
         licence=listing.licence,
     )
-    count = plan.announce(observer, "fetching")
     count.add(size - to_come)
     _check_room(blobs, to_come - sum(_size(part) for part in parts.values()), listing.id)
     for file in lacking:

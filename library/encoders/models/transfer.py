@@ -16,7 +16,7 @@ from typing import Any
 from pictor.library.encoders.models.lockfile import digest
 from pictor.library.encoders.models.states import git_digest
 from pictor.library.errors import ModelError
-from pictor.library.observer import ByteCount
+from pictor.library.observer import ByteCount, check
 
 _LOG = logging.getLogger(__name__)
 _TRIES = 5  # in a row, without one more byte
@@ -67,6 +67,7 @@ def download(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteC
         ModelError: the bytes that come are not those expected.
         HTTPError (of huggingface_hub): the server refused, or cannot be reached.
         OSError: the disk.
+        Stopped: the observer ended it; what came is kept.
     """
     resumed = part.stat().st_size if part.is_file() else 0
     count.add(resumed)
@@ -157,6 +158,7 @@ def _stream(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteCo
                     )
                 out.write(block)
                 count.add(len(block))
+                check(count.observer)
 
 
 def _goes_on(response: Any, at: int) -> bool:  # Any: huggingface_hub's transport

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from pictor.duplicates.comparison.metadata_verdict import PairFacts, Side
+from pictor.duplicates.comparison.metadata_verdict import PairFacts
 from pictor.duplicates.comparison.pixel_verdict import compare
 from pictor.duplicates.comparison.still import Still, decode_still
+from pictor.library.catalog.fingerprints import ShotFacts
 from pictor.library.errors import ImageError
 from pictor.library.pairs import Kind
 
@@ -158,7 +159,7 @@ def test_a_recompressed_copy_is_near_and_nothing_else_is_said(picture: Still) ->
 
 
 def test_another_format_is_said_where_the_catalog_knows_it(picture: Still) -> None:
-    facts = PairFacts(a=Side(format="png"), b=Side(format="webp"))
+    facts = PairFacts(a=ShotFacts(format="png"), b=ShotFacts(format="webp"))
     found = compare(picture, looked_at(scene(1), "WEBP", quality=80), facts)
     assert found.evidence.change == ("converted",)
 
@@ -277,7 +278,9 @@ def test_the_working_copy_is_bounded_and_the_size_is_that_of_the_file() -> None:
 
 
 def taken(first: str, second: str, camera: str = "Canon R5") -> PairFacts:
-    return PairFacts(4, 1, 0.97, Side(first, camera, "jpeg"), Side(second, camera, "jpeg"))
+    return PairFacts(
+        4, 1, 0.97, ShotFacts(first, camera, "jpeg"), ShotFacts(second, camera, "jpeg")
+    )
 
 
 def test_the_next_second_of_one_camera_is_a_burst_however_alike(picture: Still) -> None:
@@ -317,7 +320,7 @@ def test_only_the_vectors_agree_on_similar_ones() -> None:
 def test_a_raw_or_a_live_film_beside_its_picture_is_related(
     ours: bytes, theirs: bytes, kind: Kind
 ) -> None:
-    facts = PairFacts(a=Side(names=(ours,)), b=Side(names=(theirs,)))
+    facts = PairFacts(a=ShotFacts(names=(ours,)), b=ShotFacts(names=(theirs,)))
     assert compare(looked_at(scene(2)), looked_at(scene(3)), facts).kind is kind
 
 
@@ -327,7 +330,7 @@ def test_a_raw_or_a_live_film_beside_its_picture_is_related(
 def test_an_edited_version_by_name_is_related_only_if_it_is_edited(
     name: bytes, image: Image.Image, picture: Still
 ) -> None:
-    facts = PairFacts(a=Side(names=(b"/p/IMG_12.jpg",)), b=Side(names=(name,)))
+    facts = PairFacts(a=ShotFacts(names=(b"/p/IMG_12.jpg",)), b=ShotFacts(names=(name,)))
     cropped = looked_at(image.crop((40, 30, 280, 220)))
     assert compare(picture, cropped, facts).kind is Kind.RELATED
     assert compare(picture, looked_at(image, "JPEG"), facts).kind is Kind.NEAR

@@ -98,18 +98,18 @@ def test_a_file_that_changes_while_it_is_read(
 ) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(b"x" * 50)
-    read = os.read
+    read = os.pread
 
-    def disturbed(descriptor: int, size: int) -> bytes:
+    def disturbed(descriptor: int, size: int, offset: int) -> bytes:
         if change == "grow":
             path.write_bytes(b"x" * 60)
         elif change == "shrink":
             os.truncate(path, 10)
         else:
             os.utime(path, ns=(7, 7))
-        return read(descriptor, size)
+        return read(descriptor, size, offset)
 
-    monkeypatch.setattr(os, "read", disturbed)
+    monkeypatch.setattr(os, "pread", disturbed)
     reason, detail = reason_of(locate(path))
     monkeypatch.undo()
     assert reason is Reason.CHANGED
@@ -119,8 +119,8 @@ def test_a_file_that_changes_while_it_is_read(
 def test_reads_in_pieces_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(bytes(range(100)))
-    read = os.read
-    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 7)))
+    read = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, size, at: read(file, min(size, 7), at))
     data = read_bytes(locate(path), 100, 1)
     monkeypatch.undo()
     assert data == bytes(range(100))

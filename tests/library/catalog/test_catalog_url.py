@@ -60,6 +60,17 @@ def test_no_verb_prints_the_password(
     assert SECRET not in shown.output + failed.output
 
 
+@pytest.mark.parametrize("scheme", ["mysql", "mysql+pymysql", "mssql", "postgres", "nodatabase"])
+def test_another_database_is_refused_by_the_names_of_those_that_serve(
+    tmp_path: Path, scheme: str
+) -> None:
+    url = f"{scheme}://me:{SECRET}@127.0.0.1:1/d"
+    settings = Settings().with_values({"library.catalog_url": url}, "test")
+    with pytest.raises(LibraryError, match=r"is stored in SQLite, or in PostgreSQL \(p") as caught:
+        Store.create(tmp_path / "library", settings)
+    assert f"'{scheme}://me:***@127.0.0.1:1/d'" in str(caught.value)
+
+
 def test_a_catalog_url_that_is_no_text_is_not_repeated(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(f'[library]\ncatalog_url = ["postgresql://me:{SECRET}@h/d"]\n')

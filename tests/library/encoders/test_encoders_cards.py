@@ -33,6 +33,7 @@ def test_each_shipped_card_states_what_people_need(card: EncoderCard) -> None:
 def test_every_family_has_a_shipped_card() -> None:
     assert {card.family for card in SHIPPED} == set(FAMILIES)
     assert find_card("builtin").family == "builtin"
+    assert find_card("BUILTIN") == find_card("Builtin") == find_card("builtin")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,7 @@ def test_every_family_has_a_shipped_card() -> None:
         ("dinov2", "facebook/dinov2-base"),
         ("someone/her-own-model", "someone/her-own-model"),
         ("builtin", "builtin"),
+        ("BUILTIN", "builtin"),
     ],
 )
 def test_a_name_finds_its_card(name: str, expected: str) -> None:

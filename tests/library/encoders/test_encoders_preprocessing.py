@@ -10,7 +10,7 @@ from PIL import Image
 from tiny_checkpoints import pil_processor
 
 from pictor.library.encoders.image_specs import read_image_spec
-from pictor.library.encoders.naflex import patchify
+from pictor.library.encoders.torch_image import patchify
 from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
 from pictor.library.images.prepare import prepare
 from pictor.library.records import ImageSpec

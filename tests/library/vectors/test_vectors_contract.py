@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from saved_index import save
 
 from pictor.library.vectors.exact import ExactIndex
 from pictor.library.vectors.faiss_index import FaissIndex
@@ -82,7 +83,7 @@ def make_variant(name: str, folder: Path, ids: Ids, vectors: Halves) -> VectorIn
     else:
         index = cls.build(folder / "new", blocks(ids, vectors), len(ids), d, **options)
     if rest.endswith("resaved"):
-        index.save(folder / "resaved")
+        save(index, folder / "resaved")
         index.close()
         index = cls.open(folder / "resaved")
     return index
@@ -192,7 +193,7 @@ def test_an_empty_index_answers_padding(make: Make, tmp_path: Path) -> None:
     assert len(index) == 0
     found = index.search(np.ones((2, D), np.float32) / D**0.5, 4)
     assert (found.ids == -1).all() and found.ids.shape == (2, 4)
-    index.save(tmp_path / "saved")
+    save(index, tmp_path / "saved")
     index.add(*random_rows(3))
     assert len(index) == 3
 
@@ -225,9 +226,9 @@ def test_saved_and_opened_it_answers_the_same(make: Make, tmp_path: Path) -> Non
     index.remove(ids[:50])
     index.add(ids[:10], vectors[10:20])
     before = index.search(unit(vectors[:9]), 400)
-    index.save(tmp_path / "saved")
+    save(index, tmp_path / "saved")
     with pytest.raises(FileExistsError):
-        index.save(tmp_path / "saved")
+        save(index, tmp_path / "saved")
     again = type(index).open(tmp_path / "saved")  # type: ignore[attr-defined]  # both have it
     after = again.search(unit(vectors[:9]), 400)
     np.testing.assert_array_equal(before.ids, after.ids)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from saved_index import save
 
 from pictor.library.vectors.exact import ExactIndex
 from pictor.library.vectors.faiss_index import FaissIndex
@@ -68,7 +69,7 @@ class AgreesWithDict(RuleBasedStateMachine):
     def save_and_open(self) -> None:
         self.saves += 1
         where = self.folder / str(self.saves)
-        self.index.save(where)
+        save(self.index, where)
         self.index.close()
         self.index = type(self.index).open(where)  # type: ignore[attr-defined]  # both have it
 

@@ -167,6 +167,11 @@ def test_bytes_are_a_part_that_no_text_names() -> None:
     for nothing in (b"", "text", None, 5):
         with pytest.raises(QueryError, match="bytes of its file"):
             picture(nothing)  # type: ignore[arg-type]  # that is tested
+    with pytest.raises(QueryError, match="bytes of its file, not as 'text'"):
+        picture("text")  # type: ignore[arg-type]  # that is tested
+    for no_path in (None, 5, [b"a.jpg"]):
+        with pytest.raises(QueryError, match="by its path or link, not as "):
+            image(no_path)  # type: ignore[arg-type]  # that is tested
     for number in (0, -1, 1 << 63, True, "5", 1.5):
         with pytest.raises(QueryError, match="whole number above 0"):
             item(number)  # type: ignore[arg-type]  # that is tested
@@ -294,6 +299,7 @@ def test_filters_of_several_texts_must_all_hold() -> None:
         ("dog camra:sony", 4, "looks like the filter camera:"),
         ("dog after:soon", 4, "takes a date such as 2023"),
         ("dog after:2023-13", 4, "no '2023-13' in the calendar"),
+        ("dog after:2023-00", 4, "no '2023-00' in the calendar"),
         ("dog taken:2023-02-29", 4, "calendar"),
         ("dog taken:2024..2023", 4, "in order"),
         ("near:91,0,1km", 0, "degrees"),
@@ -339,6 +345,70 @@ def test_too_many_parts_are_refused() -> None:
 def test_a_record_with_a_senseless_weight_is_refused(weight: float) -> None:
     with pytest.raises(QueryError, match="weight"):
         Query((WordsPart("a", weight),))
+
+
+# --- filters made in Python
+
+
+@pytest.mark.parametrize(
+    ("made", "words_"),
+    [
+        (After("yesterday"), "takes a date such as 2023, 2023-05 or 2023-05-12, not 'yesterday'"),
+        (After(None), "expected str, bytes"),  # type: ignore[arg-type]  # what it must refuse
+        (Before("2023-13"), "no '2023-13' in the calendar"),
+        (Taken("2024", "2023"), "in order"),
+        (Taken(None, None), "takes a date"),  # type: ignore[arg-type]  # what it must refuse
+        (InFolder(b""), "needs a value: FOLDER"),
+        (InFolder(b"./here"), "takes a whole path, or a name"),
+        (InRoot(b"a\0b"), "needs a value: ROOT"),
+        (Camera(" "), "needs a value: NAME"),
+        (Camera(5), "expected str, bytes"),  # type: ignore[arg-type]  # what it must refuse
+        (OfFormat(None), "expected str, bytes"),  # type: ignore[arg-type]  # what it must refuse
+        (MinMegapixels(float("nan")), "takes a number"),
+        (MinMegapixels(None), "takes a number"),  # type: ignore[arg-type]  # what it must refuse
+        (MinMegapixels(float("inf")), "takes a number"),
+        (Near(91.0, 0.0, 1.0), "degrees up to 90 and 180"),
+        (Near(1.0, 1.0, 0.0), "radius above 0"),
+        (Has("nose"), "takes gps, date, camera"),  # type: ignore[arg-type]  # what it must refuse
+        (OfKind("poem"), "image, animation or video"),  # type: ignore[arg-type]  # likewise
+        (Rated(5, 3), "lower rating first"),
+        (Rated(0, 6), "stars from 0 to 5"),
+        (AnyOf(()), "AnyOf(filters=()) is no filter"),
+        (AllOf(()), "AllOf(filters=()) is no filter"),
+        (AnyOf("has:gps"), "'h' is no filter"),  # type: ignore[arg-type]  # what it must refuse
+        (AnyOf(Has("gps")), "AnyOf 'Has' object is not iterable"),  # type: ignore[arg-type]  # likewise
+        ("has:gps", "is no filter: make one with pictor.query"),
+    ],
+)
+def test_a_record_that_the_language_cannot_say_is_refused(made: Filter, words_: str) -> None:
+    # `AllOf` with no more than one member must not hide it.
+    for wanted in (made, Not(made), AllOf((made,)), AnyOf((Has("gps"), made))):
+        with pytest.raises(QueryError) as caught:
+            Query((), wanted)
+        assert words_ in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_record_is_read_as_the_language_reads_its_text() -> None:
+    made = AllOf((AnyOf((After("2023/5"),)), Has("GPS"), OfFormat("jpg")))  # type: ignore[arg-type]
+    wanted = Query((), made).filter
+    assert wanted == AllOf((After("2023-05"), Has("gps"), OfFormat("JPEG")))
+    assert Query((), InRoot(b"~root")).filter == InRoot(b"~root")  # no home is looked at
+    for exact in (InFolder(b"/photos/ends with a blank "), Near(1e-7, 2.0, 0.5)):
+        assert Query((), exact).filter == exact
+        assert parse(str(exact)) == Query((), exact)
+    assert parse("camera:\udcff").filter == Camera("?")  # no text of a database holds half of one
+
+
+def test_too_many_filters_are_refused_by_a_sentence() -> None:
+    for many in (AnyOf, AllOf):
+        with pytest.raises(QueryError, match="5,000 filters; at most 900 are read"):
+            Query((), many((Has("gps"),) * 5_000))
+    deep: Filter = Has("gps")
+    for _ in range(5_000):
+        deep = Not(deep)
+    with pytest.raises(QueryError, match="nested more than 20 deep"):
+        Query((), deep)
 
 
 # --- any string at all

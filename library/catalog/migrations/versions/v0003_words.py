@@ -7,15 +7,16 @@ full-text index follows the table `word` by the database's own means.
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
+from sqlalchemy import Column, Text
+
+from pictor.library.catalog.schema import BigId, required
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 FIELDS = ("name", "folder", "keyword", "description", "caption", "whole")
 
 #: (table, the row's content id, columns whose change counts, whether a new row does): a content
@@ -28,17 +29,9 @@ WATCHED = (
 
 
 def upgrade() -> None:
-    op.create_table(
-        "word",
-        sa.Column("content_id", BIG_ID, autoincrement=False, nullable=False),
-        *[sa.Column(field, sa.Text(), nullable=False) for field in FIELDS],
-        sa.PrimaryKeyConstraint("content_id", name="pk_word"),
-    )
-    op.create_table(
-        "stale_word",
-        sa.Column("content_id", BIG_ID, autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("content_id", name="pk_stale_word"),
-    )
+    for table, fields in (("word", FIELDS), ("stale_word", ())):
+        content_id = Column("content_id", BigId, primary_key=True, autoincrement=False)
+        op.create_table(table, content_id, *[required(field, Text) for field in fields])
     if op.get_bind().dialect.name == "sqlite":
         _index_sqlite()
         _watch_sqlite()

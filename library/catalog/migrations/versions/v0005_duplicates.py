@@ -2,50 +2,41 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
+from sqlalchemy import JSON, Column, Float, Integer, LargeBinary, Text
+
+from pictor.library.catalog.schema import refers, required
 
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
 
 def upgrade() -> None:
     op.create_table(
         "fingerprint",
-        sa.Column("content_id", BIG_ID, nullable=False, autoincrement=False),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("hashes", sa.LargeBinary(64), nullable=False),
-        sa.Column("pixels", sa.LargeBinary(32)),
-        sa.Column("compared", sa.Integer, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["content_id"], ["content.id"], name="fk_fingerprint_content_id_content"
-        ),
-        sa.PrimaryKeyConstraint("content_id", name="pk_fingerprint"),
+        refers("content_id", "content", primary_key=True, autoincrement=False),
+        required("version", Integer),
+        required("hashes", LargeBinary(64)),
+        Column("pixels", LargeBinary(32)),
+        required("compared", Integer),
     )
     op.create_table(
         "pair",
-        sa.Column("low_id", BIG_ID, nullable=False, autoincrement=False),
-        sa.Column("high_id", BIG_ID, nullable=False, autoincrement=False),
-        sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("confidence", sa.Float, nullable=False),
-        sa.Column("evidence", sa.JSON, nullable=False),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.ForeignKeyConstraint(["low_id"], ["content.id"], name="fk_pair_low_id_content"),
-        sa.ForeignKeyConstraint(["high_id"], ["content.id"], name="fk_pair_high_id_content"),
-        sa.PrimaryKeyConstraint("low_id", "high_id", name="pk_pair"),
+        refers("low_id", "content", primary_key=True, autoincrement=False),
+        refers("high_id", "content", primary_key=True, autoincrement=False, index=True),
+        required("kind", Text),
+        required("confidence", Float),
+        required("evidence", JSON),
+        required("version", Integer),
     )
-    op.create_index("ix_pair_high_id", "pair", ["high_id"])
     op.create_table(
         "decision",
-        sa.Column("low_hash", sa.LargeBinary(32), nullable=False),
-        sa.Column("high_hash", sa.LargeBinary(32), nullable=False),
-        sa.Column("verdict", sa.Text, nullable=False),
-        sa.Column("decided_at", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("low_hash", "high_hash", name="pk_decision"),
+        Column("low_hash", LargeBinary(32), primary_key=True),
+        Column("high_hash", LargeBinary(32), primary_key=True),
+        required("verdict", Text),
+        required("decided_at", Text),
     )
 
 

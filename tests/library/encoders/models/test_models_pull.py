@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from local_hub import COMMIT, LocalHub
 
+from pictor import models, open_library
 from pictor.library.encoders import hub
 from pictor.library.encoders.base import EncoderOptions
 from pictor.library.encoders.models import pull as pulling
@@ -20,7 +21,7 @@ from pictor.library.encoders.models.pull import pull
 from pictor.library.encoders.models.states import look
 from pictor.library.encoders.towers import resolve_card
 from pictor.library.errors import ModelError, ModelNotAvailable, ModelUnsupported
-from pictor.library.observer import Progress, Silent
+from pictor.library.observer import Progress, Silent, Stopped
 
 NEEDED = [
     "config.json",
@@ -133,6 +134,30 @@ def test_an_interrupted_download_is_resumed_by_the_next_run(local_hub: LocalHub)
     assert f"({size_text(here)} are here already)" in watch.notices[0]
     assert watch.last.done == watch.last.total == size_of(local_hub)
     assert not list(stored.folder.parents[1].glob("blobs/*.incomplete"))
+
+
+def test_an_observer_that_stops_a_download_keeps_what_came(
+    local_hub: LocalHub, tmp_path: Path
+) -> None:
+    class Stopping(Watching):
+        def should_stop(self) -> bool:
+            return self.last.done > size_of(local_hub) - weights
+
+    weights = (local_hub.folder / WEIGHTS).stat().st_size
+    with pytest.raises(Stopped):
+        pull("x/clip", observer=Stopping())
+    (part,) = hub.hub_folder("x/clip").glob("blobs/*.incomplete")
+    assert 0 < part.stat().st_size < weights
+    with pytest.raises(ModelError, match="'x/clip' was stopped; the partial download was kept"):
+        models.pull("x/clip", observer=Stopping())
+    (tmp_path / "photos").mkdir()
+    with open_library(tmp_path / "library") as library:
+        done = library.index([tmp_path / "photos"], encoders=["x/clip"], observer=Stopping())
+    assert (done.stopped, done.seen, done.items) == (True, 0, 0)
+    resumed = part.stat().st_size
+    local_hub.log.clear()
+    pull("x/clip")
+    assert local_hub.fetched() == {WEIGHTS: [f"bytes={resumed}-"]}
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
