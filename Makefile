@@ -5,9 +5,10 @@ VENV   ?= .venv
 PY     := $(VENV)/bin/python
 LOWEST ?= .venv-lowest
 N      ?= 50
+REF    ?= HEAD~1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest check fmt lint types torture bench train wheel clean
+.PHONY: help demo test test-lowest check fmt lint types torture faults bench train wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ types: $(VENV)/.dev ## mypy --strict
 
 torture: $(VENV)/.dev ## kill the indexer N times at random moments (N=50) and check what is left
 	$(PY) tests/torture.py --kills $(N)
+
+faults: $(VENV)/.dev ## draw small faults into files that differ from a commit (REF=HEAD~1)
+	$(PY) tests/faults.py --changed $(REF) -n 60
 
 bench: $(VENV)/.dev ## run the benchmarks (minutes)
 	for b in base_size index_throughput cold_query rescan words ranking; do $(PY) benchmarks/$$b.py || exit 1; done

@@ -39,6 +39,7 @@ world = _load("small_world").world
 _load("duplicate_world")
 _load("removal_runs")
 _load("alike_photos")
+_load("fault_operators")
 _load("saved_index")
 postgresql_server = _load("postgres_server").postgresql_server
 postgresql_url = _load("postgres_server").postgresql_url
