@@ -8,7 +8,7 @@ N      ?= 50
 REF    ?= HEAD~1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest check fmt lint types torture faults bench train wheel clean
+.PHONY: help demo test test-quick test-lowest check fmt lint types torture faults bench train wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ demo: $(VENV)/.demo ## index and search some real photos, and write a page to lo
 
 test: $(VENV)/.dev ## run all tests
 	$(PY) -m pytest -n auto --dist loadfile
+
+test-quick: $(VENV)/.dev ## in under a minute the tests without processes and torch
+	$(PY) -m pytest -n auto --quick -q
 
 # torch comes first and as pip finds it, a build for the CPU where pip is shown one; uv leaves it so,
 # and its dependencies too, of which filelock is one of ours.

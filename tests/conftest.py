@@ -33,6 +33,11 @@ def _load(name: str) -> ModuleType:
     return sys.modules[name]
 
 
+_quick = _load("quick_run")
+pytest_addoption = _quick.pytest_addoption
+pytest_collection_modifyitems = _quick.pytest_collection_modifyitems
+pytest_terminal_summary = _quick.pytest_terminal_summary
+no_processes = _quick.no_processes
 tiny_checkpoint = _load("tiny_checkpoints").tiny_checkpoint
 local_hub = _load("local_hub").local_hub
 world = _load("small_world").world

@@ -1,0 +1,86 @@
+"""`pytest --quick`: what a developer runs after each edit, without processes and without torch.
+
+Tests are left out by the fixtures they use and by what their modules import; one that starts a
+process all the same fails, and is to be marked `processes`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing.process
+import subprocess
+import sys
+from collections import Counter
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+#: Why tests are left out: by marker, by fixture, and by a module that the test's module has loaded.
+MARKERS = {"slow": "slow", "processes": "start processes"}
+FIXTURES = {
+    "tiny_checkpoint": "need torch",
+    "local_hub": "need torch",
+    "postgresql_server": "need PostgreSQL",
+    "postgresql_url": "need PostgreSQL",
+}
+MODULES = {
+    "torch": "need torch",
+    "transformers": "need torch",
+    "tiny_checkpoints": "need torch",
+    "subprocess": "start processes",
+    "multiprocessing": "start processes",
+}
+_left_out: Counter[str] = Counter()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option."""
+    parser.addoption("--quick", action="store_true", help="no processes, no torch; under a minute")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests out, and count them by the reason."""
+    if not config.getoption("quick"):
+        return
+    kept, gone = [], []
+    for item in items:
+        reason = _reason(item)
+        (gone if reason else kept).append(item)
+        _left_out.update([reason] if reason else [])
+    config.hook.pytest_deselected(items=gone)
+    items[:] = kept
+
+
+def _reason(item: pytest.Item) -> str:
+    for marker in item.iter_markers():
+        if marker.name in MARKERS:
+            return MARKERS[marker.name]
+    for fixture in getattr(item, "fixturenames", ()):
+        if fixture in FIXTURES:
+            return FIXTURES[fixture]
+    for value in vars(getattr(item, "module", sys)).values():
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
+        top = str(name).partition(".")[0]
+        if top in MODULES:
+            return MODULES[top]
+    return ""
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was left out."""
+    if _left_out:
+        reasons = ", ".join(f"{count:,} that {why}" for why, count in _left_out.most_common())
+        terminalreporter.write_line(f"left out: {reasons}; make test runs them all")
+
+
+@pytest.fixture(autouse=True)
+def no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quick test that starts a process fails."""
+    if not request.config.getoption("quick"):
+        return
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a quick test starts no process: mark it `processes`")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refused)
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", refused)
