@@ -38,6 +38,7 @@ pytest_addoption = _quick.pytest_addoption
 pytest_collection_modifyitems = _quick.pytest_collection_modifyitems
 pytest_terminal_summary = _quick.pytest_terminal_summary
 no_processes = _quick.no_processes
+shared_tower = _load("shared_tower").shared_tower
 tiny_checkpoint = _load("tiny_checkpoints").tiny_checkpoint
 local_hub = _load("local_hub").local_hub
 world = _load("small_world").world
