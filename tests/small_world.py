@@ -8,6 +8,7 @@ processes ask for `world.use_processes()`.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -99,6 +100,12 @@ class World:
         self.monkeypatch.setattr(
             pictor.indexer.pipeline, "run_loop", lambda *given: loop(*given[:-1], -1.0)
         )
+
+    def become(self, folder: Path) -> None:
+        """Take over the pictures and the library of another one, in `folder`."""
+        shutil.copytree(folder / "photos", self.root, dirs_exist_ok=True)
+        shutil.copytree(folder / "library", self.path)
+        self.sql("UPDATE root SET location = ?", os.fsencode(self.root))
 
     # --- pictures
 

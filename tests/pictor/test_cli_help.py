@@ -66,7 +66,8 @@ import atexit, sys, threading
 atexit.register(print, "at exit")
 if "--with-thread" in sys.argv:
     sys.argv.remove("--with-thread")
-    threading.Timer(0.5, print, ["from a thread"]).start()
+    ended = threading.main_thread()
+    threading.Thread(target=lambda: (ended.join(), print("from a thread"))).start()
 from pictor.__main__ import main
 main()
 """

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -101,9 +102,10 @@ def names(hits: Sequence[Hit]) -> list[str]:
     return [os.path.basename(os.fsdecode(hit.path)) for hit in hits]
 
 
-@pytest.fixture
-def dated(world: World) -> World:
+@pytest.fixture(scope="module")
+def dated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Colours with the year they were taken: 2020.png has none."""
+    world = World(tmp_path_factory.mktemp("dated"), patch := pytest.MonkeyPatch())
     for year, (name, rgb) in enumerate(COLOURS.items(), 2020):
         picture = Image.new("RGB", (64, 48 if year % 2 else 80), rgb)
         exif = Image.Exif()
@@ -113,6 +115,13 @@ def dated(world: World) -> World:
         path.parent.mkdir()
         picture.save(path, exif=exif)
     world.index()
+    patch.undo()
+    return world.folder
+
+
+@pytest.fixture
+def dated(world: World, dated_folder: Path) -> World:
+    world.become(dated_folder)
     return world
 
 
@@ -157,9 +166,10 @@ def test_missing_files_pass_no_filter_and_are_no_hits(dated: World) -> None:
 # --- pages
 
 
-@pytest.fixture
-def noisy(world: World) -> World:
+@pytest.fixture(scope="module")
+def noisy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 pictures whose vectors are drawn: thirty, each with one that is near-identical."""
+    world = World(tmp_path_factory.mktemp("noisy"), patch := pytest.MonkeyPatch())
     for i in range(60):
         world.draw(f"{i:02}.png", i, size=16)
     world.index()
@@ -171,6 +181,13 @@ def noisy(world: World) -> World:
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         pairs = list(zip(range(1, 61), rows.astype(np.float16), strict=True))
         contents._write_vectors(connection, space.id, pairs)
+    patch.undo()
+    return world.folder
+
+
+@pytest.fixture
+def noisy(world: World, noisy_folder: Path) -> World:
+    world.become(noisy_folder)
     return world
 
 
