@@ -151,6 +151,8 @@ def _shape(_: Connection, leaf: filters.OfShape) -> Condition:
 
 
 def _near(_: Connection, leaf: filters.Near) -> Condition:
+    if leaf.radius_km >= math.pi * EARTH_KM:
+        return CONTENT.c.latitude.is_not(None)
     # A box around the circle first: it is far cheaper, and few are in it.
     reach = math.degrees(leaf.radius_km / EARTH_KM) * (1 + 1e-6)
     north, south = leaf.latitude + reach, leaf.latitude - reach
