@@ -110,13 +110,14 @@ def _date(text: str) -> str:
     match = _DATE.fullmatch(text)
     if match is None:
         raise ValueError(f"takes a date such as 2023, 2023-05 or 2023-05-12, not {quoted(text)}")
-    year, month, day = (int(part) if part else None for part in match.groups())
+    first, *others = filter(None, match.groups())
+    iso = "-".join([first, *(part.zfill(2) for part in others)])
     try:
-        date(year or 0, 1 if month is None else month, 1 if day is None else day)
+        date.fromisoformat(iso + "0000-01-01"[len(iso) :])
     except ValueError:
         why = f"takes a date, and there is no {quoted(text)} in the calendar"
         raise ValueError(why) from None
-    return "-".join([f"{year:04}", *(f"{part:02}" for part in (month, day) if part is not None)])
+    return iso
 
 
 def _taken(text: str) -> Filter:

@@ -12,6 +12,7 @@ from pictor.library.catalog import filters as made
 from pictor.library.catalog.filters import AllOf, AnyOf, Filter, Has, Near, Not, Rated, Taken
 from pictor.library.errors import QueryError
 from pictor.search.filters import FILTERS, MAX_NESTED, checked, nearest, read_filter
+from pictor.search.query import Query
 
 NOT_A_NUMBER = "takes a number"
 NO_RADIUS = "takes a radius above 0 and up to 20040 km"
@@ -225,6 +226,12 @@ def test_a_value_with_a_line_break_is_read_again() -> None:
     assert checked(made.Camera('a\n"\\\nb')) == (made.Camera('a\n"\\\nb'), 1)
 
 
+def test_a_record_is_checked_without_a_look_at_this_machine() -> None:
+    with pytest.raises(QueryError, match="takes a whole path, or a name"):
+        checked(made.InFolder(b"./here"))
+    assert checked(made.InRoot(b"~root")) == (made.InRoot(b"~root"), 1)
+
+
 def test_filters_are_counted_and_a_group_of_one_is_that_one() -> None:
     two = AllOf((Has("gps"), Not(Has("tag"))))
     assert checked(two) == (two, 2)
@@ -246,3 +253,10 @@ def test_both_leaves_out_what_is_not_given() -> None:
     assert made.both(None, None) is None
     assert made.both(None, Has("gps")) == Has("gps")
     assert made.both(Has("gps"), None, Has("tag")) == AllOf((Has("gps"), Has("tag")))
+
+
+def test_as_many_filters_are_read_as_a_database_takes() -> None:
+    many = AnyOf((Has("gps"),) * 900)
+    assert Query((), many).filter == many
+    with pytest.raises(QueryError, match="901 filters; at most 900 are read"):
+        Query((), AnyOf((Has("gps"),) * 901))

@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert
 from pictor.library.catalog import filter_sql, filters
 from pictor.library.catalog.files import start_run
 from pictor.library.catalog.filters import Filter, Near, Not, Rated, Taken
-from pictor.library.catalog.schema import CONTENT, FILE, ITEM, ROOT
+from pictor.library.catalog.schema import CAPTION, CONTENT, FILE, ITEM, ROOT, TAG, TAG_SET
 from pictor.library.config import Settings
 from pictor.library.errors import QueryError
 from pictor.library.store import Store
@@ -45,7 +45,7 @@ def passing(library: Store) -> Callable[..., list[int]]:
 def fill(library: Store, facts: tuple[dict[str, Any], ...]) -> None:
     """A library with no more than one content with one item for each."""
     with library.writing() as connection:
-        for table in (FILE, ITEM, CONTENT, ROOT):
+        for table in (TAG, TAG_SET, CAPTION, FILE, ITEM, CONTENT, ROOT):
             connection.execute(delete(table))
         for i, given in enumerate(facts, 1):
             known = {"width": 1, "height": 1, "format": "JPEG", "time_s": None} | given
@@ -160,6 +160,19 @@ def test_a_fact_is_known_or_not(
 ) -> None:
     assert passing(filters.Has(fact), {}, known) == [1]
     assert passing(Not(filters.Has(fact)), {}, known) == [0]
+
+
+def test_a_caption_or_a_tag_is_of_its_own_content(library: Store) -> None:
+    fill(library, ({}, {}, {}))
+    labels = {"name": "x", "kind": "person", "version": "1", "labels": [], "templates": []}
+    with library.writing() as connection:
+        connection.execute(insert(TAG_SET).values(id=1, tagged_at="2026", **labels))
+        connection.execute(insert(TAG).values(set_id=1, content_id=2, label="dog"))
+        caption = {"content_id": 3, "language": "", "source": "txt", "text": "a"}
+        connection.execute(insert(CAPTION).values(**caption))
+    with library.reading() as connection:
+        assert filter_sql.item_ids(connection, filters.Has("tag")).tolist() == [2]
+        assert filter_sql.item_ids(connection, filters.Has("caption")).tolist() == [3]
 
 
 @pytest.mark.parametrize("place", [(0.0, 0.0), (48.2, 179.95), (-71.3, -179.95), (89.7, 20.0)])

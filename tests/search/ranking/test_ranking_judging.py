@@ -69,7 +69,7 @@ def test_a_weight_of_what_is_no_evidence_is_refused() -> None:
     section = {
         "negation": 0.5,
         "usual": {"centre": 0.0, "spread": 1.0},
-        "concept": {"constant": 1.0, "size": 0.5},
+        "concept": {"constant": 1.0, "size": 0.5, "weight": 0.5},
     }
     with pytest.raises(ValueError, match="'size'"):
         from_section(section)

@@ -360,3 +360,19 @@ def test_words_raise_a_level(item: int, hit: WordHit | None, level: Level, by_wo
     assert (found.level, found.by_words) == (level, by_words)
     assert found.probability == pytest.approx(item / 1000)
     assert found.vector is not None
+
+
+def test_what_is_not_judged_has_no_level_and_the_vector_that_was_read() -> None:
+    vector = np.ones(1, np.float32)
+    run: Any = SimpleNamespace(
+        options=SimpleNamespace(minimum_level="likely"),
+        query=Query((WordsPart("a dog"),)),
+        trace=Trace(),
+        spaces=[SimpleNamespace(judge=None)] * 2,
+    )
+    ids = np.array([7, 7, 8])
+    ranking = iter([RankedItems(ids, ids.astype(np.float32), np.array([0, 1, 0]))])
+    (found,) = cutoff.filter_by_level(run, WordMatches({}, {7: vector}), ranking)
+    assert [(one.item, one.score, one.space) for one in found] == [(7, 7, 0), (7, 7, 1), (8, 8, 0)]
+    assert [one.vector for one in found] == [vector, None, None]
+    assert {(one.level, one.probability, one.by_words) for one in found} == {(None, None, False)}
