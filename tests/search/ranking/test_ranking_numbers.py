@@ -376,3 +376,22 @@ def test_what_is_not_judged_has_no_level_and_the_vector_that_was_read() -> None:
     assert [(one.item, one.score, one.space) for one in found] == [(7, 7, 0), (7, 7, 1), (8, 8, 0)]
     assert [one.vector for one in found] == [vector, None, None]
     assert {(one.level, one.probability, one.by_words) for one in found} == {(None, None, False)}
+
+
+def test_vectors_that_were_read_are_those_of_the_first_space() -> None:
+    asked: list[Any] = []
+
+    def vectors(at: int, ids: list[int], known: Any) -> dict[int, Any]:
+        asked.append((at, ids, known))
+        return {}
+
+    run: Any = SimpleNamespace(
+        options=SimpleNamespace(minimum_level="any"),
+        connection=None, query=Query((WordsPart("a dog"),)), trace=Trace(),
+        spaces=[SimpleNamespace(judge=Heard(), vectors=SimpleNamespace(query=None))] * 2,
+        vectors=vectors,
+    )
+    ids, read = np.array([7, 8, 9]), {7: np.ones(1, np.float32)}
+    ranking = iter([RankedItems(ids, ids.astype(np.float32), np.array([0, 1, 0]))])
+    assert len(list(cutoff.filter_by_level(run, WordMatches({}, read), ranking))) == 1
+    assert asked == [(0, [7, 9], read), (1, [8], {})]
