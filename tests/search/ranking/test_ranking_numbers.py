@@ -387,7 +387,9 @@ def test_vectors_that_were_read_are_those_of_the_first_space() -> None:
 
     run: Any = SimpleNamespace(
         options=SimpleNamespace(minimum_level="any"),
-        connection=None, query=Query((WordsPart("a dog"),)), trace=Trace(),
+        connection=None,
+        query=Query((WordsPart("a dog"),)),
+        trace=Trace(),
         spaces=[SimpleNamespace(judge=Heard(), vectors=SimpleNamespace(query=None))] * 2,
         vectors=vectors,
     )
