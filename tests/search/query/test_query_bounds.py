@@ -173,6 +173,7 @@ def test_queries_are_combined() -> None:
         ("item:3@0,0,0.5,1*2", (item(3, (0, 0, 0.5, 1), weight=2.0),)),
         ("item:3@0,0,0.5,1x", (words("item:3@0,0,0.5,1x"),)),
         ("@0,0,0.5,1", (words("@0,0,0.5,1"),)),
+        ("(has:gps) a)b ((has:gps)) c)d", (words("a)b c)d"),)),
         ('"  a  "', (words("a"),)),
         ('"say \\"a\\" \\\\"', (words('say "a" \\'),)),
         ("“a\\”b”", (words("a”b"),)),
@@ -236,6 +237,7 @@ def test_filters_are_joined_and_negated(written: str, wanted: Any) -> None:
         ("a +b*0", 2, "'+b*0' at character 3 of the query has a weight that is not above 0"),
         ('a ""', 2, "'\"\"' at character 3 of the query is an empty phrase"),
         ("a camra:x", 2, "'camra:x' at character 3 of the query looks like the filter camera:"),
+        ("item:3@" + "," * 70, 0, f"not @{',' * 60}, at character 1"),
         ("a item:3@0,,,1", 2, "is written @x,y,width,height, not @0,,,1, at character 3"),
     ],
 )
