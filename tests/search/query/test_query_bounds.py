@@ -10,6 +10,7 @@ import pytest
 from pictor.library.catalog.filters import AllOf, AnyOf, Has, Not
 from pictor.library.errors import QueryError, QuerySyntaxError
 from pictor.search.query import (
+    BytesPart,
     ItemPart,
     PicturePart,
     Query,
@@ -102,6 +103,8 @@ def test_parts_are_plain_unless_said_otherwise(here: Path) -> None:
     assert item(7, weight=2.0, negative=True) == ItemPart(7, 2.0, True)
     assert words(" a ") == WordsPart("a", 1.0, False)
     assert words("a", weight=2.0, negative=True) == WordsPart("a", 2.0, True)
+    assert (ItemPart(7), PicturePart(path)) == (item(7), image("cat.jpg"))
+    assert (BytesPart(b"x"), WordsPart("a")) == (picture(b"x"), words("a"))
     made = picture(b"x")
     assert (made.weight, made.negative, made.region) == (1.0, False, None)
     made = picture(b"x", weight=2.0, negative=True)
