@@ -211,6 +211,25 @@ def test_an_interrupted_pass_leaves_nothing(small: Any) -> None:
     assert small.sql("SELECT count(*) FROM tag_set") == [(0,)]
 
 
+def test_a_pass_that_is_stopped_between_blocks_leaves_nothing(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Silent):
+        is_begun = False
+
+        def progress(self, progress: Progress) -> None:
+            self.is_begun |= progress.doing == "tagging"
+
+        def should_stop(self) -> bool:
+            return self.is_begun
+
+    monkeypatch.setattr(catalog_tags, "BLOCK", 2)
+    with small.open() as library:
+        summary = tag(library, COLOURS, ALL, Stop())
+    assert (summary.stopped, summary.contents, summary.tags) == (True, 0, 0)
+    assert small.sql("SELECT count(*) FROM tag_set") == [(0,)]
+
+
 def test_blocks_cut_no_content_in_two(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _tag(small) and _tags(small)
     monkeypatch.setattr(catalog_tags, "BLOCK", 2)
