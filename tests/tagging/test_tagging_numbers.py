@@ -193,6 +193,12 @@ def test_a_set_has_up_to_twenty_thousand_labels() -> None:
         LabelSet("x", labels_of(20_001))
 
 
+def test_a_set_is_shown_without_what_it_looks_up_with() -> None:
+    assert repr(LabelSet("x", labels_of(2))).endswith("multi_label=False, minimum=None)")
+    with pytest.raises(TypeError):
+        LabelSet("x", labels_of(1), _places={})  # type: ignore[call-arg]  # that is tested
+
+
 @pytest.mark.parametrize("minimum", [0, 0.0, 1, 1.0, None])
 def test_a_least_score_is_a_share(minimum: float | None) -> None:
     made = LabelSet("x", labels_of(1), minimum=minimum)
