@@ -6,6 +6,8 @@ import errno
 import hashlib
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -255,6 +257,22 @@ def test_nothing_is_asked_for_where_all_is_there(
     assert heard.done == [5]
 
 
+@pytest.mark.parametrize("data", [b"", b"a", b"ab"])
+def test_a_file_may_be_tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    server = Server(monkeypatch, data, AssertionError())
+    download(RemoteFile("x", "url", size_bytes=len(data)), tmp_path / "part", {}, count_of())
+    assert ((tmp_path / "part").read_bytes(), len(server.pieces)) == (data, 1)
+
+
+def test_a_refusal_before_the_first_byte_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch, *[refused(503)] * 5, b"abcde")
+    with pytest.raises(Exception, match="refused"):
+        download(RemoteFile("x", "url", size_bytes=5), tmp_path / "part", {}, count_of())
+    assert (len(server.pieces), (tmp_path / "part").exists()) == (1, False)
+
+
 def test_a_download_ends_after_five_tries_without_a_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +341,70 @@ def test_an_answer_goes_on_where_it_was_asked_to(status: int, says: Any, is_righ
     headers = {} if says is None else {"Content-Range": says}
     response = SimpleNamespace(status_code=status, headers=headers)
     assert transfer._goes_on(response, 5) is is_right
+
+
+class Answers:
+    """A session whose answers are given: (status, what part it says it is, the bytes)."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str, bytes]) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+        monkeypatch.setattr("huggingface_hub.get_session", lambda: self)
+
+    @contextmanager
+    def stream(self, method: str, url: str, headers: dict[str, str], **_: Any) -> Iterator[Any]:
+        import httpx
+
+        self.asked.append(headers.get("Range", ""))
+        status, says, data = self.answers.pop(0)
+        request = httpx.Request(method, url)
+        given = {"Content-Range": says} if says else {}
+        yield httpx.Response(status, headers=given, content=data, request=request)
+
+
+@pytest.mark.parametrize(
+    ("here", "answers", "asked"),
+    [
+        (b"", [(200, "", b"abcde")], [""]),
+        (b"ab", [(206, "bytes 2-4/5", b"cde")], ["bytes=2-"]),
+        (b"zz", [(200, "", b"abcde")], ["bytes=2-"]),
+        (b"zz", [(206, "bytes 0-4/5", b"abcde")], ["bytes=2-"]),
+        (b"zzzzzzz", [(416, "", b""), (200, "", b"abcde")], ["bytes=7-", ""]),
+    ],
+)
+@pytest.mark.parametrize("size_bytes", [5, -1])
+def test_the_rest_of_a_file_is_asked_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    here: bytes,
+    answers: list[tuple[int, str, bytes]],
+    asked: list[str],
+    size_bytes: int,
+) -> None:
+    part, heard = tmp_path / "part", Heard()
+    part.write_bytes(here)
+    session = Answers(monkeypatch, *answers)
+    count = count_of(heard)
+    count.add(len(here))
+    transfer._stream(RemoteFile("x", "http://x/f", size_bytes), part, {}, count)
+    assert (part.read_bytes()[:5], session.asked) == (b"abcde", asked)
+    assert heard.done[-1] == 5
+
+
+def test_more_bytes_than_were_listed_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = tmp_path / "part"
+    for size, is_more in ((5, False), (4, True), (0, True)):
+        Answers(monkeypatch, (200, "", b"abcde"))
+        part.unlink(missing_ok=True)
+        file = RemoteFile("x", "http://x/f", size)
+        if not is_more:
+            transfer._stream(file, part, {}, count_of())
+            continue
+        with pytest.raises(ModelError, match=f"has more than its {size} bytes"):
+            transfer._stream(file, part, {}, count_of())
+        assert part.read_bytes() == b""
 
 
 # --- copies

@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from small_models import (
@@ -86,6 +87,24 @@ def test_a_bundle_ends_with_two_empty_blocks(packed: Path, models_dir: Path) -> 
         import_bundle(packed)
 
 
+def test_a_bundle_that_cannot_be_read_or_written_says_why(
+    packed: Path, model: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, said in ((errno.EIO, "Input/output error"), (None, "what")):
+        error = OSError(number, os.strerror(number)) if number else OSError("what")
+        with monkeypatch.context() as patch:
+            patch.setattr(bundle, "_read_head", Mock(side_effect=error))
+            with pytest.raises(ModelError, match=rf"cannot be read \({said}\)"):
+                import_bundle(packed)
+            patch.setattr(bundle, "_write", Mock(side_effect=error))
+            with pytest.raises(ModelError, match=rf"cannot be written \({said}\)"):
+                export([model], packed.with_name("new.tar"))
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        monkeypatch.setattr(bundle, "_write", Mock(side_effect=OSError(number, "full")))
+        with pytest.raises(ModelError, match="is full; free space, or name a file elsewhere"):
+            export([model], packed.with_name("new.tar"))
+
+
 def test_a_bundle_needs_room_and_some_to_spare(
     packed: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +148,7 @@ def test_the_head_of_a_bundle_is_read_up_to_a_megabyte(size: int, said: str) -> 
 
 @pytest.mark.parametrize(
     ("needed_bytes", "free", "is_enough"),
-    [(0, 0, True), (5, 100_000_005, True), (5, 100_000_004, False)],
+    [(0, 0, True), (5_000_000, 105_000_000, True), (5_000_000, 104_999_999, False)],
 )
 def test_a_download_needs_room_and_some_to_spare(
     tmp_path: Path,
@@ -142,7 +161,7 @@ def test_a_download_needs_room_and_some_to_spare(
     if is_enough:
         pull._check_room(tmp_path / "no" / "folder", needed_bytes, "x/m")
         return
-    with pytest.raises(ModelError, match=r"'x/m' needs 0\.0 MB more and .* has 100\.0 MB free"):
+    with pytest.raises(ModelError, match=r"'x/m' needs 5\.0 MB more and .* has 105\.0 MB free"):
         pull._check_room(tmp_path / "no" / "folder", needed_bytes, "x/m")
 
 
