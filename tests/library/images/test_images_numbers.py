@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from typing import Any
 
@@ -392,6 +393,21 @@ def test_a_long_strip_is_cut_to_what_the_centre_needs() -> None:
         assert found.shape == (140, 150, 3)
         assert abs(line[len(line) // 2] - 127) <= 1  # the middle of the strip is the middle
         assert np.ptp(line) <= 1  # of which it shows a thousandth
+
+
+def test_what_is_cut_before_it_is_resized_is_as_if_it_were_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (6, 4000, 3)).astype(np.uint8)
+    spec = ImageSpec(140, 150, "shortest_edge", 160)
+    images = [Image.fromarray(pixels), Image.fromarray(pixels.transpose(1, 0, 2).copy())]
+    cut = [prepare(image, spec).astype(int) for image in images]
+    module = importlib.import_module("pictor.library.images.prepare")  # the package has a function
+    monkeypatch.setattr(module, "_MAX_RESIZED_PIXELS", 1 << 40)
+    for image, found in zip(images, cut, strict=True):
+        assert np.abs(prepare(image, spec).astype(int) - found).mean() < 0.5
+    with pytest.raises(ValueError, match="prepare wants mode 'RGB', not 'L'"):
+        prepare(images[0].convert("L"), spec)
 
 
 # --- the door
