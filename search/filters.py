@@ -147,9 +147,8 @@ def _folder(text: str) -> Filter:
 def _near(text: str) -> Filter:
     parts = [part.strip() for part in re.split("[,，]", text)]
     if len(parts) not in (2, 3):
-        raise ValueError(
-            f"takes latitude,longitude,radius such as 48.2,16.4,10km, not {quoted(text)}"
-        )
+        such = "latitude,longitude,radius such as 48.2,16.4,10km"
+        raise ValueError(f"takes {such}, not {quoted(text)}")
     latitude, longitude = _number(parts[0]), _number(parts[1])
     if abs(latitude) > 90 or abs(longitude) > 180:
         raise ValueError(f"takes degrees up to 90 and 180, not {parts[0]},{parts[1]}")
@@ -163,9 +162,8 @@ def _radius(text: str) -> float:
         raise ValueError("takes a radius such as 10km or 500m after the second comma")
     radius_km = _number(match[1]) / (1000 if match[2] == "m" else 1)
     if not 0 < radius_km <= _MAX_RADIUS_KM:
-        raise ValueError(
-            f"takes a radius above 0 and up to {_MAX_RADIUS_KM:.0f} km, not {quoted(text)}"
-        )
+        most = f"{_MAX_RADIUS_KM:.0f} km"
+        raise ValueError(f"takes a radius above 0 and up to {most}, not {quoted(text)}")
     return radius_km
 
 

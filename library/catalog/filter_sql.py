@@ -155,8 +155,8 @@ def _near(_: Connection, leaf: filters.Near) -> Condition:
         return CONTENT.c.latitude.is_not(None)
     # A box around the circle first: it is far cheaper, and few are in it.
     reach = math.degrees(leaf.radius_km / EARTH_KM) * (1 + 1e-6)
-    latitudes = (leaf.latitude - reach, leaf.latitude + reach)
-    box: list[Condition] = [CONTENT.c.latitude.between(*latitudes)]
+    south, north = leaf.latitude - reach, leaf.latitude + reach
+    box: list[Condition] = [CONTENT.c.latitude.between(south, north)]
     if abs(leaf.latitude) + reach < 89.99:  # nearer to a pole every longitude may be in it
         widest = math.sin(math.radians(reach)) / math.cos(math.radians(leaf.latitude))
         side = math.degrees(math.asin(widest)) * (1 + 1e-6)
