@@ -110,13 +110,14 @@ def _date(text: str) -> str:
     match = _DATE.fullmatch(text)
     if match is None:
         raise ValueError(f"takes a date such as 2023, 2023-05 or 2023-05-12, not {quoted(text)}")
-    year, month, day = (int(part) if part else None for part in match.groups())
+    first, *others = filter(None, match.groups())
+    iso = "-".join([first, *(part.zfill(2) for part in others)])
     try:
-        date(year or 0, 1 if month is None else month, 1 if day is None else day)
+        date.fromisoformat(iso + "0000-01-01"[len(iso) :])
     except ValueError:
         why = f"takes a date, and there is no {quoted(text)} in the calendar"
         raise ValueError(why) from None
-    return "-".join([f"{year:04}", *(f"{part:02}" for part in (month, day) if part is not None)])
+    return iso
 
 
 def _taken(text: str) -> Filter:
@@ -146,9 +147,8 @@ def _folder(text: str) -> Filter:
 def _near(text: str) -> Filter:
     parts = [part.strip() for part in re.split("[,，]", text)]
     if len(parts) not in (2, 3):
-        raise ValueError(
-            f"takes latitude,longitude,radius such as 48.2,16.4,10km, not {quoted(text)}"
-        )
+        such = "latitude,longitude,radius such as 48.2,16.4,10km"
+        raise ValueError(f"takes {such}, not {quoted(text)}")
     latitude, longitude = _number(parts[0]), _number(parts[1])
     if abs(latitude) > 90 or abs(longitude) > 180:
         raise ValueError(f"takes degrees up to 90 and 180, not {parts[0]},{parts[1]}")
@@ -162,9 +162,8 @@ def _radius(text: str) -> float:
         raise ValueError("takes a radius such as 10km or 500m after the second comma")
     radius_km = _number(match[1]) / (1000 if match[2] == "m" else 1)
     if not 0 < radius_km <= _MAX_RADIUS_KM:
-        raise ValueError(
-            f"takes a radius above 0 and up to {_MAX_RADIUS_KM:.0f} km, not {quoted(text)}"
-        )
+        most = f"{_MAX_RADIUS_KM:.0f} km"
+        raise ValueError(f"takes a radius above 0 and up to {most}, not {quoted(text)}")
     return radius_km
 
 

@@ -45,6 +45,7 @@ world = _load("small_world").world
 _load("duplicate_world")
 _load("removal_runs")
 _load("alike_photos")
+_load("small_models")
 _load("fault_operators")
 _load("saved_index")
 postgresql_server = _load("postgres_server").postgresql_server

@@ -71,7 +71,7 @@ def moment(mtime_ns: int) -> str:
     if mtime_ns < 0:
         return ""
     try:
-        return datetime.fromtimestamp(mtime_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromtimestamp(mtime_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):
         return ""
 

@@ -151,13 +151,15 @@ def _shape(_: Connection, leaf: filters.OfShape) -> Condition:
 
 
 def _near(_: Connection, leaf: filters.Near) -> Condition:
+    if leaf.radius_km >= math.pi * EARTH_KM:
+        return CONTENT.c.latitude.is_not(None)
     # A box around the circle first: it is far cheaper, and few are in it.
     reach = math.degrees(leaf.radius_km / EARTH_KM) * (1 + 1e-6)
-    north, south = leaf.latitude + reach, leaf.latitude - reach
+    south, north = leaf.latitude - reach, leaf.latitude + reach
     box: list[Condition] = [CONTENT.c.latitude.between(south, north)]
-    if north < 90 and south > -90:
+    if abs(leaf.latitude) + reach < 89.99:  # nearer to a pole every longitude may be in it
         widest = math.sin(math.radians(reach)) / math.cos(math.radians(leaf.latitude))
-        side = math.degrees(math.asin(min(1.0, widest))) * (1 + 1e-6)
+        side = math.degrees(math.asin(widest)) * (1 + 1e-6)
         west, east = leaf.longitude - side, leaf.longitude + side
         turns = (-360, 0, 360)  # the box may reach over the date line
         box.append(or_(*(CONTENT.c.longitude.between(west + t, east + t) for t in turns)))

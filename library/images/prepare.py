@@ -89,7 +89,7 @@ def _centre_crop(pixels: PixelArray, height: int, width: int) -> PixelArray:
     left_pad = ceil((canvas_width - have_width) / 2)
     canvas = np.zeros((canvas_height, canvas_width, 3), np.uint8)
     canvas[top_pad : top_pad + have_height, left_pad : left_pad + have_width] = pixels
-    top, left = max(0, top + top_pad), max(0, left + left_pad)
+    top, left = max(0, top), max(0, left)
     return np.ascontiguousarray(canvas[top : top + height, left : left + width])
 
 

@@ -93,13 +93,13 @@ def calibration_for(family: str, scoring: Scoring) -> Calibration:
 
 def from_section(section: JsonObject) -> Calibration:
     """The calibration that a section of the file holds."""
-    bounds: JsonObject = section.get("bounds", {})
+    bounds = [section.get("bounds", {}).get(name, (-np.inf, np.inf)) for name in COLUMNS]
     return Calibration(
         concept=_sum(section["concept"]),
         scene=_sum(section["scene"]) if "scene" in section else None,
         gate=_sum(section["gate"]) if "gate" in section else None,
-        low=np.array([float(bounds.get(name, (-np.inf, 0))[0]) for name in COLUMNS]),
-        high=np.array([float(bounds.get(name, (0, np.inf))[1]) for name in COLUMNS]),
+        low=np.array([float(low) for low, _ in bounds]),
+        high=np.array([float(high) for _, high in bounds]),
         negation=float(section["negation"]),
         usual=Usual(float(section["usual"]["centre"]), float(section["usual"]["spread"])),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.schema import CONTENT
 from pictor.library.errors import LabelError, QueryError
-from pictor.library.observer import Silent
+from pictor.library.observer import Progress, Silent
 from pictor.tagging import manual_tags
 from pictor.tagging.labels import LabelSet, given_labels
 from pictor.tagging.run import TagOptions, TagSummary, tag
@@ -147,6 +149,57 @@ def test_frames_of_an_animation_share_their_best_score(small: Any) -> None:
     assert len(labels) == len(set(labels)) > 1
 
 
+def test_a_pass_says_what_it_did_and_how_far_it_is(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Heard(Silent):
+        def progress(self, progress: Progress) -> None:
+            heard.append(progress)
+
+    monkeypatch.setattr(catalog_tags, "BLOCK", 2)
+    labels = replace(
+        given_labels("x", ["dog", "cat"]), multi_label=True, templates=("b {}", "a {}")
+    )
+    for expected in ([(1, 3), (2, 3), (3, 3)], [(1, 0)]):
+        heard: list[Progress] = []
+        with small.open() as library:
+            summary = tag(library, labels, TagOptions(minimum=0.0), Heard())
+        tagged = [one for one in heard if one.doing == "tagging"]
+        assert [(one.done, one.total) for one in tagged] == expected
+        assert {one.unit for one in tagged} == {"photos"}
+        count = 3 if summary.is_anew else 4
+        assert (summary.contents, summary.tags, summary.tagged) == (
+            tagged[-1].done,
+            2 * count,
+            count,
+        )
+        assert (summary.name, summary.space, summary.minimum) == ("x", "builtin", 0.0)
+        assert 0 < summary.seconds == round(summary.seconds, 3)
+        small.draw("d.png", 9)
+        small.index()
+    stored, templates = small.sql("SELECT labels, templates FROM tag_set")[0]
+    assert [one["threshold"] for one in json.loads(stored)] == [-1000, -1000]
+    assert json.loads(templates) == ["a {}", "b {}"]
+    assert all(row[2] == round(row[2], 4) for row in _tags(small, "x"))
+
+
+def test_the_first_space_that_knows_words_is_tagged(small: Any) -> None:
+    with small.open() as library:
+        card = replace(library.space().card, id="wordless", has_text=False)
+        with library.writer(), library.writing() as connection:
+            space = catalog_spaces.add_space(connection, card, default=True)
+            catalog_spaces.set_state(connection, space, "ready")
+    assert _tag(small).space == "builtin"
+
+
+def test_a_least_score_is_the_familys_unless_one_is_given(small: Any) -> None:
+    one, several = given_labels("x", ["dog", "cat"]), COLOURS
+    assert _tag(small, one, TagOptions()).minimum == 0.3
+    assert _tag(small, several, TagOptions()).minimum == 0.1
+    assert _tag(small, replace(one, minimum=0.7), TagOptions()).minimum == 0.7
+    assert _tag(small, replace(one, minimum=0.7), TagOptions(minimum=0.6)).minimum == 0.6
+
+
 def test_an_interrupted_pass_leaves_nothing(small: Any) -> None:
     class Stop(Silent):
         def should_stop(self) -> bool:
@@ -155,6 +208,25 @@ def test_an_interrupted_pass_leaves_nothing(small: Any) -> None:
     with small.open() as library:
         summary = tag(library, COLOURS, ALL, Stop())
     assert (summary.stopped, summary.contents, summary.tags, summary.tagged) == (True, 0, 0, 0)
+    assert small.sql("SELECT count(*) FROM tag_set") == [(0,)]
+
+
+def test_a_pass_that_is_stopped_between_blocks_leaves_nothing(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Silent):
+        is_begun = False
+
+        def progress(self, progress: Progress) -> None:
+            self.is_begun |= progress.doing == "tagging"
+
+        def should_stop(self) -> bool:
+            return self.is_begun
+
+    monkeypatch.setattr(catalog_tags, "BLOCK", 2)
+    with small.open() as library:
+        summary = tag(library, COLOURS, ALL, Stop())
+    assert (summary.stopped, summary.contents, summary.tags) == (True, 0, 0)
     assert small.sql("SELECT count(*) FROM tag_set") == [(0,)]
 
 

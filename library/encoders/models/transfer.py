@@ -97,7 +97,7 @@ def _receive(file: RemoteFile, part: Path, headers: dict[str, str], count: ByteC
     failures = 0
     while True:
         before = part.stat().st_size if part.is_file() else 0
-        if before == file.size_bytes:
+        if before == file.size_bytes and part.is_file():
             return
         refused: HTTPError | None = None
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,7 +69,7 @@ def test_a_weight_of_what_is_no_evidence_is_refused() -> None:
     section = {
         "negation": 0.5,
         "usual": {"centre": 0.0, "spread": 1.0},
-        "concept": {"constant": 1.0, "size": 0.5},
+        "concept": {"constant": 1.0, "size": 0.5, "weight": 0.5},
     }
     with pytest.raises(ValueError, match="'size'"):
         from_section(section)
@@ -167,6 +169,28 @@ def test_items_that_have_no_vector_are_weak_and_new_ones_are_seen(indexed: World
         assert found.probability[0] > 0
         none = judged(library, judge, query, np.empty(0, np.int64))
         assert (len(none.probability), list(none.level)) == (0, [])
+
+
+def test_a_space_is_read_again_only_where_it_has_changed(indexed: World) -> None:
+    with indexed.open() as library:
+        judge = Judge.open(library, library.space())
+        assert judge is not None
+        with library.reading() as connection:
+            before = judge.setting(connection)
+            assert judge.setting(connection) is before
+        indexed.draw("new.png", 99)
+        indexed.index()
+        with library.reading() as connection:
+            after = judge.setting(connection)
+        assert (before.total, after.total) == (6, 7)
+        assert (len(before.sample.vectors), len(after.sample.vectors)) == (6, 7)
+
+
+def test_a_space_that_knows_no_words_has_no_judge(indexed: World) -> None:
+    with indexed.open() as library:
+        space = library.space()
+        wordless = space._replace(card=replace(space.card, has_text=False))
+        assert Judge.open(library, wordless) is None
 
 
 def test_a_space_without_a_background_has_no_judge(indexed: World) -> None:

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_models import lock_of, written
+
+from pictor.library.encoders.models.install import new_folder, put
+from pictor.library.encoders.models.places import Stored, locked
 
 
 @pytest.fixture
@@ -29,3 +33,12 @@ def clip(tmp_path: Path, tiny_checkpoint: Callable[[str], Path]) -> Path:
 def dino(tmp_path: Path, tiny_checkpoint: Callable[[str], Path]) -> Path:
     """The folder of a tiny DINOv2."""
     return Path(shutil.copytree(tiny_checkpoint("dinov2"), tmp_path / "dino"))
+
+
+@pytest.fixture
+def model(models_dir: Path) -> Stored:
+    """A model of a few bytes in the models folder."""
+    with new_folder() as new:
+        written(new)
+        put(new, lock_of(new, licence="MIT"))
+    return locked()[0]
