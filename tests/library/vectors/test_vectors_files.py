@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import pickle
 import re
 import zlib
 from collections.abc import Callable
@@ -327,3 +328,10 @@ def test_what_is_removed_is_no_more_than_meant(tmp_path: Path) -> None:
     files.remove(tmp_path / "moved")
     files.remove(kept)
     assert list(tmp_path.glob("[klm]*")) == []
+
+
+def test_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "ids.npy"
+    path.write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(ValueError, match="pickle"):
+        files.map_array(path)
