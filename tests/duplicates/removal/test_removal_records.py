@@ -50,10 +50,10 @@ INTENT = Intent(
 CARRIED = Carried("aa", "bb", ("x", "y"), 4, None)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """An empty library."""
-    with Store.create(tmp_path / "library", Settings()) as made:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """An empty library; its folder of logs is a test's own to make."""
+    with Store.create(tmp_path_factory.mktemp("store") / "library", Settings()) as made:
         return made
 
 
@@ -306,6 +306,7 @@ def test_logs_that_cannot_be_written_are_told(tmp_path: Path, store: Store) -> N
     assert logs(store) == []
     with pytest.raises(PlanError, match=r"resolved.*nothing more was touched"):
         new_log(store, mode="trash", steps=1, owns_target=True)
+    (store.path / "resolved").unlink()
 
 
 def test_runs_of_one_second_have_numbers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
