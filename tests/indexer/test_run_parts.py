@@ -306,8 +306,8 @@ def test_some_reasons_say_something_of_the_path_alone(reason: Reason) -> None:
     assert Journal.file_failed(result(b"h", reason)) is (reason.value in of_path)
     assert Journal.file_failed(result(None, reason)) is True
     assert {one.value for one in OF_THE_PATH} == of_path
-    assert not Journal.file_failed(result(b"h"))
-    assert not Journal.file_failed(replace(result(b"h"), pictures=DECODED))
+    assert Journal.file_failed(result(b"h")) is False
+    assert Journal.file_failed(replace(result(b"h"), pictures=DECODED)) is False
 
 
 @pytest.mark.parametrize(
@@ -638,6 +638,14 @@ def test_files_are_encoded_by_batches_or_when_they_are_old(
     assert hears.heard == ["it is gone", f"content {b'bad'.hex()} lacks a vector: why"]
 
 
+def test_no_file_is_left_without_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictor.indexer.pipeline, "encode", lambda *_: iter(()))
+    line = pipeline()
+    line._wait(replace_known(DECODED, b"a"))
+    with pytest.raises(ValueError, match="shorter"):
+        line._encode()
+
+
 def replace_known(decoded: Decoded, digest: bytes) -> Any:
     """A decoded file whose content is in the catalog already."""
     file = pictor.indexer.pipeline.DecodedFile(digest, 10, decoded, ())
@@ -736,7 +744,7 @@ def test_a_run_that_stops_while_a_model_is_fetched_counts_nothing(
 
     monkeypatch.setattr(pictor.indexer.run, "opened", stopped)
     summary = world.index()
-    assert 0 <= summary.seconds < 60
+    assert 0 <= summary.seconds < 60 and summary.seconds == round(summary.seconds, 3)
     assert replace(summary, seconds=0.0) == Summary(0, 0, 0, 0, 0, 0, 0, 0, 1, 0.0, stopped=True)
 
 

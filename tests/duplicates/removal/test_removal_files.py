@@ -107,6 +107,11 @@ def test_an_open_file_knows_whether_it_is_the_same(photo: Path) -> None:
         assert not file.is_same() and file.has_name() is True
         with pytest.raises(Refused, match="changes while it is read"):
             file.digest()
+        photo.unlink()
+        photo.symlink_to("nothing")
+        assert not file.is_same() and file.has_name() is True
+    photo.unlink()
+    photo.write_bytes(DATA)
     with open_at(os.fsencode(photo)) as file:
         photo.write_bytes(DATA)
         with pytest.raises(Refused, match="changes while it is read"):
