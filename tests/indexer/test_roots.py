@@ -259,7 +259,12 @@ def test_a_lock_names_its_owner_and_is_released(
 ) -> None:
     lock = FakeLock()
     paths: list[Path] = []
-    monkeypatch.setattr(filelock, "FileLock", lambda path: paths.append(path) or lock)
+
+    def made(path: Path) -> FakeLock:
+        paths.append(path)
+        return lock
+
+    monkeypatch.setattr(filelock, "FileLock", made)
     owner = tmp_path / "write.owner"
     with pytest.raises(KeyboardInterrupt), write_lock(tmp_path):
         assert owner.read_text() == str(os.getpid())

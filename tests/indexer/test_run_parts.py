@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -126,7 +126,7 @@ def scanned(
     monkeypatch.setattr(Scan, "_rows", lambda self, scope: iter(rows))
     scope = SimpleNamespace(root=SimpleNamespace(id=5), source=FakeSource(listed), prefix=prefix)
     scan = Scan(None, [scope], 1)  # type: ignore[arg-type, list-item]
-    assert not scan.complete
+    assert scan.complete is bool(scan.seen)  # neither yet
     tasks = list(scan.tasks())
     assert scan.complete
     for number, task in enumerate(tasks, 1):
@@ -152,7 +152,7 @@ def test_files_and_rows_are_merged_in_order(monkeypatch: pytest.MonkeyPatch) -> 
 def test_one_file_is_not_what_begins_like_it(
     monkeypatch: pytest.MonkeyPatch, prefix: bytes
 ) -> None:
-    listed = [ScanProblem(b"p/", "no"), found(b"a.jpg"), found(b"a.jpg.png")]
+    listed: list[Any] = [ScanProblem(b"p/", "no"), found(b"a.jpg"), found(b"a.jpg.png")]
     scan, tasks = scanned(monkeypatch, [], listed, prefix)
     assert tasks == ([b"a.jpg"] if prefix == b"a.jpg" else [b"a.jpg", b"a.jpg.png"])
     assert scan.seen == len(tasks) and len(scan.problems) == 1
@@ -369,17 +369,15 @@ def test_nothing_is_written_where_nothing_waits(
     monkeypatch.setattr(Store, "writing", writing)
     assert journal.commit(last=True) == set() and written == []
     pending = pending_of("a.png", facts)
-    for number, wait in enumerate(
-        (
-            lambda: scan._decided.append(pending.change(Outcome.INDEXED, facts["a.png"][2])),
-            lambda: scan._returned.append(facts["a.png"][0]),
-            lambda: journal.file_read(pending, result(None, Reason.IO_ERROR)),
-            lambda: journal.file_read(pending, result(None, Reason.VANISHED)),
-            lambda: journal.file_read(pending, result(facts["a.png"][2])),
-            lambda: journal.content(ContentChange(b"\2" * 32, 1, Outcome.FAILED, Reason.CORRUPT)),
-        ),
-        1,
-    ):
+    waits: list[Callable[[], object]] = [
+        lambda: scan._decided.append(pending.change(Outcome.INDEXED, facts["a.png"][2])),
+        lambda: scan._returned.append(facts["a.png"][0]),
+        lambda: journal.file_read(pending, result(None, Reason.IO_ERROR)),
+        lambda: journal.file_read(pending, result(None, Reason.VANISHED)),
+        lambda: journal.file_read(pending, result(facts["a.png"][2])),
+        lambda: journal.content(ContentChange(b"\2" * 32, 1, Outcome.FAILED, Reason.CORRUPT)),
+    ]
+    for number, wait in enumerate(waits, 1):
         wait()
         journal.commit()
         assert len(written) == number
@@ -697,7 +695,7 @@ def test_a_run_goes_step_by_step(
     monkeypatch: pytest.MonkeyPatch, stops_at: int, orphaned: bool, expected: list[str]
 ) -> None:
     events: list[str] = []
-    hears = SimpleNamespace(notice=events.append)
+    hears: Any = SimpleNamespace(notice=events.append)
     scan = SimpleNamespace(tasks=lambda: "tasks", again=lambda files: "again")
     journal = SimpleNamespace(take_waiting=lambda: [1] if orphaned else [])
     line = pipeline(hears, scan=scan, journal=journal, counter=contextlib.nullcontext())

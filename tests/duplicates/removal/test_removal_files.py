@@ -76,6 +76,16 @@ def moved(photo: Path, to: Path, between: Any = None, content: str = HASH) -> No
         move(file, os.fsencode(to), os.fsencode(to.with_name("part")), content)
 
 
+def noted(events: list[str], name: str, real: Any) -> Any:
+    """The same, noted before it is done."""
+
+    def act(*given: Any, **more: Any) -> None:
+        events.append(name)
+        real(*given, **more)
+
+    return act
+
+
 def names_in(*folders: Path) -> list[str]:
     return sorted(name for folder in folders if folder.is_dir() for name in os.listdir(folder))
 
@@ -236,10 +246,10 @@ def test_a_move_is_on_the_disk_when_it_is_over(
     if not os.path.isdir("/proc/self/fd"):
         pytest.skip("the names of open files are not known here")
     monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "unlink", lambda *a, **o: (events.append("-"), unlink(*a, **o)))
-    monkeypatch.setattr(os, "rename", lambda *a, **o: (rename(*a, **o), events.append(">")))
+    monkeypatch.setattr(os, "unlink", noted(events, "-", unlink))
+    monkeypatch.setattr(os, "rename", noted(events, ">", rename))
     moved(photo, to)
-    copied = ["part", ">", "to", "-"] if disks == 2 else [">"]
+    copied = [">", "part", ">", "to", "-"] if disks == 2 else [">"]
     assert events == [*copied, "to", "from"]
 
 
@@ -430,8 +440,8 @@ def test_a_link_becomes_a_file_of_its_own(
     events: list[str] = []
     rename, fsync = os.rename, os.fsync
     monkeypatch.setattr(os, "fchown", lambda _, *ids: owners.append(ids))
-    monkeypatch.setattr(os, "fsync", lambda file: (events.append("sync"), fsync(file)))
-    monkeypatch.setattr(os, "rename", lambda *a, **o: (events.append(">"), rename(*a, **o)))
+    monkeypatch.setattr(os, "fsync", noted(events, "sync", fsync))
+    monkeypatch.setattr(os, "rename", noted(events, ">", rename))
     apart(photo)
     assert not photo.samefile(keeper) and is_at(photo) and is_at(keeper)
     facts = photo.stat()

@@ -277,7 +277,12 @@ def test_a_log_is_on_the_disk_before_more(tmp_path: Path, monkeypatch: pytest.Mo
         return write(file, data[:9])
 
     monkeypatch.setattr(os, "write", slow)
-    monkeypatch.setattr(os, "fsync", lambda file: (events.append("sync"), fsync(file)))
+
+    def synced(file: int) -> None:
+        events.append("sync")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(log_module, "sync", folders.append)
     with Log(tmp_path / "log", is_new=True) as log:
         assert folders == [tmp_path]

@@ -370,7 +370,7 @@ def test_content_decides_what_a_root_is(
     ],
 )
 def test_a_prefix_is_walked_if_the_root_leads_to_it(
-    tmp_path: Path, prefix: bytes, options: dict[str, bool], expected: str
+    tmp_path: Path, prefix: bytes, options: dict[str, Any], expected: str
 ) -> None:
     root = tmp_path / "r"
     for name in ("a.jpg", "d/b.jpg", "d/e/c.jpg", "d0.jpg", ".h/h.jpg", "../o/o.jpg"):

@@ -225,7 +225,8 @@ def member_of(tmp_path: Path, body: bytes, limit: int = 99, skip: int = 0, **fac
     """What is read of a member with these bytes after its local header."""
     local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, 5, 2) + b"a.jpgee"
     data = b"base" + local + body
-    known = {"stored": len(body), "size": len(body), "crc": zlib.crc32(body), **facts}
+    known: dict[str, Any] = {"stored": len(body), "size": len(body), "crc": zlib.crc32(body)}
+    known |= facts
     path = tmp_path / "z"
     descriptor = opened(path, data + record(**known))
     try:

@@ -143,9 +143,12 @@ def test_recall_is_measured_on_queries_too(
     cache: IndexCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
-    monkeypatch.setattr(
-        cache_module, "measure_recall", lambda _, samples: counts.append(len(samples)) or 0.5
-    )
+
+    def measure(_: object, samples: list[object]) -> float:
+        counts.append(len(samples))
+        return 0.5
+
+    monkeypatch.setattr(cache_module, "measure_recall", measure)
     assert build(cache).recall_at_10 == 0.5
     build(cache, queries=np.eye(2, dtype=np.float32))
     assert counts == [1, 2]

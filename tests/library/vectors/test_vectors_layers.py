@@ -61,8 +61,13 @@ def test_stored_rows_are_found_by_id(ids: list[int]) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_wanted_ids_are_looked_up(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     tested: list[int] = []
-    real = layers.is_among
-    monkeypatch.setattr(layers, "is_among", lambda *a: (tested.append(1), real(*a))[1])
+    real = vars(layers)["is_among"]
+
+    def is_among(*given: Any) -> Any:
+        tested.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(layers, "is_among", is_among)
     rows = StoredRows(np.arange(32, dtype=np.int64), vectors(32)).without(ids_of(1))
     selection = rows.select(np.arange(count, dtype=np.int64))
     assert selection.size == max(1, count - 1) and bool(tested) == (count * 16 >= 32)
@@ -416,7 +421,9 @@ def test_faiss_is_asked_where_that_pays(
     index._kind, index._faiss, index.nprobe = "ivf", SimpleNamespace(nlist=9), 2
     scanned = neighbours([[1] * k, [2] * k], [[0.5] * k] * 2)
     monkeypatch.setattr(
-        faiss_index, "scan", lambda queries, *_: Neighbours(*(a[: len(queries)] for a in scanned))
+        faiss_index,
+        "scan",
+        lambda queries, *_: Neighbours(scanned.scores[: len(queries)], scanned.ids[: len(queries)]),
     )
     calls: list[tuple[Any, ...]] = []
     best = neighbours([[7] * k, [8] * (k - 1) + [-1]], [[0.9] * k] * 2)
