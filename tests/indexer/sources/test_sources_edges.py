@@ -22,6 +22,7 @@ from pictor.indexer.sources.external_sort import sorted_unique, split_records
 from pictor.indexer.sources.file_bytes import read_bytes
 from pictor.indexer.sources.folder import FolderSource
 from pictor.indexer.sources.locations import _choices, _expanded, kind_at
+from pictor.indexer.sources.path_list import ListSource
 from pictor.indexer.sources.raw_pairs import pair_raws
 from pictor.indexer.sources.tar_compression import UnpackedCopy, open_stream
 from pictor.library.errors import ImageError, SourceError
@@ -311,6 +312,21 @@ def test_braces_and_ranges() -> None:
     assert _expanded(b"x") == [b"x"] and _expanded(b"a{b,c}d{1..2}") == [
         b"abd1", b"abd2", b"acd1", b"acd2",
     ]  # fmt: skip
+
+
+def test_a_list_is_cut_by_prefix_and_globs(tmp_path: Path) -> None:
+    location = tmp_path / "list.txt"
+    location.write_text("/x/a.jpg\n/x/b.png\n/y/a.jpg\nhttp://x/a.jpg\nc/../d.gif\n")
+
+    def paths(prefix: bytes, *include: str) -> list[bytes]:
+        source = ListSource(os.fsencode(location), ScanOptions(include=include))
+        return [getattr(one, "path", b"") for one in source.scan(prefix)]
+
+    assert paths(b"/x/") == [b"/x/a.jpg", b"/x/b.png"]
+    assert paths(b"/x/", "*.jpg") == [b"/x/a.jpg"] and paths(b"/z") == []
+    assert paths(b"", "x/*.jpg") == [b"/x/a.jpg"]
+    assert len(paths(b"")) == 5
+    assert paths(b"", "*.gif") == [os.fsencode(tmp_path / "d.gif")]
 
 
 def test_a_raw_is_paired_with_the_preferred_picture() -> None:

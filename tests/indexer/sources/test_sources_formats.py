@@ -491,6 +491,8 @@ def test_what_tells_a_list_from_text(tmp_path: Path) -> None:
 
 
 def test_entries_that_are_too_long_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = [len(path_list._normalised(b"/" + b"p" * n, b"/f")) for n in (65_535, 65_536)]
+    assert lengths == [65_536, 203]
     monkeypatch.setattr(path_list, "LONGEST_ENTRY", 300)
     cut = path_list._normalised
     for start in (b"http://", b"data:", b"s3://"):

@@ -195,6 +195,23 @@ def test_queries_of_any_length_are_scanned(brute_force: Any) -> None:
     assert none.ids.shape == (0, 5) == none.scores.shape
 
 
+def test_few_rows_are_candidates() -> None:
+    scores = np.arange(100, dtype=np.float32)[None, :].repeat(2, axis=0)
+    margin = np.full(2, 0.5, np.float32)
+
+    def found(k: int, *worst: float) -> list[list[int]]:
+        at, columns = scan_module._candidates(scores, np.array(worst, np.float32), margin, k)
+        return [columns[at == row].tolist() for row in (0, 1)]
+
+    last = list(range(100))
+    assert found(3, -math.inf, 98.5) == [last[97:], last[98:]]
+    assert found(60, -math.inf, -math.inf) == [last, last]  # fewer than twice k
+    assert found(40, -math.inf, 70.4) == [last, last[70:]]
+    assert found(100, -math.inf, -math.inf) == [last, last]
+    scores[0, 50:] = -np.inf
+    assert found(3, -math.inf, -math.inf) == [last[47:50], last[97:]]
+
+
 def test_the_best_of_flat_lists_are_put_in_order() -> None:
     at, ids = np.array([1, 0, 1, 1, 0]), ids_of(5, 6, 3, 4, 2)
     scores = np.array([0.5, 0.1, 0.5, 0.9, 0.2], np.float32)
@@ -367,6 +384,7 @@ def test_lists_follow_the_number_of_rows(
     assert 1 <= index.nprobe <= lists and index._faiss.ntotal == count
     best = index.search(vectors(count).astype(np.float32), 1)
     assert (best.ids[:, 0] == np.arange(count)).mean() > 0.95
+    assert index.search(np.zeros((0, D), np.float32), 1).ids.shape == (0, 1)
 
 
 def test_an_index_of_nothing_is_flat(tmp_path: Path) -> None:
