@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from pictor.library.catalog import contents, files, spaces
 from pictor.library.catalog.rows import ContentChange, ContentState, FileChange
@@ -207,7 +207,8 @@ def test_only_what_nothing_holds_is_purged(connection: Connection) -> None:
     assert items(connection) == [(2, 2, 0)] and list(vectors(connection)) == [2]
     assert list(contents.captions_of(connection, [1, 2, 3])) == [2]
     assert files.indexed_contents_without_items(connection) == 0
-    apply(connection, [content(5, ()), content(6, (), outcome=Outcome.FAILED)])
+    failed = [content(n, (), outcome=Outcome.FAILED) for n in (6, 7)]
+    apply(connection, [content(5, ()), *failed])
     assert files.indexed_contents_without_items(connection) == 1
 
 
@@ -321,6 +322,8 @@ def test_a_scope_is_a_folder_or_one_file(
     assert files.count(connection, [*many, *scopes], missing=False) == len(expected) + 1
     for ids, count in (([1], 9), ([2], 1), ([1, 2], 10), ([], 0)):
         assert files.count_rows(connection, FILE, files.of_roots(ids)) == count
+    either = or_(files.of_roots([1, 8]), files.of_roots([2, 9]))
+    assert files.count_rows(connection, FILE, either) == 10
 
 
 def test_files_are_marked_missing_and_present(connection: Connection) -> None:
