@@ -118,6 +118,12 @@ def test_a_folder_takes_over_roots_inside_it(library: Store, top: Path) -> None:
         assert [row.path for row in rows] == [b"b/c/x.png", b"x.png"]
 
 
+def test_braces_name_roots_that_are_known(library: Store, top: Path) -> None:
+    for _ in range(2):
+        assert names(library, top, "{a,a2}") == [("a", ""), ("a2", "")]
+    assert known(library, top) == ["a", "a2"]
+
+
 def test_a_root_inside_that_is_away_stays_one(library: Store, top: Path) -> None:
     names(library, top, "a/b")
     add_file(library, 1, b"x.png")
