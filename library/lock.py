@@ -41,7 +41,7 @@ def write_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            owner.unlink(missing_ok=True)
+            owner.unlink()
         lock.release()
 
 

@@ -75,8 +75,7 @@ def _copy_over(source: OpenFile, target: bytes, part: bytes, content: str) -> No
 
 def _refuse_another(source: OpenFile, target: bytes) -> None:
     """Put back what was moved, if it is not the file that was checked."""
-    moved = os.lstat(target)
-    if (moved.st_dev, moved.st_ino) == (source.facts.st_dev, source.facts.st_ino):
+    if os.path.samestat(os.lstat(target), source.facts):
         return
     os.link(target, source.name, dst_dir_fd=source.parent, follow_symlinks=False)
     os.unlink(target)
