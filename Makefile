@@ -34,7 +34,7 @@ demo: $(VENV)/.demo ## index and search some real photos, and write a page to lo
 test: $(VENV)/.dev ## run all tests
 	$(PY) -m pytest -n auto --dist loadfile
 
-test-quick: $(VENV)/.dev ## in under a minute the tests without processes and torch
+test-quick: $(VENV)/.dev ## the tests without processes and torch, for after each edit
 	$(PY) -m pytest -n auto --quick -q
 
 # torch comes first and as pip finds it, a build for the CPU where pip is shown one; uv leaves it so,

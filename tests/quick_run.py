@@ -20,6 +20,7 @@ MARKERS = {"slow": "slow", "processes": "start processes"}
 FIXTURES = {
     "tiny_checkpoint": "need torch",
     "local_hub": "need torch",
+    "world": "index pictures",
     "postgresql_server": "need PostgreSQL",
     "postgresql_url": "need PostgreSQL",
 }
@@ -27,6 +28,9 @@ MODULES = {
     "torch": "need torch",
     "transformers": "need torch",
     "tiny_checkpoints": "need torch",
+    "small_world": "index pictures",
+    "duplicate_world": "index pictures",
+    "removal_runs": "index pictures",
     "subprocess": "start processes",
     "multiprocessing": "start processes",
 }
@@ -35,7 +39,7 @@ _left_out: Counter[str] = Counter()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option."""
-    parser.addoption("--quick", action="store_true", help="no processes, no torch; under a minute")
+    parser.addoption("--quick", action="store_true", help="no processes, no torch")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

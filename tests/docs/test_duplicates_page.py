@@ -22,6 +22,9 @@ from pictor.cli.main import cli
 from pictor.duplicates.groups.rule_language import WORDS
 from pictor.library.config import Settings
 
+#: Libraries are filled by worker processes.
+pytestmark = pytest.mark.processes
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "duplicates.md"
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)

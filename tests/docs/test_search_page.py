@@ -21,6 +21,9 @@ from pictor.cli.main import cli
 from pictor.search import filters
 from pictor.search.query import parse
 
+#: Libraries are filled by worker processes.
+pytestmark = pytest.mark.processes
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "search.md"
 ROW = re.compile(r"\| `(.+)` \| `(.+)` \|")
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)

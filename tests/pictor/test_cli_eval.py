@@ -19,6 +19,9 @@ import pictor
 from pictor.library.errors import EvaluationError
 from pictor.library.observer import Silent
 
+#: Libraries are filled by worker processes.
+pytestmark = pytest.mark.processes
+
 Run = Callable[..., Result]
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 60), "blue": (30, 60, 200), "white": (250,) * 3}
 

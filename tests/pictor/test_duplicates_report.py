@@ -27,6 +27,9 @@ from pictor.duplicates.report.difference import difference
 from pictor.library.observer import Progress, Silent
 from pictor.library.pairs import Evidence, Kind, Verdict
 
+#: Pages are opened in a browser.
+pytestmark = pytest.mark.processes
+
 CHROMIUM = Path(os.environ.get("PICTOR_TEST_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
     "--headless",

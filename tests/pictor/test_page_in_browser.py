@@ -12,6 +12,9 @@ from pictor import open_library
 from pictor.hits_page import Section, write_page
 from pictor.search.options import SearchOptions
 
+#: Pages are opened in a browser.
+pytestmark = pytest.mark.processes
+
 CHROMIUM = Path(os.environ.get("PICTOR_TEST_CHROMIUM", "/usr/bin/chromium"))
 FLAGS = [
     "--headless",

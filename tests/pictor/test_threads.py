@@ -14,6 +14,9 @@ from pictor import Library, open_library
 from pictor.library.config import Settings
 from pictor.query import SearchOptions
 
+#: Libraries are filled by worker processes.
+pytestmark = pytest.mark.processes
+
 ALL = SearchOptions(minimum="any", is_folded=False)
 
 

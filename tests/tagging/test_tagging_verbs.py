@@ -13,6 +13,9 @@ from pictor.library.errors import LabelError
 from pictor.library.images.xmp import xmp_facts
 from pictor.tagging.sidecars.files import SidecarChange
 
+#: Libraries are filled by worker processes.
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
