@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -149,20 +150,29 @@ def test_workers_that_cannot_start_end_the_run_with_a_sentence(
 
 
 def test_a_worker_killed_while_idle_costs_no_file(tmp_path: Path) -> None:
-    tasks = draw(tmp_path, [f"{i}" for i in range(4)])
+    arrived: queue.Queue[ReadResult] = queue.Queue()
 
-    def slowly() -> Iterator[ReadTask]:
-        for task in tasks:
+    def one_at_a_time() -> Iterator[ReadTask]:
+        for task in draw(tmp_path, [f"{i}" for i in range(4)]):
             yield task
-            time.sleep(0.3)
-            for child in psutil.Process().children():
-                if any("pictor.indexer.worker" in part for part in child.cmdline()):
-                    child.kill()
+            arrived.get(timeout=60)  # its worker has nothing to do from here on
+            workers = [
+                child
+                for child in psutil.Process().children()
+                if any("pictor.indexer.worker" in part for part in child.cmdline())
+            ]
+            assert workers
+            for worker in workers:
+                worker.kill()
+                worker.wait(60)
 
-    results = read_all(pool(workers=1), slowly())
-    assert len(results) == 4
-    # One that was killed while it started or read is not the file's fault either, or says so.
-    assert sum(isinstance(result.pictures, Decoded) for result in results.values()) >= 3
+    results = []
+    with pool(workers=1) as readers:
+        for result in readers.run(one_at_a_time()):
+            if result is not None:
+                results.append(result)
+                arrived.put(result)
+    assert [type(result.pictures) for result in results] == [Decoded] * 4
 
 
 def test_a_slow_consumer_bounds_what_is_decoded_ahead(tmp_path: Path) -> None:
