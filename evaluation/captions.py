@@ -116,8 +116,6 @@ class _Builder:
         self._ids: set[str] = set()
         self._is_by_id = False
 
-    # --- layouts
-
     def records(self, records: Iterable[Record]) -> None:
         """JSON lines of either kind."""
         for record in records:
@@ -181,8 +179,6 @@ class _Builder:
         elif self._is_new(record.data.get("text_id"), record.where):
             names = dict.fromkeys(str(one) for one in ids)
             self._one(tuple(names), _UNNAMED, record.data["text"], record.where)
-
-    # --- parts
 
     def _name(self, facts: JsonObject, key: str, where: str) -> str | None:
         name = facts.get(key)

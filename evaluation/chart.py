@@ -112,9 +112,6 @@ def _classes(result: Result, colour: int) -> Iterator[Bar]:
         yield Bar(f"{one.label} ({one.images})", one.top1, colour=colour, note=note)
 
 
-# --- from bars to elements
-
-
 def _drawn(panels: Sequence[Panel]) -> tuple[list[str], int]:
     """Elements from the back to the front, and how high the whole is."""
     parts: list[str] = []

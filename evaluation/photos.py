@@ -58,9 +58,6 @@ def _located(home: bytes, real: bytes, name: str, problems: Problems) -> bytes |
     return path
 
 
-# --- photos inside a TSV
-
-
 def tsv_beside(captions: Path) -> Path:
     """Where the Chinese-CLIP layout has the photos of "SPLIT_texts.jsonl": "SPLIT_imgs.tsv"."""
     return captions.with_name(captions.name.replace("_texts.jsonl", "_imgs.tsv"))

@@ -71,9 +71,6 @@ def file_link(hit: Hit) -> str:
     return link_of(hit.path)
 
 
-# --- the pictures
-
-
 def _places(hit: Hit) -> tuple[bytes, ...]:
     return (hit.path, *hit.other_paths)
 
@@ -95,9 +92,6 @@ def _thumbnail(hit: Hit, originals: Originals) -> bytes:
         except ImageError as error:
             first = first or error
     raise first or ImageError(Reason.VANISHED, "it has no path")
-
-
-# --- the page
 
 
 def _text(text: str) -> str:

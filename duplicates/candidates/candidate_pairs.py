@@ -224,9 +224,6 @@ def _facts(
     return bits, turns, scores
 
 
-# --- what is read of the catalog
-
-
 def _vectors(connection: Connection, space: SpaceRow | None, ids: IdArray) -> HalfMatrix:
     """(n, d) float16 vectors of contents, zeros where there is none; (n, 0) without a space."""
     if space is None:

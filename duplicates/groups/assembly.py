@@ -115,8 +115,6 @@ class _GroupReader:
             if group is not None and group.kind in self._options.kinds:
                 yield group
 
-    # --- links
-
     def _links(self) -> tuple[Links, Links]:
         """What is alike, and what is known to be different, as far as it was asked for."""
         edges = members.edges(self._connection)
@@ -146,8 +144,6 @@ class _GroupReader:
         if not places:
             return members.copied_contents(self._connection)
         return sorted(self._contents_under(places, copied=True))
-
-    # --- groups
 
     def _members(self, ids: Sequence[int]) -> dict[int, list[Member]]:
         """The files of some contents that count, by content."""

@@ -85,9 +85,6 @@ def _sentence(ranking: _Ranking, best: Member, others: Sequence[Member]) -> str:
     return ranking.words + facts
 
 
-# --- the preferences
-
-
 def _ranking(term: Term) -> _Ranking:
     if term.word == "path":
         shown = os.fsdecode(term.path).encode("utf-8", "backslashreplace").decode()

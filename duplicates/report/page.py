@@ -94,9 +94,6 @@ def _data(name: str, data: JsonObject) -> bytes:
     return f'<script type="application/json" id="{name}">{text}</script>\n'.encode("ascii")
 
 
-# --- one group
-
-
 def _entry(group: Group) -> JsonObject:
     """What the page knows of a group before it shows it."""
     return {

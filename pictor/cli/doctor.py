@@ -119,9 +119,6 @@ def checks(target: Target) -> Iterator[Check]:
     yield from _library(target)
 
 
-# --- the installation
-
-
 def _sqlite() -> Check:
     """SQLite and whether it has FTS5, in which words are looked up."""
     with contextlib.closing(sqlite3.connect(":memory:")) as memory:
@@ -161,9 +158,6 @@ def _codec(purpose: str, name: str) -> Check:
     return Check(purpose, f"{name} {features.version(name) or ''}".strip())
 
 
-# --- what computes
-
-
 def _native(check: str, module: str, package: str, said: Callable[[Any], str]) -> Check:
     """A compiled module: what it says of itself, or why it cannot be loaded."""
     try:
@@ -198,9 +192,6 @@ def _device() -> Check:
         return Check("device", f"cpu, {name}")
     advice = "there is an NVIDIA driver: install a CUDA build of torch to use the GPU"
     return Check("device", f"cpu, {name}", False, advice)
-
-
-# --- what is stored
 
 
 def _hub() -> Iterator[Check]:

@@ -131,9 +131,6 @@ def _evaluations(target: Target, captions: str, options: dict[str, Any]) -> Iter
         )
 
 
-# --- JSON
-
-
 def evaluation_json(evaluation: Evaluation) -> JsonObject:
     """An evaluation as the JSON object that `--json` prints; shares are percent, 0 to 100."""
     data: JsonObject = asdict(evaluation)
@@ -151,9 +148,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(one) for one in value]
     return round(value, 4) if isinstance(value, float) else value
-
-
-# --- tables
 
 
 def _table(found: Sequence[Evaluation]) -> tuple[list[str], list[list[Any]]]:

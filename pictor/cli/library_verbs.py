@@ -185,9 +185,6 @@ def _doomed(found: Status, roots: tuple[str, ...]) -> int:
     return sum(known[path] for path in named)
 
 
-# --- settings
-
-
 @click.group(cls=Verbs)
 def config() -> None:
     """Show the settings and their origin."""
@@ -210,9 +207,6 @@ def config_show(target: Target, as_json: bool) -> None:
         return
     values = [(name, json.dumps(v, ensure_ascii=False), origin) for name, v, origin in rows]
     output.write_rows(["setting", "value", "origin"], values)
-
-
-# --- the shell
 
 
 @click.command(cls=Verb)

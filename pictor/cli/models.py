@@ -27,9 +27,6 @@ models.add_command(export_models)
 models.add_command(import_models)
 
 
-# --- list
-
-
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def models_list(as_json: bool) -> None:
@@ -78,9 +75,6 @@ def _short_name(one: Model) -> str:
     return "" if shortest == one.id.rpartition("/")[2].lower() else shortest
 
 
-# --- verify
-
-
 @models.command("verify")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
@@ -107,9 +101,6 @@ def models_verify(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> 
         )
     if any(state.state != "full" for state in states):
         ctx.exit(1)
-
-
-# --- remove
 
 
 @models.command("remove")

@@ -23,9 +23,6 @@ from pictor.library.names import safe_text
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-# --- writing
-
-
 def write_bytes(data: bytes) -> None:
     """Put bytes on stdout."""
     sys.stdout.buffer.write(data)

@@ -44,9 +44,6 @@ _MOST_MODELS = 100
 _SPARE_BYTES = 100_000_000
 
 
-# --- writing
-
-
 def export(models: Sequence[Stored], file: Path, observer: Observer = SILENT) -> int:
     """Write whole models into a new file, checked byte by byte; its size.
 
@@ -113,9 +110,6 @@ def _member(i: int, lock: ModelLock, name: str) -> str:
 def _announced(lock: ModelLock, source: str, observer: Observer, doing: str) -> ByteCount:
     what = (lock.id, lock.revision, source, len(lock.files), lock.size_bytes)
     return announce(observer, doing, *what, licence=lock.licence)
-
-
-# --- reading
 
 
 def import_bundle(file: Path, observer: Observer = SILENT) -> list[Stored]:

@@ -19,8 +19,6 @@ from pictor.library.catalog.schema import own_id, refers, required
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

@@ -9,8 +9,6 @@ from pictor.library.catalog.schema import own_id, refers, required
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

@@ -14,8 +14,6 @@ from pictor.library.catalog.schema import BigId, required
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 FIELDS = ("name", "folder", "keyword", "description", "caption", "whole")
 
@@ -53,9 +51,6 @@ def downgrade() -> None:
     op.drop_table("stale_word")
     if not on_sqlite:
         op.execute("DROP FUNCTION stale_word_note(); DROP FUNCTION word_lexemes(text)")
-
-
-# --- SQLite
 
 
 def _index_sqlite() -> None:
@@ -97,9 +92,6 @@ def _note(content_id: str) -> str:
         f"INSERT INTO stale_word SELECT {content_id} WHERE {content_id} IS NOT NULL "
         f"AND NOT EXISTS (SELECT 1 FROM stale_word WHERE content_id = {content_id});"
     )
-
-
-# --- PostgreSQL
 
 
 def _index_postgresql() -> None:

@@ -6,8 +6,6 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
 
 FACTS = ("taken_at", "camera", "lens", "rating", "format")
 SIZES = ("width", "height", "latitude", "longitude")
