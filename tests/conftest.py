@@ -1,5 +1,6 @@
 """What every test gets: no network but loopback, a home of its own, seeds, and few threads."""
 
+
 from __future__ import annotations
 
 import importlib.util
@@ -12,15 +13,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
+
+# Before numpy is imported: the tests of several processes share the cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import numpy as np
 
 REPO = Path(__file__).resolve().parent.parent
 #: Real photos for tests, where they are; tests that need them skip where they are not.
 DATA = Path(os.environ.get("PICTOR_TEST_DATA", REPO.parent / "shared" / "data"))
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def _load(name: str) -> ModuleType:
