@@ -315,7 +315,7 @@ def test_a_scan_of_many_unchanged_files_stays_in_constant_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither side of the merge is held: rows come by pages, files one by one."""
-    count = 200_000
+    count = 80_000
     world.draw("a.png")
     world.index()
     world.sql(
@@ -344,7 +344,7 @@ def test_a_scan_of_many_unchanged_files_stays_in_constant_memory(
     finally:
         tracemalloc.stop()
     assert (summary.seen, summary.unchanged, summary.missing) == (count + 1, count + 1, 0)
-    assert peak < 8 << 20
+    assert peak < 3 << 20
 
 
 @pytest.mark.slow
@@ -362,7 +362,7 @@ def test_hostile_files_are_indexed_in_bounded_memory(
     def sample() -> None:
         nonlocal peak
         me = psutil.Process()
-        while not done.wait(0.05):
+        while not done.wait(0.2):
             total = 0
             for process in [me, *me.children(recursive=True)]:
                 try:

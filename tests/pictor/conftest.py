@@ -122,9 +122,9 @@ def spawn() -> Spawn:
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """A folder with 300 pictures: a run over it takes seconds."""
+    """A folder with 150 pictures: a run over it takes seconds."""
     folder = tmp_path / "many"
     folder.mkdir()
-    for seed in range(300):
+    for seed in range(150):
         draw(folder / f"{seed:04}.png", seed)
     return folder

@@ -222,13 +222,13 @@ def test_first_signal_ends_the_run_and_the_next_completes(run, many, tmp_path, n
     counts = last_json(out)
     assert status == 130, err
     assert counts["interrupted"] is True
-    assert 0 < counts["items"] < 300
+    assert 0 < counts["items"] < 150
     assert counts["failed"] == 0
     assert "run pictor index again to resume" in err
     assert "Traceback" not in err
     rest = last_json(run("index", "--library", home, "--json").stdout)
-    assert (rest["seen"], rest["items"], rest["failed"]) == (300, 300, 0)
-    assert rest["encoded"] < 300
+    assert (rest["seen"], rest["items"], rest["failed"]) == (150, 150, 0)
+    assert rest["encoded"] < 150
     assert run("verify", "--library", home).exit_code == 0
 
 
@@ -246,7 +246,7 @@ def test_second_ctrl_c_ends_the_run_at_once(run, many, tmp_path):
     status, _, err = running.end()
     assert status == 130
     assert "Traceback" not in err
-    assert last_json(run("index", "--library", home, "--json").stdout)["items"] == 300
+    assert last_json(run("index", "--library", home, "--json").stdout)["items"] == 150
 
 
 @pytest.mark.slow
@@ -262,4 +262,4 @@ def test_ctrl_c_at_the_very_start_fails_no_file(run, many, tmp_path):
     assert status == 130, err
     assert "Traceback" not in err
     counts = last_json(run("index", "--library", home, "--json").stdout)
-    assert (counts["items"], counts["failed"]) == (300, 0)
+    assert (counts["items"], counts["failed"]) == (150, 0)

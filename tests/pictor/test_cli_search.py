@@ -291,9 +291,9 @@ def test_unreachable_hits_are_marked(own_library, archive, tmp_path):
 def test_run_shows_a_bar_with_rate(tmp_path, many):
     text = on_a_terminal("index", many, "--library", tmp_path / "lib", term="xterm-256color")
     assert "indexing" in text
-    assert "/300" in text
+    assert "/150" in text
     assert "/s" in text
-    assert "indexed 300, " in text
+    assert "indexed 150, " in text
 
 
 def test_page_is_written_beside_the_hits(run, library, tmp_path):

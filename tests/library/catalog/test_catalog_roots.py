@@ -167,9 +167,9 @@ def check_paths(many: Store) -> None:
         }
         for folder, is_there in under.items():
             assert removals.has_files_under(connection, folder) is is_there, folder
-        paths = [place(i)[1] + b"/" + place(i)[2] for i in range(4, ROOTS + 1, 4)]
-        paths += [place(i)[1] for i in range(1, ROOTS + 1, 4)]
-        paths += [place(i)[2] for i in range(2, ROOTS + 1, 4)]
+        paths = [place(i)[1] + b"/" + place(i)[2] for i in range(8, ROOTS + 1, 8)]
+        paths += [place(i)[1] for i in range(1, ROOTS + 1, 8)]
+        paths += [place(i)[2] for i in range(2, ROOTS + 1, 8)]
         found = photos_at(connection, paths)
         assert len(found) == len(paths) - 1  # the file of root 16 is elsewhere now
         assert found[at].item_id == 8
