@@ -1,6 +1,5 @@
 """What every test gets: no network but loopback, a home of its own, seeds, and few threads."""
 
-
 from __future__ import annotations
 
 import importlib.util
