@@ -1,6 +1,7 @@
-"""One text tower of the built-in encoder for all tests of a process, and its bank of captions once.
+"""The towers of the built-in encoder, opened once for all tests of a process; its bank of captions
+encoded once.
 
-Opening the tower takes a tenth of a second and encoding the bank one or two; most tests do both.
+Opening a tower takes a tenth of a second and encoding the bank one or two; most tests do both.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pictor.library.encoders import builtin_card, builtin_towers
+from pictor.library.encoders.onnx_image import OnnxImageEncoder
 from pictor.library.encoders.onnx_text import OnnxTextEncoder
 from pictor.library.records import EncoderCard, FloatMatrix
 
@@ -35,11 +37,19 @@ class SharedTower(OnnxTextEncoder):
         return self._long[key].copy()
 
 
+class SharedImageTower(OnnxImageEncoder):
+    """The image tower, which stays open."""
+
+    def close(self) -> None:
+        """Nothing: the next test uses it."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def shared_tower() -> Iterator[None]:
-    """The built-in text tower of this release is opened once."""
-    real = builtin_towers.open_text
+    """The built-in towers of this release are opened once."""
+    real, real_image = builtin_towers.open_text, builtin_towers.open_image
     opened: dict[str, SharedTower] = {}
+    images: dict[tuple[str, int, int], SharedImageTower] = {}
 
     def open_text(card: EncoderCard, folder: Path | None, threads: int) -> OnnxTextEncoder:
         if not builtin_towers.is_of_this_release(card):
@@ -48,6 +58,19 @@ def shared_tower() -> Iterator[None]:
             opened[card.fingerprint] = SharedTower(card)
         return opened[card.fingerprint]
 
+    def open_image(
+        card: EncoderCard, folder: Path | None, batch_size: int, threads: int
+    ) -> OnnxImageEncoder:
+        if not builtin_towers.is_of_this_release(card):
+            return real_image(card, folder, batch_size, threads)
+        key = (card.fingerprint, batch_size, threads)
+        if key not in images:
+            images[key] = SharedImageTower(
+                card, builtin_card.BUILTIN_FOLDER, batch_size=batch_size, threads=threads
+            )
+        return images[key]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builtin_towers, "open_text", open_text)
+        patch.setattr(builtin_towers, "open_image", open_image)
         yield

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from local_hub import COMMIT, LocalHub
 from PIL import Image
+
+from pictor.cli.main import cli
 
 WEIGHTS = "model.safetensors"
 Pictor = Callable[..., subprocess.CompletedProcess[str]]
@@ -40,7 +43,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 @pytest.fixture
-def pictor(local_hub: LocalHub, home: Path) -> Pictor:
+def own_process(local_hub: LocalHub, home: Path) -> Pictor:
     """Run the command in a process of its own, with the local hub as its mirror."""
 
     def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -52,6 +55,32 @@ def pictor(local_hub: LocalHub, home: Path) -> Pictor:
             text=True,
             timeout=600,
             cwd=home,
+        )
+
+    return run
+
+
+@pytest.fixture
+def pictor(local_hub: LocalHub, home: Path, monkeypatch: pytest.MonkeyPatch) -> Pictor:
+    """The same in this process, which loads torch once for all."""
+    from huggingface_hub import constants
+
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hf" / "hub"))
+    monkeypatch.delenv("PICTOR_MODELS_DIR")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    for name, value in local_hub.environment(home).items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            result = CliRunner().invoke(cli, [*map(str, arguments)], prog_name="pictor")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return subprocess.CompletedProcess(
+            command(*arguments), result.exit_code, result.stdout, result.stderr
         )
 
     return run
@@ -94,7 +123,9 @@ def test_a_model_is_pulled_listed_used_verified_and_removed(
     assert pictor("models", "remove", "x/clip", "--yes").returncode == 1
 
 
-def test_a_killed_pull_is_gone_on_with(pictor: Pictor, local_hub: LocalHub, home: Path) -> None:
+def test_a_killed_pull_is_gone_on_with(
+    own_process: Pictor, local_hub: LocalHub, home: Path
+) -> None:
     local_hub.stalls_s[WEIGHTS] = 8.0
     process = subprocess.Popen(
         command("models", "pull", "x/clip"), env=local_hub.environment(home), cwd=home
@@ -106,17 +137,17 @@ def test_a_killed_pull_is_gone_on_with(pictor: Pictor, local_hub: LocalHub, home
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert state(pictor) == "partial"
+    assert state(own_process) == "partial"
     local_hub.log.clear()
-    again = pictor("models", "pull", "x/clip")
+    again = own_process("models", "pull", "x/clip")
     assert again.returncode == 0, again.stderr
     assert "are here already" in again.stderr
     (asked,) = local_hub.fetched()[WEIGHTS]
     assert int(asked.removeprefix("bytes=").rstrip("-")) > 50_000
-    assert pictor("models", "verify", "x/clip").returncode == 0
+    assert own_process("models", "verify", "x/clip").returncode == 0
 
 
-def test_ctrl_c_leaves_what_came(pictor: Pictor, local_hub: LocalHub, home: Path) -> None:
+def test_ctrl_c_leaves_what_came(own_process: Pictor, local_hub: LocalHub, home: Path) -> None:
     local_hub.stalls_s[WEIGHTS] = 8.0
     process = subprocess.Popen(
         command("models", "pull", "x/clip"),
@@ -232,11 +263,11 @@ def test_what_cannot_be_is_one_sentence(
 
 
 def test_a_gated_model_and_a_hub_that_is_away_have_their_sentences(
-    pictor: Pictor, local_hub: LocalHub
+    own_process: Pictor, local_hub: LocalHub
 ) -> None:
     local_hub.is_gated = True
-    assert "licence must be accepted first" in pictor("models", "pull", "x/clip").stderr
-    away = pictor("models", "pull", "x/clip", HF_ENDPOINT="http://127.0.0.1:1")
+    assert "licence must be accepted first" in own_process("models", "pull", "x/clip").stderr
+    away = own_process("models", "pull", "x/clip", HF_ENDPOINT="http://127.0.0.1:1")
     assert away.returncode == 1
     assert "http://127.0.0.1:1 cannot be reached; try again later, name a mirror" in away.stderr
     assert "get it with" not in away.stderr  # that is what was run
@@ -258,10 +289,10 @@ def test_no_download_is_silent(pictor: Pictor, local_hub: LocalHub, home: Path) 
 
 
 def test_index_and_search_fall_back_only_where_there_is_no_other_space(
-    pictor: Pictor, home: Path
+    own_process: Pictor, home: Path
 ) -> None:
     wanted = {"PICTOR_ENCODER__NAMES": "x/clip", "HF_HUB_OFFLINE": "1"}
-    indexed = pictor("index", "photos", **wanted)
+    indexed = own_process("index", "photos", **wanted)
     assert indexed.returncode == 0
     (line,) = [line for line in indexed.stderr.splitlines() if "built-in" in line]
     for part in (
@@ -270,14 +301,16 @@ def test_index_and_search_fall_back_only_where_there_is_no_other_space(
         "pictor models import FILE",
     ):
         assert part in line
-    searched = pictor("search", "red", "--min", "any", **wanted)
+    searched = own_process("search", "red", "--min", "any", **wanted)
     assert (searched.returncode, len(searched.stdout.splitlines())) == (0, 2)
     (line,) = searched.stderr.splitlines()
     assert "using the built-in encoder: the configured 'x/clip' has no vectors" in line
     for part in ("pictor models pull x/clip", "pictor models import FILE"):
         assert part in line
-    assert pictor("search", "red", "--min", "any").stderr == ""
-    assert pictor("search", "red", "--min", "any", "--encoder", "builtin", **wanted).stderr == ""
+    assert own_process("search", "red", "--min", "any").stderr == ""
+    assert (
+        own_process("search", "red", "--min", "any", "--encoder", "builtin", **wanted).stderr == ""
+    )
 
 
 def test_a_library_of_another_space_gets_an_error_and_no_stand_in(
@@ -325,9 +358,9 @@ socket.getaddrinfo = socket.gethostbyname = socket.create_connection = _refuse
 @pytest.mark.timeout(900)  # nine processes, one of which loads torch
 @pytest.mark.parametrize("by", ["option", "setting", "hub"])
 def test_offline_makes_no_network_call_at_all(
-    pictor: Pictor, local_hub: LocalHub, home: Path, tmp_path: Path, by: str
+    own_process: Pictor, local_hub: LocalHub, home: Path, tmp_path: Path, by: str
 ) -> None:
-    pictor("models", "pull", "x/clip")
+    own_process("models", "pull", "x/clip")
     local_hub.log.clear()
     guard = tmp_path / "guard"
     guard.mkdir()
@@ -349,16 +382,16 @@ def test_offline_makes_no_network_call_at_all(
         ("models", "list"),
         ("models", "verify"),
     ):
-        done = pictor(*before, *arguments, **variables)
+        done = own_process(*before, *arguments, **variables)
         assert done.returncode == 0, done.stderr
-    absent = pictor(*before, "index", "--encoder", "openai/clip-vit-base-patch32", **variables)
+    absent = own_process(*before, "index", "--encoder", "openai/clip-vit-base-patch32", **variables)
     assert absent.returncode == 1
     assert "is not on this machine and pictor is offline; get it with: pictor models pull" in (
         absent.stderr
     )
     assert not calls.exists(), calls.read_text()
     assert local_hub.log == []
-    control = pictor(
+    control = own_process(
         "models",
         "pull",
         "x/other",

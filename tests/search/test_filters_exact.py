@@ -162,7 +162,7 @@ def vectors_of(n: int, seed: int = 1) -> FloatMatrix:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-@pytest.fixture(scope="module", params=[1000, 30_000, 100_000])
+@pytest.fixture(scope="module", params=[1000, 30_000, 200_000])
 def drawn(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Drawn]:
