@@ -16,11 +16,13 @@ from pictor.evaluation.bench import Bench
 from pictor.evaluation.concepts import load_concepts
 from pictor.evaluation.ranks import IntVector
 from pictor.evaluation.task import CaptionTask, CutoffResult, Measured
+from pictor.library import null_scores
 from pictor.library.errors import EvaluationError
+from pictor.library.null_scores import NullScores
 from pictor.library.records import BoolMatrix, BoolVector, FloatMatrix, Level
 from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
-from pictor.search.ranking.evidence import Setting, evidence, see
-from pictor.search.ranking.judge import SAMPLE
+from pictor.search.ranking.evidence import Images, Setting, evidence, see
+from pictor.search.ranking.judge import SAMPLE, probability
 
 ALL = "all"
 LEVELS = {Level.LIKELY: LIKELY, Level.POSSIBLE: POSSIBLE}
@@ -69,10 +71,13 @@ class Cutoff(CaptionTask):
 
 def setting_of(bench: Bench, photos: FloatMatrix) -> Setting:
     """What queries over some photos are judged with, as a library of just them would."""
-    calibration = calibration_for(bench.card.family, bench.card.scoring)
+    bank, scoring = bench.bank, bench.card.scoring
+    usual = calibration_for(bench.card.family, scoring).usual
     step = max(1, -(-len(photos) // SAMPLE))
-    sample = bench.images(photos[::step])
-    return Setting(bench.bank, bench.card.scoring, calibration.usual, sample, len(photos))
+    images = bench.images(photos)
+    sample = Images(photos[::step], images.backgrounds[::step])
+    null = NullScores.of(bank, null_scores.highest(bank, *images, scoring))
+    return Setting(bank, scoring, usual, sample, len(photos), null)
 
 
 def _scores(
@@ -81,8 +86,16 @@ def _scores(
     calibration = calibration_for(bench.card.family, bench.card.scoring)
     setting, images = setting_of(bench, photos), bench.images(photos)
     vectors = bench.texts([one.text for one in queries])
-    tables = (evidence(see(vector, setting), images, setting) for vector in vectors)
-    probabilities = np.stack([calibration.probability(table) for table in tables])
+    probabilities = np.stack(
+        [
+            probability(
+                evidence(see(vector, setting), images, setting),
+                calibration,
+                setting.null and setting.null.limits(one.text),
+            )
+            for one, vector in zip(queries, vectors, strict=True)
+        ]
+    )
     right = np.zeros((len(queries), len(remain)), np.bool_)
     for row, one in zip(right, queries, strict=True):
         row[np.searchsorted(remain, np.array(one.photos, np.int64))] = True
@@ -121,6 +134,7 @@ def _result(language: str, kind: str, level: Level, scores: QueryScores) -> Cuto
         present=int(is_present.sum()),
         absent=int((~is_present).sum()),
         recall=100 * recall,
+        found=100 * float((hits & scores.right)[is_present].any(axis=1).mean()),
         precision=_percent(precision_of(hits, scores.right)),
         empty=100 * float((false == 0).mean()),
         false_hits=float(false.mean()),

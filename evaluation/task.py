@@ -99,6 +99,7 @@ class CutoffResult:
         present, absent: queries for what is in the photos, and for what is not.
         recall: percent of the right photos that are shown, mean over present queries; a caption
             is right for its own photo only.
+        found: percent of present queries that show at least one right photo.
         precision: percent of what present queries show that is right by the captions, which do not
             mention all that is to be seen; None where nothing is shown.
         empty: percent of absent queries that show nothing.
@@ -114,6 +115,7 @@ class CutoffResult:
     present: int
     absent: int
     recall: float
+    found: float
     precision: float | None
     empty: float
     false_hits: float

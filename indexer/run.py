@@ -17,7 +17,7 @@ from pictor.indexer.roots import Scope
 from pictor.indexer.scan import Scan
 from pictor.indexer.sources.base import ScanOptions
 from pictor.indexer.spaces import OpenSpaces, opened
-from pictor.library import caption_bank
+from pictor.library import caption_bank, null_scores
 from pictor.library.catalog import files
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.encoders.builtin_card import BUILTIN
@@ -122,13 +122,15 @@ def index_scopes(
 
 
 def fill_background(library: Store, spaces: OpenSpaces, observer: Observer) -> None:
-    """Store what each space lacks of the background bank's scores, unless the observer stops it.
+    """Store what each space lacks of the background bank's scores, and of the null's that its
+    levels are set by, unless the observer stops it.
 
-    A search works out what is not stored, so a failure is only a notice. Hold `writer()`.
+    A search does without what is not stored, so a failure is only a notice. Hold `writer()`.
     """
     for space in spaces.spaces:
         try:
             caption_bank.fill(library, space.row, observer)
+            null_scores.fill(library, space.row, observer)
         except (LibraryError, ModelError) as error:
             observer.notice(f"the background of {space.row.encoder} was not renewed: {error}")
 

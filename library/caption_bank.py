@@ -29,6 +29,7 @@ from pictor.library.records import DoubleVector, FloatMatrix, Scoring
 from pictor.library.store import Store
 
 BANK_FILE = "background.toml"
+RARE_FILE = "absent.toml"
 #: Captions that are so close to a query say the same in other words: these shares of all pairs of
 #: the bank's captions lie below. Measured on the bank itself: above 0.999 are "a hot air balloon at
 #: sunrise" and 热气球升空, above 0.99 captions of one subject.
@@ -46,6 +47,7 @@ class Bank:
         vectors: (k, d) float32, unit rows.
         near, same: cosines between texts; a caption is discounted for a query from `near` on, and
             does not count at all from `same` on.
+        rare: (m, d) float32, unit rows of `rare_things`.
     """
 
     digest: str
@@ -53,14 +55,18 @@ class Bank:
     vectors: FloatMatrix
     near: float
     same: float
+    rare: FloatMatrix
 
     @classmethod
-    def of(cls, captions: tuple[str, ...], vectors: FloatMatrix) -> Bank:
+    def of(
+        cls, captions: tuple[str, ...], vectors: FloatMatrix, rare: FloatMatrix | None = None
+    ) -> Bank:
         """The bank of some captions and their vectors ((k, d) float32, unit rows, k at least 2)."""
         pairs = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
         near, same = np.quantile(pairs, [NEAR_SHARE, SAME_SHARE])
         same = max(same, near + 1e-3)
-        return cls(digest_of(captions), captions, vectors, float(near), float(same))
+        rare = vectors[:0] if rare is None else rare
+        return cls(digest_of(captions), captions, vectors, float(near), float(same), rare)
 
 
 @lru_cache(maxsize=1)
@@ -68,6 +74,13 @@ def captions() -> tuple[str, ...]:
     """The shipped captions."""
     data = tomllib.loads((presets_dir() / BANK_FILE).read_text(encoding="utf-8"))
     return tuple(data["en"]) + tuple(data["zh"])
+
+
+@lru_cache(maxsize=1)
+def rare_things() -> tuple[str, ...]:
+    """Names of things that hardly any collection shows: English ones, then Chinese ones."""
+    data = tomllib.loads((presets_dir() / RARE_FILE).read_text(encoding="utf-8"))
+    return tuple(name for names in zip(*data["things"], strict=True) for name in names)
 
 
 def digest_of(texts: tuple[str, ...]) -> str:
@@ -82,14 +95,14 @@ def open_bank(library: Store, space: SpaceRow) -> Bank:
         QueryError: the encoder takes images only.
         ModelError: its text tower is not available.
     """
-    texts = captions()
-    name = f"{digest_of(texts)}-{space.fingerprint}.npz"
+    texts, rare = captions(), rare_things()
+    name = f"{digest_of(texts + rare)}-{space.fingerprint}.npz"
     path = library.cache_dir(space, "background") / name
-    kept = _read(path, texts, space.dimension)
+    kept = _read(path, texts, (len(rare), space.dimension))
     if kept is not None:
         return kept
     tower = space_encoders.open_text(library, space)
-    bank = Bank.of(texts, tower.encode(texts))
+    bank = Bank.of(texts, tower.encode(texts), tower.encode(rare))
     _keep(path, bank)
     return bank
 
@@ -162,18 +175,20 @@ def _fill_blocks(
     return done
 
 
-def _read(path: Path, texts: tuple[str, ...], dimension: int) -> Bank | None:
-    """What was kept, if it is whole."""
+def _read(path: Path, texts: tuple[str, ...], of_rare: tuple[int, int]) -> Bank | None:
+    """What was kept, if it is whole; `of_rare` is the shape of the vectors of rare things."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             vectors: FloatMatrix = data["vectors"]
+            rare: FloatMatrix = data["rare"]
             near, same = (float(value) for value in data["bounds"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
-    is_sound = vectors.shape == (len(texts), dimension) and vectors.dtype == np.float32
-    if not is_sound or not np.isfinite(vectors).all():
+    is_sound = vectors.shape == (len(texts), of_rare[1]) and rare.shape == of_rare
+    is_sound &= vectors.dtype == rare.dtype == np.float32
+    if not is_sound or not (np.isfinite(vectors).all() and np.isfinite(rare).all()):
         return None
-    return Bank(digest_of(texts), texts, vectors, near, same)
+    return Bank(digest_of(texts), texts, vectors, near, same, rare)
 
 
 def _keep(path: Path, bank: Bank) -> None:
@@ -181,7 +196,9 @@ def _keep(path: Path, bank: Bank) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced(path) as file:
-            np.savez(file, vectors=bank.vectors, bounds=np.array([bank.near, bank.same]))
+            np.savez(
+                file, vectors=bank.vectors, rare=bank.rare, bounds=np.array([bank.near, bank.same])
+            )
         for old in path.parent.glob("*.npz"):
             if old != path:
                 old.unlink()

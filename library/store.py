@@ -20,14 +20,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, inspect, text
 
+from pictor.library.catalog import facts, words
 from pictor.library.catalog import spaces as catalog_spaces
-from pictor.library.catalog import words
 from pictor.library.catalog.connect import WRITES, open_engine, translated
 from pictor.library.catalog.files import count_rows, now
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.catalog.schema import FILE, META, RUN, SCHEMA_REVISION
+from pictor.library.catalog.schema import FILE, RUN, SCHEMA_REVISION
 from pictor.library.config import SETTINGS_FILE, Settings, load_settings
 from pictor.library.errors import (
     LibraryCorrupt,
@@ -253,7 +253,7 @@ class Store:
                 f"pictor than this one, which knows {SCHEMA_REVISION!r}; update pictor"
             )
         with self.reading() as connection:
-            found = connection.scalar(select(META.c.value).where(META.c.key == "library_id"))
+            found = facts.get(connection, "library_id")
         if found is None:
             raise LibraryCorrupt(f"the catalog {self._catalog_name} has lost its library id")
         self.library_id = found
@@ -276,9 +276,9 @@ class Store:
 
         with self.writing() as connection:
             upgrade(connection)
-            if connection.scalar(select(META.c.value).where(META.c.key == "library_id")) is None:
-                facts = (("library_id", str(uuid.uuid4())), ("created_at", now()))
-                connection.execute(insert(META).values(facts))
+            if facts.get(connection, "library_id") is None:
+                facts.put(connection, "library_id", str(uuid.uuid4()))
+                facts.put(connection, "created_at", now())
 
 
 def _refuse_among_others(path: Path) -> None:

@@ -61,11 +61,12 @@ def filter_by_level(
     """
     minimum = _MINIMUM[run.options.minimum_level]
     judges = [
-        space.judge.of(run.connection, space.vectors.query)
+        space.judge.of(run.connection, space.vectors.query, run.query.words or "")
         if space.judge is not None and is_judged(run.query)
         else None
         for space in run.spaces
     ]
+    run.trace.limits = next((judge.limits for judge in judges if judge is not None), None)
     dry, size = 0, SLICE
     for items in ranking:
         start = 0

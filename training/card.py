@@ -13,7 +13,7 @@ from training.tokens import MAX_TOKENS, PAD_ID
 SHIPPED = ("image.onnx", "text.onnx", "tokenizer.json")
 LICENSE = (
     "research and non-commercial use: weights trained by this project from MobileNetV2 "
-    "(Apache-2.0) and GloVe (PDDL) on Flickr8k photos and captions (research use); "
+    "(Apache-2.0) and GloVe (PDDL) on Flickr8k and other photos (research use); "
     "MODEL_CARD.md names all sources"
 )
 RESAMPLE = "bicubic"  # as training.data.squash did it

@@ -208,7 +208,9 @@ class TextTower(nn.Module):
         return unit(self.linear(pooled) + self.mlp(pooled))
 
     def folded(self) -> TextTower:
-        """The same function with one table, as it ships."""
+        """The same function with one table, as it ships; itself where it has one already."""
+        if not len(self.words):
+            return self
         tower = TextTower(self.words[:0], self.embedding.embedding_dim)
         table = self.embedding.weight + self.word_map(self.words)
         tower.embedding = nn.Embedding.from_pretrained(table.detach().clone(), freeze=False)

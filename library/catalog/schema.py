@@ -64,7 +64,8 @@ def required(name: str, kind: Any, **options: Any) -> Column[Any]:
     return Column(name, kind, nullable=False, **options)
 
 
-#: Facts about the library: `library_id`, `created_at`, and `next_default_space` for a time.
+#: Facts about the library: `library_id`, `created_at`, `null_scores:SPACE` (library/null_scores.py)
+#: and, for a time, `next_default_space`.
 META = Table(
     "meta",
     METADATA,

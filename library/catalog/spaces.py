@@ -6,14 +6,14 @@ import secrets
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
+from pictor.library.catalog import facts
 from pictor.library.catalog.files import chunked, count_rows, insert_rows, pages, reachable_file
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.schema import (
     CONTENT,
     ITEM,
-    META,
     REMOVED_VECTOR,
     SPACE,
     VECTOR,
@@ -40,9 +40,9 @@ def spaces(connection: Connection) -> list[SpaceRow]:
 
 def add_space(connection: Connection, card: EncoderCard, *, default: bool) -> int:
     """A new space in state "building"; its id."""
-    facts = {"encoder": card.id, "fingerprint": card.fingerprint, "dimension": card.dimension}
-    facts |= {"card": card.to_json(), "state": "building", "is_default": default, "last_change": 0}
-    return insert_rows(connection, SPACE, [facts])
+    row = {"encoder": card.id, "fingerprint": card.fingerprint, "dimension": card.dimension}
+    row |= {"card": card.to_json(), "state": "building", "is_default": default, "last_change": 0}
+    return insert_rows(connection, SPACE, [row])
 
 
 def remove_space(connection: Connection, space_id: int) -> None:
@@ -58,18 +58,17 @@ def set_state(connection: Connection, space_id: int, state: str) -> None:
 def set_default(connection: Connection, space_id: int) -> None:
     """Make one space the one that answers when none is named."""
     connection.execute(update(SPACE).values(is_default=SPACE.c.id == space_id))
-    connection.execute(delete(META).where(META.c.key == _NEXT_DEFAULT))
+    facts.drop(connection, _NEXT_DEFAULT)
 
 
 def plan_default(connection: Connection, space_id: int) -> None:
     """Note that a space is to become the default one once it is complete."""
-    connection.execute(delete(META).where(META.c.key == _NEXT_DEFAULT))
-    connection.execute(insert(META).values(key=_NEXT_DEFAULT, value=str(space_id)))
+    facts.put(connection, _NEXT_DEFAULT, str(space_id))
 
 
 def planned_default(connection: Connection) -> int | None:
     """The space that is to become the default one, if one was named."""
-    value = connection.scalar(select(META.c.value).where(META.c.key == _NEXT_DEFAULT))
+    value = facts.get(connection, _NEXT_DEFAULT)
     return None if value is None else int(value)
 
 

@@ -167,7 +167,7 @@ _HEADINGS = {
     "retrieval": ["language", "direction", "index", "R@1", "R@5", "R@10", "mean", "median"],
     "zero-shot": ["language", "photos", "labels", "top-1", "top-5", "probability"],
     "cutoff": [
-        *("language", "queries", "level", "present", "absent", "recall", "precision"),
+        *("language", "queries", "level", "present", "absent", "recall", "found", "precision"),
         *("empty", "false hits", "by threshold", "ratio"),
     ],
     "negation": ["language", "pairs", "left out", "plain", "subtracted", "half", "most"],
@@ -180,9 +180,10 @@ def _cutoff_cells(result: CutoffResult) -> list[Any]:
     ratio = "" if result.ratio is None else f"{result.ratio:.2f}"
     empty = f"{result.empty:.1f}"
     other = f"{result.threshold_false_hits:.2f} ({result.threshold_empty:.1f} empty)"
-    counts = [result.present, result.absent, f"{result.recall:.1f}", precision, empty]
+    shares = [f"{result.recall:.1f}", f"{result.found:.1f}", precision, empty]
     start = [result.language, result.kind, result.level]
-    return [*start, *counts, f"{result.false_hits:.2f}", other, ratio]
+    counts = [result.present, result.absent]
+    return [*start, *counts, *shares, f"{result.false_hits:.2f}", other, ratio]
 
 
 def _negation_cells(result: NegationResult) -> list[Any]:

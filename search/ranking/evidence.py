@@ -35,6 +35,7 @@ import numpy as np
 
 from pictor.library.arrays import quantiles
 from pictor.library.caption_bank import Bank
+from pictor.library.null_scores import NullScores, backgrounds_of, scaled, weights_of
 from pictor.library.records import DoubleMatrix, DoubleVector, FloatMatrix, FloatVector, Scoring
 
 #: Names of the columns that `evidence` gives, in order.
@@ -47,9 +48,6 @@ BEST = 3  # images whose mean log-odds stand for the query as a whole
 FOUND = 10  # images of the sample that the query finds, for others to be like
 #: A sample counts as if so many images of the usual centre and spread were among it.
 PRIOR_IMAGES = 16
-#: Discounted captions that made more than all but this share of a background leave it unknown: it
-#: is a difference of two sums then, of scores that are rounded to float32.
-_LEAST_REST = 1e-4
 _LOW, _HIGH = 0.1, 0.9  # quantiles; so many deviations from the median of a normal distribution:
 _TENTH_TO_SIGMA = 1.2816
 _LEAST_SPREAD = 0.1  # of the usual one: a collection of copies has none of its own
@@ -80,6 +78,7 @@ class Setting(NamedTuple):
     Attributes:
         sample: images spread over the collection; may be none.
         total: images of the whole collection.
+        null: what absent things reach in the collection; None where that is not known.
     """
 
     bank: Bank
@@ -87,6 +86,7 @@ class Setting(NamedTuple):
     usual: Usual
     sample: Images
     total: int
+    null: NullScores | None = None
 
 
 class QueryEvidence(NamedTuple):
@@ -115,12 +115,10 @@ class QueryEvidence(NamedTuple):
 def see(vector: FloatVector, setting: Setting) -> QueryEvidence:
     """The query of a unit vector (d,)."""
     bank, sample = setting.bank, setting.sample
-    cosines = bank.vectors @ vector
-    weights = np.clip((bank.same - cosines) / (bank.same - bank.near), 0.0, 1.0)
+    weights = weights_of(vector[None], bank)[0]
     scores = scaled(sample.vectors @ vector, setting.scoring)
     within = _within(scores, setting.usual)
-    known = float(cosines.max())
-    weights = weights.astype(np.float32)
+    known = float((bank.vectors @ vector).max())
     query = QueryEvidence(vector, weights, known, *within, np.empty(0), np.zeros_like(vector))
     if not len(scores):
         return query
@@ -147,22 +145,8 @@ def evidence(query: QueryEvidence, images: Images, setting: Setting) -> DoubleMa
 
 def discounted(query: QueryEvidence, images: Images, setting: Setting) -> DoubleVector:
     """(n,) backgrounds of images without the captions that say the same as the query."""
-    close = np.flatnonzero(query.weights < 1)
-    if not close.size:
-        return images.backgrounds
-    total = len(setting.bank.vectors)
-    scores = scaled(images.vectors @ setting.bank.vectors[close].T, setting.scoring)
-    parts = np.exp(scores - images.backgrounds[:, None])
-    rest = total - parts @ (1.0 - query.weights[close].astype(np.float64))
-    kept = max(float(query.weights.sum(dtype=np.float64)), 1.0)
-    found: DoubleVector = images.backgrounds + np.log(np.maximum(rest, _LEAST_REST * total) / kept)
-    return found
-
-
-def scaled(cosines: FloatMatrix, scoring: Scoring) -> DoubleMatrix:
-    """Cosines as the encoder was trained to score: scale * cosine + bias, in float64."""
-    found: DoubleMatrix = cosines.astype(np.float64) * scoring.scale + scoring.bias
-    return found
+    weights = query.weights[None]
+    return backgrounds_of(weights, *images, setting.bank, setting.scoring)[:, 0]
 
 
 def _within(scores: DoubleVector, usual: Usual) -> tuple[float, float, float]:

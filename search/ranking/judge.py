@@ -10,6 +10,7 @@ where one query in two asks for something that is not in the collection.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -17,13 +18,35 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection
 
+from pictor.library import null_scores
 from pictor.library.caption_bank import Bank, captions, digest_of, log_sum_exp, open_bank
 from pictor.library.catalog import caption_bank, spaces
 from pictor.library.catalog.rows import SpaceRow
-from pictor.library.records import DoubleVector, FloatMatrix, FloatVector, IdArray, Level
+from pictor.library.null_scores import Limits
+from pictor.library.records import (
+    DoubleMatrix,
+    DoubleVector,
+    FloatMatrix,
+    FloatVector,
+    IdArray,
+    Level,
+)
 from pictor.library.store import Store
-from pictor.search.ranking.calibration import LIKELY, POSSIBLE, calibration_for
-from pictor.search.ranking.evidence import Images, QueryEvidence, Setting, evidence, see
+from pictor.search.ranking.calibration import (
+    LIKELY,
+    POSSIBLE,
+    Calibration,
+    calibration_for,
+    logistic,
+)
+from pictor.search.ranking.evidence import (
+    COLUMNS,
+    Images,
+    QueryEvidence,
+    Setting,
+    evidence,
+    see,
+)
 
 #: Images of the collection that a query is compared with; about as many as calibrations are fitted
 #: on. Reading them takes 10 ms.
@@ -69,10 +92,15 @@ class Judge:
             return None
         return cls(library, space, open_bank(library, space))
 
-    def of(self, connection: Connection, query: FloatMatrix) -> QueryJudge:
-        """What judges items for one query, a (1, d) float32 unit row."""
+    def of(self, connection: Connection, query: FloatMatrix, text: str = "") -> QueryJudge:
+        """What judges items for one query.
+
+        Args:
+            query: (1, d) float32 unit row; text: its words, which tell its kind.
+        """
         setting = self.setting(connection)
-        return QueryJudge(self, setting, see(query[0], setting))
+        limits = None if setting.null is None else setting.null.limits(text)
+        return QueryJudge(self, setting, see(query[0], setting), limits)
 
     def setting(self, connection: Connection) -> Setting:
         """What queries are judged with; read again where the space has changed."""
@@ -103,7 +131,8 @@ class Judge:
         ids, sample = caption_bank.sample(connection, space.id, space.dimension, SAMPLE)
         images = self.images(connection, ids.tolist(), sample.astype(np.float32))
         count = spaces.count_vectors(connection, space.id)
-        return Setting(self._bank, space.card.scoring, self.calibration.usual, images, count)
+        null = null_scores.of_space(connection, space, self._bank)
+        return Setting(self._bank, space.card.scoring, self.calibration.usual, images, count, null)
 
 
 class QueryJudge(NamedTuple):
@@ -112,6 +141,7 @@ class QueryJudge(NamedTuple):
     base: Judge
     setting: Setting
     query: QueryEvidence
+    limits: Limits | None
 
     def judge(
         self, connection: Connection, item_ids: IdArray, vectors: Mapping[int, FloatVector]
@@ -128,10 +158,29 @@ class QueryJudge(NamedTuple):
         held = np.array(list(vectors.values()), np.float32).reshape(-1, len(self.query.vector))
         images = self.base.images(connection, list(vectors), held)
         table = evidence(self.query, images, self.setting)
-        found = self.base.calibration.probability(table)
+        found = probability(table, self.base.calibration, self.limits)
         by_item = dict(zip(vectors, found.tolist(), strict=True))
-        probability = np.array([by_item.get(i, 0.0) for i in item_ids.tolist()], np.float32)
-        return Judgement(probability, levels_of(probability))
+        each = np.array([by_item.get(i, 0.0) for i in item_ids.tolist()], np.float32)
+        return Judgement(each, levels_of(each))
+
+
+def probability(
+    table: DoubleMatrix, calibration: Calibration, limits: Limits | None
+) -> FloatVector:
+    """(n,) of the evidence of n images: by what absent things reach in the collection, where that
+    is known, else as it was fitted elsewhere.
+
+    In the first case it rises with the log-odds, and is LIKELY and POSSIBLE at the limits.
+    """
+    if limits is None:
+        return calibration.probability(table)
+    slope = (_logit(LIKELY) - _logit(POSSIBLE)) / (limits.likely - limits.possible)
+    ahead = table[:, COLUMNS.index("log_odds")] - limits.likely
+    return logistic(_logit(LIKELY) + slope * ahead).astype(np.float32)
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))
 
 
 def levels_of(probability: FloatVector) -> list[Level]:

@@ -52,8 +52,9 @@ class ByScore:
         self.judged: list[int] = []
 
     calibration = None
+    limits = None
 
-    def of(self, _: object, query: FloatMatrix) -> ByScore:
+    def of(self, _: object, query: FloatMatrix, text: str) -> ByScore:
         self.query = query
         return self
 

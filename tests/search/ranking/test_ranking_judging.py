@@ -14,12 +14,13 @@ from small_world import World
 from pictor.library.caption_bank import open_bank
 from pictor.library.catalog import caption_bank as catalog
 from pictor.library.catalog import spaces
+from pictor.library.null_scores import NullScores, highest
 from pictor.library.records import FloatMatrix, IdArray, Level, Scoring
 from pictor.library.space_encoders import open_text
 from pictor.library.store import Store
 from pictor.search.ranking.calibration import MOST_SCENE, calibration_for, from_section
 from pictor.search.ranking.evidence import COLUMNS, Images, Setting, evidence, see
-from pictor.search.ranking.judge import Judge, Judgement, levels_of
+from pictor.search.ranking.judge import Judge, Judgement, levels_of, probability
 
 FAMILIES = ["builtin", "clip", "chinese_clip", "siglip", "siglip2", "something new"]
 
@@ -112,7 +113,8 @@ def judged(library: Store, judge: Judge, query: FloatMatrix, ids: IdArray) -> Ju
     space = library.space()
     with library.reading() as connection:
         vectors = spaces.rows_of(connection, space.id, ids.tolist())
-        return judge.of(connection, query).judge(connection, ids, vectors)
+        text = "colourful squares"
+        return judge.of(connection, query, text).judge(connection, ids, vectors)
 
 
 def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
@@ -131,10 +133,12 @@ def test_hits_are_judged_by_what_is_stored(indexed: World) -> None:
             np.array([values[i] for i in ids]),
         )
         calibration = calibration_for("builtin", space.card.scoring)
-        setting = Setting(
-            open_bank(library, space), space.card.scoring, calibration.usual, images, 6
-        )
-    right = calibration.probability(evidence(see(query[0], setting), images, setting))
+        bank = open_bank(library, space)
+        scores = highest(bank, *images, space.card.scoring)
+        null = NullScores.of(bank, scores.astype(np.float32).astype(np.float64))
+        setting = Setting(bank, space.card.scoring, calibration.usual, images, 6, null)
+    table = evidence(see(query[0], setting), images, setting)
+    right = probability(table, calibration, null.limits("colourful squares"))
     assert found.probability == pytest.approx(right, abs=1e-5)
     assert found.probability.dtype == np.float32
     assert found.level == levels_of(found.probability)

@@ -122,7 +122,7 @@ def test_copies_have_a_tenth_of_the_usual_spread() -> None:
 
 def test_a_background_of_nothing_but_the_query_leaves_a_ten_thousandth() -> None:
     vector = unit(2, 1)
-    bank = Bank("x", ("one",), vector, near=0.9, same=0.95)
+    bank = Bank("x", ("one",), vector, near=0.9, same=0.95, rare=vector[:0])
     setting = setting_of(vector, scale=100.0, bank=bank)
     row = evidence(see(vector[0], setting), setting.sample, setting)[0]
     assert row[COLUMNS.index("log_odds")] == pytest.approx(-np.log(1e-4), abs=1e-3)
@@ -280,6 +280,8 @@ def test_a_weight_of_diversity_is_a_share(weight: float) -> None:
 
 class Heard:
     """A judge that gives items the probability of their number in thousandths."""
+
+    limits = None
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
