@@ -273,6 +273,9 @@ def test_sixteen_bits_are_scaled_as_the_file_says() -> None:
     assert levels(image) == [0, 8, 16]
     image.tag_v2 = {258: (12,)}  # type: ignore[attr-defined]
     assert levels(image) == [0, 127, 255]
+    over = grey([0, 4095, 4110], np.uint16)  # more than twelve bits hold
+    over.tag_v2 = {258: (12,)}  # type: ignore[attr-defined]
+    assert levels(over) == [0, 255, 255]
     image.tag_v2 = {258: (16,), 262: 0}  # type: ignore[attr-defined]
     assert levels(image) == [255, 247, 239]
     image.tag_v2 = {262: 1}  # type: ignore[attr-defined]
