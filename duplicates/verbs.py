@@ -168,6 +168,8 @@ class Duplicates:
     ) -> RemovalResult:
         """Put back what a run removed, the last file first.
 
+        An undoing that was cut short is completed; if no file was left of it, nothing else is done.
+
         Args:
             log: of the run; "last" for the last one that removed anything.
             on_step: receives the result of each step, right after it.
