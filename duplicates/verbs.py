@@ -89,7 +89,7 @@ class Duplicates:
         """Write groups as one HTML page for review and decisions.
 
         Raises:
-            PictorError: there is a file of that name that is not such a page.
+            PictorError: there is a file of that name that is no page of pictor.
         """
         from pictor.duplicates.report import write_report
 
