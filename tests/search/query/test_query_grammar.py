@@ -269,6 +269,14 @@ def test_filters_are_read(written: str, filter_: Filter) -> None:
     assert parse(f"a dog {written} on a beach") == Query((text("a dog on a beach"),), filter_)
 
 
+def test_or_and_brackets_away_from_filters_are_words() -> None:
+    for sentence in ("cats or dogs", "dog :)", "orange", "a) or (b"):
+        for written in (f"has:gps {sentence}", f"{sentence} has:gps"):
+            assert parse(written) == Query((text(sentence),), Has("gps"))
+    assert parse("(has:gps or has:tag) or cats").parts == (text("or cats"),)
+    assert parse("camera:a(b) camera:c(d").filter == AllOf((Camera("a(b)"), Camera("c(d")))
+
+
 def test_every_filter_has_an_example() -> None:
     shown = " ".join(written.lower() for written, _ in EXAMPLES)
     assert [name for name in filters.FILTERS if f"{name}:" not in shown] == ["camera"][:0]
@@ -323,6 +331,14 @@ def test_filters_of_several_texts_must_all_hold() -> None:
         ("dog item:5@0,0,2,2", 4, "fractions of it from 0 to 1"),
         ("dog item:5@1,2", 4, "four numbers"),
         ("dog item:5@1,,2-", 4, "is written @x,y,width,height"),
+        ("dog after:2023 or before:2020", 15, "in brackets: write (after:2023 or before:2020)"),
+        ("-has:gps OR not(has:tag)", 9, "write (-has:gps or -has:tag)"),
+        ("not has:gps or has:tag", 12, "write (-has:gps or has:tag)"),
+        ('(has:gps or has:tag)or camera:"a b" or x', 20, 'has:tag) or camera:"a b")'),
+        ("dog camera:sony) x", 15, "closes no bracket of filters"),
+        ("dog (camera:sony)) x", 17, "closes no bracket of filters"),
+        ('camera:"sony" ) x', 14, "closes no bracket of filters"),
+        ("a (dog camera:a(b))", 18, "closes no bracket of filters"),
         ("(" * 40 + "has:gps" + ")" * 40, 32, "more than 32"),
         ("has:gps " * 101, 800, "one filter more than"),
     ],
