@@ -45,7 +45,9 @@ _NAMES = "|".join(re.escape(name) for name in filters.FILTERS)
 _KEY = re.compile(rf"({_NAMES})[:：]", re.IGNORECASE)
 _ANY_KEY = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：](?=[^\s/])")
 _GROUP = re.compile(rf"\((?:[\s(]|[{MINUS}]|not\b)*(?:{_NAMES})[:：]", re.IGNORECASE)
-_ITEM = re.compile(r"item[:：](\d{1,19})", re.IGNORECASE | re.ASCII)
+_ITEM = re.compile(r"item[:：](-?\d+)", re.IGNORECASE | re.ASCII)
+_ID_CHARS = 40  # of which a number is too large for an id already
+_OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BYTES = re.compile(r"picture[:：][0-9a-f]{64}", re.IGNORECASE)
 _REGION = re.compile(r"@([\d.,eE+-]*,[\d.,eE+-]*)", re.ASCII)
 _CLOSE = re.compile(r"\)")
@@ -183,11 +185,17 @@ class _Reader(Scanner):
             bare, region = name[: found.start()], found
         numbered = _ITEM.fullmatch(bare)
         if numbered:
-            return self._picture(item, int(numbered[1]), region, start)
+            return self._picture(item, int(numbered[1][:_ID_CHARS]), region, start)
         if _BYTES.fullmatch(bare):
             self.fail(start, "is a picture given as bytes, which has no text form")
         if self.pictures and bare.startswith(LINKS):  # whose end may look like a region
             return self._picture(image, name, None, start)
+        if self.pictures and _OTHER_SCHEME.match(bare):
+            self.fail(
+                start,
+                "is not fetched: a picture is a path, or a link that begins with http:// or "
+                "https://; quote it if it is text",
+            )
         if self._is_located(bare) or (_ENDING.search(bare) and self._is_file(bare)):
             return self._picture(image, os.path.expanduser(bare), region, start)
         return None
