@@ -89,7 +89,7 @@ class Duplicates:
         """Write groups as one HTML page for review and decisions.
 
         Raises:
-            PictorError: there is a file of that name that is not such a page.
+            PictorError: there is a file of that name that is no page of pictor.
         """
         from pictor.duplicates.report import write_report
 
@@ -167,6 +167,8 @@ class Duplicates:
         observer: Observer | None = None,
     ) -> RemovalResult:
         """Put back what a run removed, the last file first.
+
+        An undoing that was cut short is completed; if no file was left of it, nothing else is done.
 
         Args:
             log: of the run; "last" for the last one that removed anything.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pictor.indexer.loose_pictures import open_card, pixels_of, tower_folder
 from pictor.indexer.vector_files import VectorFile, open_vector_file
 from pictor.library.config import Settings, load_settings
-from pictor.library.errors import ImageError
+from pictor.library.errors import ImageError, PictorError
 from pictor.library.names import PathLike, is_link, shown
 from pictor.library.observer import SILENT, Observer, Progress
 from pictor.library.records import EncoderCard, PixelArray, Reason
@@ -45,7 +45,7 @@ class Embedded:
     Attributes:
         vectors: rows of the file.
         failed: pictures without one.
-        shape: of a row: (d,), or (tokens, width) unpooled; () if there is none.
+        shape: of a row: (d,), or (tokens, width) unpooled.
     """
 
     vectors: int
@@ -65,7 +65,8 @@ def embed(
 ) -> Embedded:
     """Write the vectors of pictures, in the order given, to a .npz, .parquet or .jsonl file.
 
-    The file appears when it is whole. Memory does not grow with the number of pictures.
+    The file appears when it is whole; without a vector nothing is written. Memory does not grow
+    with the number of pictures.
 
     Args:
         images: paths or http(s) links of pictures; folders, archives and lists stand for the
@@ -77,7 +78,7 @@ def embed(
         observer: receives a notice for each picture that gave no vector, and how many are done.
 
     Raises:
-        PictorError: the file cannot be written in that form.
+        PictorError: the file cannot be written in that form, or no picture gave a vector.
         SourceError: a folder, archive or list cannot be read.
         ModelError: the encoder is not available, or has no hidden states to give.
     """
@@ -89,6 +90,11 @@ def embed(
         with _tower(card, options, pool=pool) as (encode, size):
             for batch in run.batches(images, size):
                 run.write(batch, encode([one.pixels for one in batch]), file)
+        if not run.written:
+            raise PictorError(
+                f"no picture gave a vector ({run.failed} failed), so {str(output)!r} was not "
+                "written"
+            )
     return Embedded(run.written, run.failed, run.shape)
 
 

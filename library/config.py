@@ -12,6 +12,7 @@ import difflib
 import json
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -162,24 +163,43 @@ def names() -> list[str]:
 
 
 def load_settings(
-    file: Path | None = None, environ: Mapping[str, str] | None = None, **flags: Any
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    library: Path | None = None,
+    **flags: Any,
 ) -> Settings:
     """Settings from defaults, a TOML file, the environment and flags, in rising order.
 
     Args:
         file: a TOML file that must exist, or None.
         environ: the process environment if None.
+        library: a library's folder, whose settings file is read if it has one and `file` is None.
         flags: "section__key" names; None means not given.
 
     Raises:
         ConfigError: the file cannot be read, or a value anywhere is unknown or wrong.
+        OSError: the library's folder cannot be read.
     """
     settings = Settings()
+    if file is None and library is not None:
+        file = _own_file(library)
     if file is not None:
         settings = settings.with_values(_flatten(_read_toml(file), str(file)), str(file))
     environ = os.environ if environ is None else environ
     settings = _with_environment(settings, environ)
     return settings.with_values({k.replace("__", "."): v for k, v in flags.items()}, "flag")
+
+
+def _own_file(library: Path) -> Path | None:
+    """The settings file of a library, if it has one. Errors name its folder."""
+    file = library / SETTINGS_FILE
+    try:
+        return file if stat.S_ISREG(os.stat(file).st_mode) else None
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: it has a NUL
+        return None
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(library)) from error
 
 
 def default_library_dir(environ: Mapping[str, str] | None = None) -> Path:

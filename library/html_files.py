@@ -8,11 +8,16 @@ from pathlib import Path
 
 from pictor.library.errors import PictorError
 
-DOCTYPE = "<!doctype html>"
+#: What each page begins with, so that it is known again.
+BEGIN = b"""<!doctype html>
+<html lang="en">
+<head>
+<meta name="generator" content="pictor">
+"""
 
 
 def check_target(path: Path) -> None:
-    """Refuse to write the page over anything but a page.
+    """Refuse to write the page over anything but a page of pictor, or an empty file.
 
     Raises:
         PictorError: something else has that name.
@@ -23,10 +28,12 @@ def check_target(path: Path) -> None:
         return
     if path.is_file():
         with path.open("rb") as file:
-            start = file.read(len(DOCTYPE))
-        if not start or start.lower() == DOCTYPE.encode():
+            start = file.read(len(BEGIN))
+        if start in (b"", BEGIN):
             return
-    raise PictorError(f"{str(path)!r} exists and is not an HTML page; choose another file name")
+    raise PictorError(
+        f"{str(path)!r} exists and is not a page that pictor wrote; choose another file name"
+    )
 
 
 def asset(package: str, name: str) -> str:

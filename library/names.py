@@ -71,7 +71,7 @@ def path_of(data: JsonObject, name: str) -> bytes:
     elif isinstance(text, str):
         path = text.encode("utf-8", "surrogateescape")
     else:
-        raise ValueError(f"{name} is missing")
+        raise ValueError(f"{name} is {'missing' if text is None else 'no text'}")
     if not path or b"\0" in path:
         raise ValueError(f"{name} is no path")
     return path

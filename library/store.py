@@ -320,8 +320,7 @@ def _can_be_read_frozen(path: Path) -> bool:
 
 def settings_of(path: Path) -> Settings:
     """The settings of the library at `path`: defaults, its own settings.toml, the environment."""
-    file = path / SETTINGS_FILE
-    return load_settings(file if file.is_file() else None)
+    return load_settings(library=path)
 
 
 def space_named(spaces: Sequence[SpaceRow], encoder: str) -> SpaceRow:

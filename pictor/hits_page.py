@@ -44,7 +44,7 @@ def write_page(path: Path, sections: Sequence[Section], *, title: str = "pictor"
     Reads every picture once. What cannot be read gets a placeholder that says why.
 
     Raises:
-        PictorError: there is a file of that name that is no such page.
+        PictorError: there is a file of that name that is no page of pictor.
         OSError: the file cannot be written.
     """
     check_target(path)

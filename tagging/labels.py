@@ -255,7 +255,11 @@ def _checked(name: object, where: str) -> str:
     """A name without blanks around it, unless it is none."""
     text = name.strip() if isinstance(name, str) else ""
     if not text or not _is_clean(text):
-        raise LabelError(f"{_shown(name)} in {quoted(where)} is no name of a label")
+        place = "" if name == where else f" in {quoted(where)}"
+        raise LabelError(
+            f"{_shown(name)}{place} is no name of a label: give 1 to {MAX_NAME_CHARS} characters "
+            f"on one line, without {PATH_MARK!r}"
+        )
     return text
 
 

@@ -40,13 +40,23 @@ def remove(library: Store, paths: Sequence[bytes], label: str) -> int:
     """Take a tag that a person gave from the photos at some paths; how many bore it.
 
     Raises:
-        LabelError: a path is not of an indexed photo; nothing is changed.
+        LabelError: a path is not of an indexed photo, or none of them bears the tag but from a
+            label set; nothing is changed.
         LibraryLocked: another process writes the library.
     """
     name = person_label(label)
     with library.writer(), library.writing() as connection:
         contents = _contents(connection, paths)
-        return catalog_tags.clear_tags(connection, person_set(connection), contents, name)
+        gone = catalog_tags.clear_tags(connection, person_set(connection), contents, name)
+        tags = () if gone else catalog_tags.tags_of(connection, contents)
+        computed = {tag.set_id for tag in tags if tag.label == name}
+        sets = [row.name for row in catalog_tags.tag_sets(connection) if row.id in computed]
+        if sets:
+            raise LabelError(
+                f"{name!r} is a tag of the set {sets[0]!r}, which a tagging pass gives and takes; "
+                "only tags given by hand can be removed"
+            )
+        return gone
 
 
 def person_set(connection: Connection) -> int:

@@ -70,7 +70,8 @@ class Tags:
         """Remove a manual tag from photos; returns how many had it.
 
         Raises:
-            LabelError: a path is not an indexed photo; nothing is changed.
+            LabelError: a path is not an indexed photo, or the photos have the tag from a label set
+                only; nothing is changed.
         """
         return manual_tags.remove(self._opened(), all_expanded(paths), label)
 

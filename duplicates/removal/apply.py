@@ -132,8 +132,7 @@ def apply(
         LibraryLocked: another process writes the library.
     """
     with library.writer():
-        for notice in recovery.settle_all(library):
-            observer.notice(notice)
+        recovery.settle_all(library, observer)
         base = _base(library, options)
         if base is not None:
             _refuse_inside_roots(library, base)

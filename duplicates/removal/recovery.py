@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -17,26 +18,38 @@ from pictor.duplicates.removal.preflight import Refused, hash_of, open_at
 from pictor.library.catalog import removals
 from pictor.library.errors import PlanError
 from pictor.library.names import display
+from pictor.library.observer import Observer
 from pictor.library.store import Store
 
 _Place = Literal["whole", "absent", "empty", "other"]
 
 
-def settle_all(library: Store) -> list[str]:
-    """Settle every log of a library that was cut short; sentences on what was found.
+def settle_all(library: Store, observer: Observer) -> list[Path]:
+    """Settle every log of a library that was cut short.
 
     Hold `library.writer()`.
+
+    Args:
+        observer: receives what was found.
+
+    Returns:
+        The logs whose undoing was cut short and has nothing left to do.
     """
-    notices: list[str] = []
+    undone: list[Path] = []
     for path in logs(library):
         try:
             state = read_own_log(path, library)
         except PlanError as error:
-            notices.append(f"{error}; it is skipped")
+            observer.notice(f"{error}; it is skipped")
             continue
-        if state is not None and not state.is_settled:
-            notices += settle(library, state)
-    return notices
+        if state is None or state.is_settled:
+            continue
+        was_going_back = not {"undoing", "undone"}.isdisjoint(state.states.values())
+        for notice in settle(library, state):
+            observer.notice(notice)
+        if was_going_back and not state.steps("done"):
+            undone.append(path)
+    return undone
 
 
 def settle(library: Store, state: LogState) -> list[str]:

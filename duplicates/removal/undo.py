@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from pictor.duplicates.removal import recovery
@@ -33,7 +34,8 @@ def undo(
 ) -> RemovalResult:
     """Undo the run of a log, or of the last one that did anything.
 
-    Tags and ratings that contents were given are taken back with the last of the steps.
+    Tags and ratings that contents were given are taken back with the last of the steps. Where an
+    undoing was cut short after its last step, it is completed, and no other run is undone for it.
 
     Args:
         on_step: receives what became of each step, right after it.
@@ -43,20 +45,22 @@ def undo(
         LibraryLocked: another process writes the library.
     """
     with library.writer():
-        for notice in recovery.settle_all(library):
-            observer.notice(notice)
-        state = _last(library) if which == LAST else _named(library, Path(which))
+        undone = recovery.settle_all(library, observer)
+        state = _last(library, undone) if which == LAST else _named(library, Path(which))
+        if any(state.path.samefile(path) for path in undone):
+            observer.notice(f"the run {state.path.stem} is now undone: all its files were back")
+            return RemovalResult(log=state.path)
         if not state.steps("done"):
             raise PlanError(f"the run {state.path.stem!r} has nothing left to undo")
         with Log(state.path) as log:
             return _undo(library, state, log, on_step, observer)
 
 
-def _last(library: Store) -> LogState:
+def _last(library: Store, undone: Collection[Path]) -> LogState:
     for path in reversed(logs(library)):
         with contextlib.suppress(PlanError):  # settling has told of it
             state = read_own_log(path, library)
-            if state is not None and state.steps("done"):
+            if state is not None and (path in undone or state.steps("done")):
                 return state
     raise PlanError(f"the library {str(library.path)!r} has no run to undo")
 

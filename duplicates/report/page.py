@@ -52,7 +52,7 @@ def write_report(
         observer: receives how many groups are done, and of how many.
 
     Raises:
-        PictorError: there is a file of that name that is no such page.
+        PictorError: there is a file of that name that is no page of pictor.
         OSError: the file cannot be written.
     """
     target = Path(os.fsdecode(os.path.expanduser(path)))

@@ -14,7 +14,6 @@ from typing import Any
 import click
 
 from pictor import (
-    SETTINGS_FILE,
     Library,
     Settings,
     default_library_dir,
@@ -52,9 +51,9 @@ class Target:
         Raises:
             ConfigError: a file, variable or flag has an unknown setting or a wrong value.
         """
-        own = self.folder / SETTINGS_FILE
-        file = Path(self.config) if self.config else own if own.is_file() else None
-        return load_settings(file, network__offline=self.is_offline or None, **flags)
+        file = Path(self.config) if self.config else None
+        flags["network__offline"] = self.is_offline or None
+        return load_settings(file, library=self.folder, **flags)
 
     def open(self, **flags: Any) -> Library:
         """The library with these settings. Use it in a `with` block.

@@ -7,7 +7,8 @@
     group   = [ "-" ] "(" filter { [ "and" | "or" ] filter } ")"
 
 Words without a sign or quotes are one sentence, in which natural negation is understood. A colon
-after anything but the name of a filter is text, and so is a bracket that holds no filter.
+after anything but the name of a filter is text, and so is a bracket that holds no filter. Between
+filters, "or" and brackets are never text.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pictor.library.catalog.filters import AllOf, AnyOf, Filter, Not, both
-from pictor.library.errors import QueryError, QuerySyntaxError
+from pictor.library.errors import QueryError, QuerySyntaxError, shortened
 from pictor.search import filters
 from pictor.search.query import negation
 from pictor.search.query.records import (
@@ -44,10 +45,14 @@ _NAMES = "|".join(re.escape(name) for name in filters.FILTERS)
 _KEY = re.compile(rf"({_NAMES})[:：]", re.IGNORECASE)
 _ANY_KEY = re.compile(r"([A-Za-z][A-Za-z_-]+)[:：](?=[^\s/])")
 _GROUP = re.compile(rf"\((?:[\s(]|[{MINUS}]|not\b)*(?:{_NAMES})[:：]", re.IGNORECASE)
-_ITEM = re.compile(r"item[:：](\d{1,19})", re.IGNORECASE | re.ASCII)
+_ITEM = re.compile(r"item[:：](-?\d+)", re.IGNORECASE | re.ASCII)
+_ID_CHARS = 40  # of which a number is too large for an id already
+_OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BYTES = re.compile(r"picture[:：][0-9a-f]{64}", re.IGNORECASE)
 _REGION = re.compile(r"@([\d.,eE+-]*,[\d.,eE+-]*)", re.ASCII)
 _CLOSE = re.compile(r"\)")
+_STRAY = re.compile(r"\s*(\))")
+_OR = re.compile(rf"\s*(or)\b(?=(?:[\s(]|[{MINUS}]|not\b)*(?:{_NAMES})[:：])", re.IGNORECASE)
 _JOIN = re.compile(r"(and|or)(?=[\s(]|$)", re.IGNORECASE)
 _NEGATION = re.compile(rf"[{MINUS}]|not(?=[\s(])\s*", re.IGNORECASE)
 _NEGATIONS = negation.ENGLISH | {"没有", "没", "不带", "不戴", "无", "沒有", "沒", "不帶", "無"}
@@ -118,6 +123,7 @@ class _Reader(Scanner):
             found = self._group() if self._opens_group() else self._filter()
             is_negated = sign == "-" or self._take_negation()
             self.filters.append(negated(found) if is_negated else found)
+            self._refuse_loose_ends()
         elif self.text[self.at] in QUOTES:
             self._add_phrase(sign, start)
         else:
@@ -179,11 +185,17 @@ class _Reader(Scanner):
             bare, region = name[: found.start()], found
         numbered = _ITEM.fullmatch(bare)
         if numbered:
-            return self._picture(item, int(numbered[1]), region, start)
+            return self._picture(item, int(numbered[1][:_ID_CHARS]), region, start)
         if _BYTES.fullmatch(bare):
             self.fail(start, "is a picture given as bytes, which has no text form")
         if self.pictures and bare.startswith(LINKS):  # whose end may look like a region
             return self._picture(image, name, None, start)
+        if self.pictures and _OTHER_SCHEME.match(bare):
+            self.fail(
+                start,
+                "is not fetched: a picture is a path, or a link that begins with http:// or "
+                "https://; quote it if it is text",
+            )
         if self._is_located(bare) or (_ENDING.search(bare) and self._is_file(bare)):
             return self._picture(image, os.path.expanduser(bare), region, start)
         return None
@@ -263,11 +275,25 @@ class _Reader(Scanner):
         match = self.take(_KEY)
         assert match is not None
         is_quoted = self.at < len(self.text) and self.text[self.at] in QUOTES
-        value = self.quoted() if is_quoted else self.word()
+        value = self.quoted() if is_quoted else self.value()
         try:
             return filters.read_filter(match[1].lower(), value, is_ours=self.pictures)
         except ValueError as error:
             self.fail(start, f"{error}; quote it if it is text")
+
+    def _refuse_loose_ends(self) -> None:
+        """Behind a filter, what makes sense in brackets only is a mistake, and would be text."""
+        if stray := self.take(_STRAY):
+            self.fail(
+                stray.start(1),
+                "closes no bracket of filters, which may contain only filters; quote it if it is "
+                "text",
+            )
+        if found := self.take(_OR):
+            either = AnyOf((self.filters[-1], self._member(found.start(1))))
+            self.fail(
+                found.start(1), f"joins filters only in brackets: write {shortened(str(either))}"
+            )
 
     def _refuse_misspelt(self, word: str, start: int) -> None:
         """A name that is nearly a filter's is a mistake, and would be looked for as text."""

@@ -12,6 +12,7 @@ QUOTES = {'"': '"', "“": "”"}
 MINUS, PLUS = "-－", "+＋"
 WEIGHT = re.compile(r"\*(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?=\s|$)", re.ASCII)
 _SPACES, _WORD, _WORD_IN_BRACKETS = (re.compile(one) for one in (r"\s*", r"\S*", r"[^\s)]*"))
+_VALUE = re.compile(r"(?:[^\s()]|\([^\s()]*\)|\()*")
 _QUOTED = {
     close: re.compile(rf"{mark}((?:\\[{close}\\]|[^{close}])*+){close}")
     for mark, close in QUOTES.items()
@@ -50,6 +51,11 @@ class Scanner:
     def word(self) -> str:
         """Up to the next space; inside brackets also up to the one that closes them."""
         found = self.take(_WORD_IN_BRACKETS if self.depth else _WORD)
+        return found[0] if found else ""
+
+    def value(self) -> str:
+        """As `word`, but always up to a bracket that closes and that was not opened in it."""
+        found = self.take(_WORD_IN_BRACKETS if self.depth else _VALUE)
         return found[0] if found else ""
 
     def quoted(self) -> str:

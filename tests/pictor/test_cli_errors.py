@@ -41,6 +41,20 @@ def test_error_of_the_machine_is_one_line_with_a_way_out(monkeypatch, code):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_library_that_cannot_be_read_is_named_by_its_folder(monkeypatch, tmp_path):
+    real = os.stat
+
+    def fail(path, **options):
+        if str(path) == str(tmp_path / "settings.toml"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr("pictor.library.config.os.stat", fail)
+    result = CliRunner().invoke(cli, ["status", "--library", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: Permission denied ('{tmp_path}'): check its permissions\n"
+
+
 def test_no_memory_is_one_line(monkeypatch):
     result = status_when(MemoryError(), monkeypatch)
     assert result.exit_code == 1

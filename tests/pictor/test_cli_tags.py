@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from PIL import Image
 
 from pictor.library.images.xmp import xmp_facts
@@ -36,6 +38,25 @@ def test_people_tag_and_untag(run: Any, own_library: Path, pictures: Path) -> No
     assert run("tags", *where).stdout == "person\tours|Wien\t2\n"
     assert run("tag", "remove", paths[0], "ours|Wien", *where).stdout.endswith("from 1 photo\n")
     assert run("tag", "add", pictures / "notes.txt", "x", *where).exit_code == 1
+
+
+def test_a_tag_of_a_set_is_not_taken_by_hand(
+    run: Any, own_library: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = lambda labels, *_: np.full(len(labels), -1000, np.float32)  # noqa: E731
+    monkeypatch.setattr("pictor.tagging.run.fit", everything)
+    where, photo = ("--library", own_library), pictures / "one.png"
+    labels = tmp_path / "mine.txt"
+    labels.write_text("square\n")
+    run("tag", "--labels", labels, "--min", "0", *where)
+    before = run("tags", *where).stdout
+    refused = run("tag", "remove", photo, "square", *where)
+    assert refused.exit_code == 1 and refused.stdout == ""
+    assert "'square' is a tag of the set 'mine', which a tagging pass gives" in refused.stderr
+    run("tag", "add", photo, "square", *where)
+    assert run("tag", "remove", photo, "square", *where).stdout.endswith("from 1 photo\n")
+    assert run("tags", *where).stdout == before
+    assert run("tag", "remove", photo, "other", *where).exit_code == 0
 
 
 def test_a_dry_run_then_sidecars(run: Any, tmp_path: Path) -> None:

@@ -201,13 +201,14 @@ def test_progress_is_told_group_by_group(alike, some_groups, target):
 
 
 def test_only_a_page_is_replaced_and_nothing_is_left_beside_it(alike, some_groups, target):
-    target.write_text("my diary")
-    with pytest.raises(PictorError, match="is not an HTML page"):
-        write(alike, some_groups, target)
-    assert target.read_text() == "my diary"
-    target.write_text("<!doctype html><p>old")
-    write(alike, some_groups[:1], target)
-    assert "<p>old" not in target.read_text("utf-8")
+    for foreign in ("my diary", "<!doctype html><p>my diary"):
+        target.write_text(foreign)
+        with pytest.raises(PictorError, match="is not a page that pictor wrote"):
+            write(alike, some_groups, target)
+        assert target.read_text() == foreign
+    target.write_bytes(b"")
+    for count in (2, 1):
+        assert len(write(alike, some_groups[:count], target)["index"]["groups"]) == count
     assert list(target.parent.glob(".*")) == []
 
 

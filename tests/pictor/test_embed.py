@@ -148,6 +148,20 @@ def test_what_cannot_be_written_is_told_at_once(tmp_path: Path, monkeypatch: Any
         embed([], tmp_path / "v.npz", pool=False, settings=CPU)
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_without_a_vector_nothing_is_written(
+    run: Any, folder: Path, tmp_path: Path, is_there: bool
+) -> None:
+    out = tmp_path / "keep.npz"
+    if is_there:
+        out.write_bytes(b"old")
+    result = run("embed", folder / "broken.jpg", tmp_path / "none.jpg", "-o", out)
+    assert (result.exit_code, result.stdout) == (1, "")
+    said = f"no picture gave a vector (2 failed), so {str(out)!r} was not written"
+    assert said in result.stderr.splitlines()[-1]
+    assert (out.read_bytes() if out.exists() else None) == (b"old" if is_there else None)
+
+
 def test_the_command_reads_stdin(folder: Path, tmp_path: Path) -> None:
     names = sorted(folder.glob("*.jpg"))[:3]
     out = tmp_path / "v.jsonl"

@@ -185,11 +185,14 @@ def test_page_replaces_a_page_and_nothing_else(hits, target, tmp_path):
     assert "blue" in target.read_text("utf-8")
     assert [path.name for path in tmp_path.glob("*.html*")] == ["page.html"]
     other = tmp_path / "notes.txt"
-    other.write_text("mine")
-    for taken in (other, tmp_path):
-        with pytest.raises(PictorError, match="is not an HTML page"):
+    foreign = tmp_path / "blog.html"
+    for taken, text in ((other, "mine"), (foreign, '<!doctype html>\n<html lang="en">\n<head>')):
+        taken.write_text(text)
+        with pytest.raises(PictorError, match="is not a page that pictor wrote"):
             write_page(taken, [])
-    assert other.read_text() == "mine"
+        assert taken.read_text() == text
+    with pytest.raises(PictorError, match="is not a page that pictor wrote"):
+        write_page(tmp_path, [])
 
 
 def test_page_may_have_any_name(hits, tmp_path):

@@ -176,5 +176,8 @@ def test_any_texts_give_a_set_or_one_error(texts: list[str]) -> None:
 def test_a_persons_tag_is_a_word_or_a_path() -> None:
     assert person_label(" places | Wien ") == "places|Wien"
     for bad in ("", " ", "a||b", "x\ny", "|"):
-        with pytest.raises(LabelError):
+        with pytest.raises(LabelError) as caught:
             person_label(bad)
+        place = f" in {bad!r}" if "|" in bad else ""
+        part = "" if "|" in bad else bad
+        assert str(caught.value).startswith(f"{part!r}{place} is no name of a label: give 1 to 200")

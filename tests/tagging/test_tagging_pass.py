@@ -119,7 +119,9 @@ def test_peoples_tags_are_never_touched(small: Any) -> None:
     _tag(small, given_labels("colours", ["dog"]))
     assert [row[1:] for row in _tags(small, "person")] == [("places|Wien", None)]
     with small.open() as library:
-        assert manual_tags.remove(library, [photo], "dog") == 0
+        with pytest.raises(LabelError, match="'dog' is a tag of the set 'colours', which"):
+            manual_tags.remove(library, [photo], "dog")
+        assert manual_tags.remove(library, [photo], "cat") == 0
         assert manual_tags.remove(library, [photo], "places|Wien") == 1
     assert _tags(small, "person") == []
 

@@ -457,7 +457,7 @@ def test_a_plan_is_read_as_it_was_written(store: Store, tmp_path: Path) -> None:
         ({"content": 1}, "content is no content hash"),
         ({"content": "AB" * 32}, "content is no content hash"),
         ({"keep_content": "ab" * 31}, "keep_content is no content hash"),
-        ({"path": 1}, "path is missing"),
+        ({"path": 1}, "path is no text"),
         ({"keep": None}, "keep is missing"),
     ],
 )

@@ -431,13 +431,56 @@ def test_a_cut_log_is_settled_once_and_told(home: World) -> None:
     home.sql("UPDATE file SET missing_since = NULL")
     with home.open() as library, library.writer():
         told = f"the run {done.log.stem} was interrupted; its log is now completed"
-        assert recovery.settle_all(library) == [told]
-        assert recovery.settle_all(library) == []
+        hears = Hears()
+        for _ in range(2):
+            assert recovery.settle_all(library, hears) == []
+        assert hears.heard == [told]
     assert log_of(done).is_settled
     missing = {name for name, (_, _, gone) in home.files().items() if gone}
     assert missing == {"a2.png", "sub/b.png", "sub/b.jpg"} - {
         os.path.relpath(os.fsdecode(moved.path), home.root)
     }
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+@pytest.mark.parametrize("lines", [1, 2])
+def test_completing_a_cut_undoing_undoes_no_other_run(
+    home: World, is_named: bool, lines: int
+) -> None:
+    earlier, _ = applied(home)
+    home.draw("c.png", 2)
+    shutil.copy2(home.root / "c.png", home.root / "c2.png")
+    home.index()
+    later, _ = applied(home)
+    between = state_of(home.root)
+    assert later.log is not None and later.done == 1
+    name = later.log.stem if is_named else "last"
+    run(home, "undo")
+    rows = later.log.read_text().splitlines(keepends=True)
+    later.log.write_text("".join(rows[:-lines]))  # killed before its end, or its last "undone"
+    before, hears = state_of(home.root), Hears()
+    done, steps = run(home, "undo", name, observer=hears)
+    assert (done.done, done.log, steps) == (0, later.log, []) and state_of(home.root) == before
+    assert before != between and log_of(earlier).steps("done") and log_of(later).is_settled
+    assert hears.heard == [
+        f"the run {later.log.stem} was interrupted; its log is now completed",
+        f"the run {later.log.stem} is now undone: all its files were back",
+    ]
+    assert run(home, "undo")[0].log == earlier.log
+
+
+def test_an_older_run_whose_undoing_was_cut_is_not_the_last(home: World) -> None:
+    earlier, _ = applied(home)
+    home.draw("c.png", 2)
+    shutil.copy2(home.root / "c.png", home.root / "c2.png")
+    home.index()
+    later, _ = applied(home)
+    assert earlier.log is not None
+    run(home, "undo", earlier.log)
+    rows = earlier.log.read_text().splitlines(keepends=True)
+    earlier.log.write_text("".join(rows[:-1]))
+    done, _ = run(home, "undo")
+    assert (done.done, done.log) == (1, later.log)
 
 
 def test_files_that_the_library_forgot_are_told(home: World) -> None:
@@ -584,7 +627,7 @@ def test_settling_takes_back_what_an_undone_run_gave(two: World) -> None:
     rate(two, "a.png", 4)
     two.sql("UPDATE file SET missing_since = '2026-01-01T00:00:00+00:00' WHERE path = ?", b"b.png")
     with two.open() as library, library.writer():
-        recovery.settle_all(library)
+        recovery.settle_all(library, Hears())
     assert known(two, "a.png") == (None, set())
     assert not any(gone for _, _, gone in two.files().values())
 

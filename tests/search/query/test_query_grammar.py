@@ -73,7 +73,7 @@ def absent(sentence: str) -> WordsPart:
     [
         *("dog", "a dog", "sub", "owl.png", "St. Petersburg", "海边", "1/2", "5*5", "12:30 clock"),
         *("see - this -- that", "Avengers: Endgame", "dog (golden retriever)", "C++", '13" wheel'),
-        *("a -> b", "\N{SMILING FACE WITH SUNGLASSES}", "a,b;c", "100 %", "file:///x y"),
+        *("a -> b", "\N{SMILING FACE WITH SUNGLASSES}", "a,b;c", "100 %"),
     ],
 )
 def test_words_are_words_even_where_a_file_has_their_name(sentence: str) -> None:
@@ -113,6 +113,12 @@ def test_pictures_among_words_have_weights_and_signs(here: Path) -> None:
     )
 
 
+def test_other_links_are_words_in_quotes_and_for_strangers() -> None:
+    assert parse('"file:///x.jpg"') == Query((text("file:///x.jpg"),))
+    assert parse("ftp://x y", pictures=False) == Query((text("ftp://x y"),))
+    assert parse("see ://x a:/b").parts == (text("see ://x a:/b"),)
+
+
 def test_an_item_is_named_by_its_id() -> None:
     assert parse("item:12").parts == (item(12),)
     assert parse("at night ITEM：12*0.5 -item:7").parts == (
@@ -121,7 +127,7 @@ def test_an_item_is_named_by_its_id() -> None:
         item(7, negative=True),
     )
     assert parse("a dog without item:7").parts == (text("a dog"), item(7, negative=True))
-    for sentence in ("item: 12", "items:12", '"item:12"', "item:x", "item:-1"):
+    for sentence in ("item: 12", "items:12", '"item:12"', "item:x", "item:--1"):
         assert all(isinstance(part, WordsPart) for part in parse(sentence).parts), sentence
 
 
@@ -269,6 +275,14 @@ def test_filters_are_read(written: str, filter_: Filter) -> None:
     assert parse(f"a dog {written} on a beach") == Query((text("a dog on a beach"),), filter_)
 
 
+def test_or_and_brackets_away_from_filters_are_words() -> None:
+    for sentence in ("cats or dogs", "dog :)", "orange", "a) or (b"):
+        for written in (f"has:gps {sentence}", f"{sentence} has:gps"):
+            assert parse(written) == Query((text(sentence),), Has("gps"))
+    assert parse("(has:gps or has:tag) or cats").parts == (text("or cats"),)
+    assert parse("camera:a(b) camera:c(d").filter == AllOf((Camera("a(b)"), Camera("c(d")))
+
+
 def test_every_filter_has_an_example() -> None:
     shown = " ".join(written.lower() for written, _ in EXAMPLES)
     assert [name for name in filters.FILTERS if f"{name}:" not in shown] == ["camera"][:0]
@@ -320,9 +334,22 @@ def test_filters_of_several_texts_must_all_hold() -> None:
         ('dog -"cat"*2', 4, "no weight"),
         ("dog ./none.jpg", 4, "no image file"),
         ("dog item:0", 4, "whole number above 0"),
+        ("dog item:-1", 4, "whole number above 0, not -1"),
+        ("item:" + "9" * 5_000, 0, "whole number above 0, not 9999"),
+        ("dog file:///x.jpg y", 4, "not fetched: a picture is a path, or a link that begins with"),
+        ("-ftp://x/y.jpg", 0, "http:// or https://; quote it if it is text"),
+        ("HTTP://x/y.jpg", 0, "is not fetched"),
         ("dog item:5@0,0,2,2", 4, "fractions of it from 0 to 1"),
         ("dog item:5@1,2", 4, "four numbers"),
         ("dog item:5@1,,2-", 4, "is written @x,y,width,height"),
+        ("dog after:2023 or before:2020", 15, "in brackets: write (after:2023 or before:2020)"),
+        ("-has:gps OR not(has:tag)", 9, "write (-has:gps or -has:tag)"),
+        ("not has:gps or has:tag", 12, "write (-has:gps or has:tag)"),
+        ('(has:gps or has:tag)or camera:"a b" or x', 20, 'has:tag) or camera:"a b")'),
+        ("dog camera:sony) x", 15, "closes no bracket of filters"),
+        ("dog (camera:sony)) x", 17, "closes no bracket of filters"),
+        ('camera:"sony" ) x', 14, "closes no bracket of filters"),
+        ("a (dog camera:a(b))", 18, "closes no bracket of filters"),
         ("(" * 40 + "has:gps" + ")" * 40, 32, "more than 32"),
         ("has:gps " * 101, 800, "one filter more than"),
     ],
