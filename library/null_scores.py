@@ -20,6 +20,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from pictor.library import caption_bank
+from pictor.library.arrays import quantiles
 from pictor.library.caption_bank import Bank
 from pictor.library.catalog import caption_bank as backgrounds
 from pictor.library.catalog import facts, spaces
@@ -30,7 +31,6 @@ from pictor.library.records import (
     DoubleMatrix,
     DoubleVector,
     FloatMatrix,
-    FloatVector,
     JsonObject,
     Scoring,
 )
@@ -90,8 +90,9 @@ class NullScores(NamedTuple):
         scores = scores[np.isfinite(scores)]
         if not len(scores):
             return None
-        possible, likely = np.quantile(scores, WORD_SHARES if is_word else SCENE_SHARES)
-        return Limits(float(possible), float(max(likely, possible + LEAST_GAP)))
+        shares = WORD_SHARES if is_word else SCENE_SHARES
+        possible, likely = quantiles(scores, shares).tolist()
+        return Limits(possible, max(likely, possible + LEAST_GAP))
 
     @staticmethod
     def _is_word(text: str) -> bool:
@@ -152,9 +153,9 @@ def highest(
 
 
 def of_space(connection: Connection, space: SpaceRow, bank: Bank) -> NullScores | None:
-    """The null of a space as the last run left it; None where there is none for this bank."""
-    entry = _entry(connection, space, bank)
-    return None if entry is None else NullScores.of(bank, entry[0])
+    """The null of a space as the last run left it; None where there is none of today's texts."""
+    entry = _entry(connection, space)
+    return None if entry is None else NullScores.of(bank, _scores(entry))
 
 
 def fill(library: Store, space: SpaceRow, observer: Observer) -> None:
@@ -168,17 +169,18 @@ def fill(library: Store, space: SpaceRow, observer: Observer) -> None:
         held, change = backgrounds.bank_of(connection, space.id)
         newest = spaces.last_change(connection, space.id)
         count = spaces.count_vectors(connection, space.id)
-        if held != caption_bank.digest_of(caption_bank.captions()) or change != newest:
-            return
-        bank = caption_bank.open_bank(library, space)
-        entry = _entry(connection, space, bank)
-    if entry is not None and count < _SHRUNK * entry[1]["items"]:
+        entry = _entry(connection, space)
+    if held != caption_bank.digest_of(caption_bank.captions()) or change != newest:
+        return
+    if entry is not None and count < _SHRUNK * entry["items"]:
         entry = None
-    scores, last = (np.full(len(bank.rare) + len(bank.vectors), -np.inf), -1)
-    if entry is not None:
-        scores, last = entry[0], int(entry[1]["change"])
+    last = -1 if entry is None else int(entry["change"])
     if last == newest:
         return
+    bank = caption_bank.open_bank(library, space)
+    scores = np.full(len(bank.rare) + len(bank.vectors), -np.inf)
+    if entry is not None:
+        scores = _scores(entry)
     with library.reading() as connection:
         for ids, rows in spaces.vector_blocks(connection, space.id, space.dimension, last):
             if observer.should_stop():
@@ -188,21 +190,20 @@ def fill(library: Store, space: SpaceRow, observer: Observer) -> None:
             found = highest(bank, rows.astype(np.float32), values, space.card.scoring)
             scores = np.maximum(scores, found)
     data = base64.b64encode(scores.astype("<f4").tobytes()).decode()
-    entry_now = {"digest": _digest(space), "change": newest, "items": count, "scores": data}
+    entry = {"digest": _digest(space), "change": newest, "items": count, "scores": data}
     with library.writing() as connection:
-        facts.put(connection, _key(space), json.dumps(entry_now))
+        facts.put(connection, _key(space), json.dumps(entry))
 
 
-def _entry(
-    connection: Connection, space: SpaceRow, bank: Bank
-) -> tuple[DoubleVector, JsonObject] | None:
+def _entry(connection: Connection, space: SpaceRow) -> JsonObject | None:
+    """What is stored, if it is of today's texts."""
     text = facts.get(connection, _key(space))
-    entry = {} if text is None else json.loads(text)
-    if entry.get("digest") != _digest(space):
-        return None
-    scores: FloatVector = np.frombuffer(base64.b64decode(entry["scores"]), "<f4")
-    is_whole = len(scores) == len(bank.rare) + len(bank.vectors)
-    return (scores.astype(np.float64), entry) if is_whole else None
+    entry: JsonObject = {} if text is None else json.loads(text)
+    return entry if entry.get("digest") == _digest(space) else None
+
+
+def _scores(entry: JsonObject) -> DoubleVector:
+    return np.frombuffer(base64.b64decode(entry["scores"]), "<f4").astype(np.float64)
 
 
 def _key(space: SpaceRow) -> str:

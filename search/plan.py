@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from pictor.library.null_scores import Limits
 from pictor.library.records import Hit
 
 
@@ -20,8 +19,8 @@ class Trace:
         passing: items that pass the filter, where all were counted.
         candidates: items that were looked at in rank order.
         levels: how many of them were judged to be at each level.
-        limits: where the levels begin, in log-odds over everyday captions; None where they were
-            fitted elsewhere.
+        limits: where possible and likely begin, in log-odds over everyday captions; None where
+            they were fitted elsewhere.
         negated: left out because of a negative part; folded: shown by another hit.
         words: contents that the words were found with.
         seconds: by step.
@@ -31,7 +30,7 @@ class Trace:
     passing: int | None = None
     candidates: int = 0
     levels: dict[str, int] = field(default_factory=dict)
-    limits: Limits | None = None
+    limits: tuple[float, float] | None = None
     negated: int = 0
     folded: int = 0
     words: int = 0
@@ -88,9 +87,10 @@ class QueryReport:
             yield f"words       matched in {did.words:,}"
         yield f"candidates  {did.candidates:,} examined{self._judged}"
         if did.limits is not None:
+            possible, likely = did.limits
             yield (
-                f"levels      likely from log-odds {did.limits.likely:.1f} over everyday captions, "
-                f"possible from {did.limits.possible:.1f}: what absent things reach in this library"
+                f"levels      likely from log-odds {likely:.1f} over everyday captions, "
+                f"possible from {possible:.1f}: what absent things reach in this library"
             )
         dropped = [f"{did.negated:,} negated"] if did.negated else []
         dropped += [f"{did.folded:,} near-identical to others"] if did.folded else []

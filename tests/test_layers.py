@@ -19,7 +19,8 @@ HOUSE = (
 ROOMS = {room: floor for floor, rooms in enumerate(HOUSE) for room in rooms}
 #: Inside `library`, from the top down: a module imports those of its own floor or below.
 FLOORS = (
-    ("status", "item_facts", "verify", "purge", "indexes", "caption_bank", "space_encoders"),
+    ("status", "item_facts", "verify", "purge", "indexes", "null_scores"),
+    ("caption_bank", "space_encoders"),
     ("store",),
     ("encoders", "vectors", "catalog", "images"),
     ("lock", "downloads", "html_files"),

@@ -759,9 +759,14 @@ def test_a_background_that_is_not_renewed_is_a_notice(
             raise error
 
     monkeypatch.setattr(pictor.indexer.run.caption_bank, "fill", fill)
+    scored: list[str] = []
+    monkeypatch.setattr(
+        pictor.indexer.run.null_scores, "fill", lambda _, row, __: scored.append(row.encoder)
+    )
     spaces = [SimpleNamespace(row=SimpleNamespace(encoder=name)) for name in ("one", "two")]
     fill_background(None, SimpleNamespace(spaces=spaces), hears)  # type: ignore[arg-type]
     assert filled == ["one", "two"]
+    assert scored == ["two"]
     assert hears.heard == ["the background of one was not renewed: full"]
 
 
