@@ -1,7 +1,7 @@
 """What searches for absent things reach in a library: the null that its levels are set by.
 
-The null's texts are about what is hardly ever there: rare things stand for single words, and the
-captions of the background bank for whole scenes. Of each the highest log-odds on any
+The null's texts are about what is hardly ever there: rare things stand for single words, and every
+third caption of the background bank for whole scenes. Of each the highest log-odds on any
 image of a space are kept, and renewed with each run: more images can only raise them. A search for
 something that is absent does about as well, so a level begins where a share of the null's texts of
 its kind and language stays below. No labels and no fit are in it, so it holds for any collection
@@ -31,6 +31,7 @@ from pictor.library.records import (
     DoubleMatrix,
     DoubleVector,
     FloatMatrix,
+    FloatVector,
     JsonObject,
     Scoring,
 )
@@ -52,6 +53,7 @@ _LEAST_REST = 1e-4
 #: With fewer images than this share of those that made the null, it is made anew.
 _SHRUNK = 0.9
 _ROWS = 1024  # images scored at once
+_EVERY = 3  # captions: some two hundred a language do, and more cost more
 
 
 class Limits(NamedTuple):
@@ -65,9 +67,9 @@ class NullScores(NamedTuple):
     """The null of one space.
 
     Attributes:
-        highest: (m + k,) of each rare thing and then of each caption, the highest log-odds on any
+        highest: (m + s,) of each rare thing and then of each scene, the highest log-odds on any
             image; -inf without images.
-        is_chinese: (m + k,) of the texts.
+        is_chinese: (m + s,) of the texts.
         rare: m.
     """
 
@@ -78,7 +80,7 @@ class NullScores(NamedTuple):
     @classmethod
     def of(cls, bank: Bank, highest: DoubleVector) -> NullScores:
         """The null whose scores are known."""
-        texts = (*caption_bank.rare_things()[: len(bank.rare)], *bank.captions)
+        texts = (*caption_bank.rare_things()[: len(bank.rare)], *bank.captions[::_EVERY])
         return cls(highest, np.array([has_han(text) for text in texts]), len(bank.rare))
 
     def limits(self, text: str) -> Limits | None:
@@ -117,36 +119,44 @@ def scaled(cosines: FloatMatrix, scoring: Scoring) -> DoubleMatrix:
 
 
 def backgrounds_of(
-    weights: FloatMatrix, vectors: FloatMatrix, values: DoubleVector, bank: Bank, scoring: Scoring
-) -> DoubleMatrix:
-    """(n, q) backgrounds of n images without the captions that say the same as each of q texts.
+    weights: FloatMatrix,
+    vectors: FloatMatrix,
+    values: DoubleVector | FloatVector,
+    bank: Bank,
+    scoring: Scoring,
+) -> DoubleMatrix | FloatMatrix:
+    """(n, q) backgrounds of n images without the captions that say the same as each of q texts, as
+    precise as the values.
 
     Args:
         weights: (q, k) of the captions, as `weights_of` gives them.
         vectors: (n, d) float32 unit rows; values: (n,) their whole backgrounds, `log_sum_exp`.
     """
+    kind = values.dtype
     close = np.flatnonzero((weights < 1).any(axis=0))
     whole = np.repeat(values[:, None], len(weights), axis=1)
     if not close.size:
         return whole
     total = len(bank.vectors)
-    parts = np.exp(scaled(vectors @ bank.vectors[close].T, scoring) - values[:, None])
-    rest = total - parts @ (1.0 - weights[:, close].astype(np.float64)).T
-    kept = np.maximum(weights.sum(axis=1, dtype=np.float64), 1.0)
-    found: DoubleMatrix = whole + np.log(np.maximum(rest, _LEAST_REST * total) / kept)
+    cosines = (vectors @ bank.vectors[close].T).astype(kind)
+    parts = np.exp(cosines * kind.type(scoring.scale) + kind.type(scoring.bias) - values[:, None])
+    rest = total - parts @ (1.0 - weights[:, close].astype(kind)).T
+    kept = np.maximum(weights.sum(axis=1, dtype=kind), 1.0)
+    found: DoubleMatrix | FloatMatrix = whole + np.log(np.maximum(rest, _LEAST_REST * total) / kept)
     return found
 
 
 def highest(
     bank: Bank, vectors: FloatMatrix, values: DoubleVector, scoring: Scoring
 ) -> DoubleVector:
-    """(m + k,) the highest log-odds of each text of the null on any of n images."""
-    texts = np.concatenate([bank.rare, bank.vectors])
+    """(m + s,) the highest log-odds of each text of the null on any of n images."""
+    texts = np.concatenate([bank.rare, bank.vectors[::_EVERY]])
     weights = weights_of(texts, bank)
+    narrow = values.astype(np.float32)
     found = np.full(len(texts), -np.inf)
     for start in range(0, len(vectors), _ROWS):
         part = slice(start, start + _ROWS)
-        others = backgrounds_of(weights, vectors[part], values[part], bank, scoring)
+        others = backgrounds_of(weights, vectors[part], narrow[part], bank, scoring)
         odds = scaled(vectors[part] @ texts.T, scoring) - others
         np.maximum(found, odds.max(axis=0), out=found)
     return found
@@ -170,7 +180,7 @@ def fill(library: Store, space: SpaceRow, observer: Observer) -> None:
         newest = spaces.last_change(connection, space.id)
         count = spaces.count_vectors(connection, space.id)
         entry = _entry(connection, space)
-    if held != caption_bank.digest_of(caption_bank.captions()) or change != newest:
+    if held != caption_bank.digest_of(caption_bank.captions()) or change != newest or not count:
         return
     if entry is not None and count < _SHRUNK * entry["items"]:
         entry = None
@@ -178,9 +188,7 @@ def fill(library: Store, space: SpaceRow, observer: Observer) -> None:
     if last == newest:
         return
     bank = caption_bank.open_bank(library, space)
-    scores = np.full(len(bank.rare) + len(bank.vectors), -np.inf)
-    if entry is not None:
-        scores = _scores(entry)
+    scores = np.full(1, -np.inf) if entry is None else _scores(entry)
     with library.reading() as connection:
         for ids, rows in spaces.vector_blocks(connection, space.id, space.dimension, last):
             if observer.should_stop():
@@ -213,4 +221,4 @@ def _key(space: SpaceRow) -> str:
 def _digest(space: SpaceRow) -> str:
     """What the scores of a space hang on besides its images."""
     texts = caption_bank.captions() + caption_bank.rare_things()
-    return f"{caption_bank.digest_of(texts)}-{space.fingerprint}"
+    return f"{caption_bank.digest_of(texts)}-{_EVERY}-{space.fingerprint}"

@@ -146,7 +146,8 @@ def evidence(query: QueryEvidence, images: Images, setting: Setting) -> DoubleMa
 def discounted(query: QueryEvidence, images: Images, setting: Setting) -> DoubleVector:
     """(n,) backgrounds of images without the captions that say the same as the query."""
     weights = query.weights[None]
-    return backgrounds_of(weights, *images, setting.bank, setting.scoring)[:, 0]
+    found = backgrounds_of(weights, *images, setting.bank, setting.scoring)[:, 0]
+    return found.astype(np.float64)
 
 
 def _within(scores: DoubleVector, usual: Usual) -> tuple[float, float, float]:

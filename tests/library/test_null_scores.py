@@ -82,11 +82,11 @@ def test_the_highest_is_over_all_images_however_many(
     images = unit(3, 9)
     values = log_sum_exp(images, bank.vectors, SCORING)
     whole = highest(bank, images, values, SCORING)
-    assert whole.shape == (36,)
-    texts = np.concatenate([bank.rare, bank.vectors])
-    for q in (0, 5, 6, 35):
+    assert whole.shape == (16,)  # every third of 30 captions
+    texts = np.concatenate([bank.rare, bank.vectors[::3]])
+    for q in (0, 5, 6, 15):
         right = max(brute(texts[q], image, bank, SCORING) for image in images)
-        assert whole[q] == pytest.approx(right, abs=1e-3)
+        assert whole[q] == pytest.approx(right, abs=2e-3)
     monkeypatch.setattr(null_scores, "_ROWS", 2)
     assert highest(bank, images, values, SCORING) == pytest.approx(whole, abs=1e-4)
     assert (highest(bank, images[:0], values[:0], SCORING) == -np.inf).all()
@@ -244,7 +244,7 @@ def test_a_null_of_other_texts_counts_for_nothing_until_the_next_run(
     indexed.index()
     found = null(indexed)
     assert found is not None
-    assert (found.rare, len(found.highest)) == (2, 2 + len(captions()))
+    assert (found.rare, len(found.highest)) == (2, 2 + len(captions()[::3]))
 
 
 def test_a_stopped_run_leaves_the_null_to_the_next(world: World) -> None:
