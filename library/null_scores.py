@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from pictor.library import caption_bank
@@ -31,7 +32,6 @@ from pictor.library.records import (
     DoubleMatrix,
     DoubleVector,
     FloatMatrix,
-    FloatVector,
     JsonObject,
     Scoring,
 )
@@ -54,6 +54,9 @@ _LEAST_REST = 1e-4
 _SHRUNK = 0.9
 _ROWS = 1024  # images scored at once
 _EVERY = 3  # captions: some two hundred a language do, and more cost more
+
+
+Floats = NDArray[np.floating[Any]]  # of one precision or the other
 
 
 class Limits(NamedTuple):
@@ -121,10 +124,10 @@ def scaled(cosines: FloatMatrix, scoring: Scoring) -> DoubleMatrix:
 def backgrounds_of(
     weights: FloatMatrix,
     vectors: FloatMatrix,
-    values: DoubleVector | FloatVector,
+    values: Floats,
     bank: Bank,
     scoring: Scoring,
-) -> DoubleMatrix | FloatMatrix:
+) -> Floats:
     """(n, q) backgrounds of n images without the captions that say the same as each of q texts, as
     precise as the values.
 
@@ -134,15 +137,15 @@ def backgrounds_of(
     """
     kind = values.dtype
     close = np.flatnonzero((weights < 1).any(axis=0))
-    whole = np.repeat(values[:, None], len(weights), axis=1)
+    whole: Floats = np.repeat(values[:, None], len(weights), axis=1)
     if not close.size:
         return whole
     total = len(bank.vectors)
     cosines = (vectors @ bank.vectors[close].T).astype(kind)
-    parts = np.exp(cosines * kind.type(scoring.scale) + kind.type(scoring.bias) - values[:, None])
+    parts = np.exp(cosines * scoring.scale + scoring.bias - values[:, None])
     rest = total - parts @ (1.0 - weights[:, close].astype(kind)).T
     kept = np.maximum(weights.sum(axis=1, dtype=kind), 1.0)
-    found: DoubleMatrix | FloatMatrix = whole + np.log(np.maximum(rest, _LEAST_REST * total) / kept)
+    found: Floats = whole + np.log(np.maximum(rest, _LEAST_REST * total) / kept)
     return found
 
 
