@@ -61,6 +61,17 @@ def test_plain_queries_find_the_right_photo_first(demo: Library, queries: dict[s
     assert len(queries) - len(wrong) >= NEEDED, wrong
 
 
+def test_what_the_demo_shows_is_right_and_of_what_is_absent_it_shows_nothing(demo: Library) -> None:
+    from pictor.cli.demo import QUERIES, TOP
+
+    right = ("chelsea", "motorcycle", "chelsea", "coffee", None)
+    for query, name in zip(QUERIES, right, strict=True):
+        hits = demo.search(query, top=TOP)
+        assert bool(hits) is bool(name), query
+        for hit in hits:
+            assert any(str(name) in os.fsdecode(path) for path in (hit.path, *hit.other_paths))
+
+
 def _first(library: Library, query: str) -> str:
     hits = library.search(query, top=1, options=SearchOptions(minimum="any"))
     paths = [path for hit in hits for path in (hit.path, *hit.other_paths)]
