@@ -176,8 +176,6 @@ def fill(library: Store, space: SpaceRow, observer: Observer) -> None:
 
     Nothing is done where the background of the space is not complete.
     """
-    if not space.card.has_text:
-        return
     with library.reading() as connection:
         held, change = backgrounds.bank_of(connection, space.id)
         newest = spaces.last_change(connection, space.id)
