@@ -4,8 +4,7 @@ The ranking is judged in slices in its order, and looked through until enough is
 candidates in a row are below the level that is asked for. Levels never change the order.
 
 What a judgement is made of stands in `ranking/`: `evidence.py` says what is weighed for an item,
-`calibration.py` turns it into a probability and has the bounds of the levels, `judge.py` applies
-both to the items of a library.
+`judge.py` turns it into a probability and a level for the items of a library.
 """
 
 from __future__ import annotations

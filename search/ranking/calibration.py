@@ -1,4 +1,5 @@
-"""From evidence to a probability: a few logistic functions for each encoder family.
+"""From evidence to a probability: a few logistic functions for each encoder family, for libraries
+whose own null is not known (`library/null_scores.py`), and for what negation leaves out.
 
 They stand in configs/cutoff.toml, which `benchmarks/fit_cutoff.py` writes. Queries are of two
 kinds, which an encoder scores very differently: single concepts ("dog") fit many images a little,
@@ -25,8 +26,8 @@ from pictor.library.records import DoubleMatrix, DoubleVector, FloatVector, Json
 from pictor.search.ranking.evidence import COLUMNS, Usual
 
 CUTOFF_FILE = "cutoff.toml"
-#: A hit is likely where it is right more often than not. Possible is chosen so that most searches
-#: for what is not there show nothing: docs/evaluation.md has the figures.
+#: Probabilities at which the levels begin. As fitted, a hit is likely where it is right more often
+#: than not, and possible is chosen so that most searches for what is not there show nothing.
 LIKELY, POSSIBLE = 0.5, 0.2
 #: How much of a scene a query is at most. "A man" looks like a scene, to which nothing but a very
 #: good match would do. Of 0.3 to 1, on the data of the fit: with 0.5 false hits are the least share

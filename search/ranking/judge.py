@@ -1,11 +1,13 @@
 """How likely each hit of a search is right.
 
 A `Judge` has what it takes to judge any query of one space: the background bank, a sample of the
-collection, and the calibration of the encoder's family. `evidence.py` says what is weighed,
-`calibration.py` how it becomes a probability.
+collection, what absent things reach in it, and the calibration of the encoder's family.
+`evidence.py` says what is weighed, `library/null_scores.py` where levels begin in this library.
 
-The probability of a hit is the share of right ones to expect among hits with the same evidence,
-where one query in two asks for something that is not in the collection.
+The probability of a hit rises with its log-odds, and is POSSIBLE and LIKELY where those levels
+begin. In a library that no run has scored the null on, it is what `calibration.py` was fitted to
+give: the share of right ones among hits with the same evidence, where one query in two asks for
+something that is not in the collection.
 """
 
 from __future__ import annotations
