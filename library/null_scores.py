@@ -190,6 +190,7 @@ def fill(library: Store, space: SpaceRow, observer: Observer) -> None:
         return
     bank = caption_bank.open_bank(library, space)
     scores = np.full(1, -np.inf) if entry is None else _scores(entry)
+    items = count if entry is None else max(count, entry["items"])
     with library.reading() as connection:
         for ids, rows in spaces.vector_blocks(connection, space.id, space.dimension, last):
             if observer.should_stop():
@@ -199,7 +200,7 @@ def fill(library: Store, space: SpaceRow, observer: Observer) -> None:
             found = highest(bank, rows.astype(np.float32), values, space.card.scoring)
             scores = np.maximum(scores, found)
     data = base64.b64encode(scores.astype("<f4").tobytes()).decode()
-    entry = {"digest": _digest(space), "change": newest, "items": count, "scores": data}
+    entry = {"digest": _digest(space), "change": newest, "items": items, "scores": data}
     with library.writing() as connection:
         facts.put(connection, _key(space), json.dumps(entry))
 

@@ -13,6 +13,7 @@ from small_world import World
 from pictor.library import caption_bank, null_scores
 from pictor.library.caption_bank import Bank, captions, log_sum_exp, open_bank, rare_things
 from pictor.library.null_scores import Limits, NullScores, backgrounds_of, highest, weights_of
+from pictor.library.observer import SILENT, Silent
 from pictor.library.records import Scoring
 from pictor.search.ranking.calibration import calibration_for
 from pictor.search.ranking.evidence import COLUMNS
@@ -208,7 +209,9 @@ def test_a_run_scores_what_is_new_and_keeps_the_highest(indexed: World) -> None:
     assert found.rare == len(rare_things())
     assert stored(indexed)["items"] == 5
     counts = scored(indexed)
-    indexed.index()
+    with indexed.monkeypatch.context() as patch:
+        patch.setattr(caption_bank, "open_bank", lambda *_: pytest.fail("nothing was new"))
+        indexed.index()
     assert counts == []
     indexed.draw("new.png", 77)
     indexed.index()
@@ -234,6 +237,54 @@ def test_a_library_that_shrank_is_scored_anew(indexed: World) -> None:
     found = null(indexed)
     assert found is not None
     assert found.highest == pytest.approx(expected(indexed), abs=1e-2)
+
+
+def test_a_tenth_of_a_library_may_go_before_it_is_scored_anew(world: World) -> None:
+    from pictor.library.purge import purge
+
+    for i in range(20):
+        world.draw(f"{i}.png", i)
+    world.index()
+    counts = scored(world)
+    for gone, anew in ((2, []), (1, [17])):
+        for path in sorted(world.root.glob("*.png"))[:gone]:
+            path.unlink()
+        world.index()
+        with world.open() as library:
+            purge(library)
+        world.index()
+        assert counts == anew
+
+
+def test_a_stop_leaves_the_null_as_it_was(indexed: World) -> None:
+    before = stored(indexed)
+    with indexed.monkeypatch.context() as patch:
+        patch.setattr("pictor.indexer.run.null_scores.fill", lambda *_: None)
+        indexed.draw("new.png", 77)
+        indexed.index()
+
+    class Stopped(Silent):
+        def should_stop(self) -> bool:
+            return True
+
+    with indexed.open() as library, library.writer():
+        null_scores.fill(library, library.space(), Stopped())
+        assert stored(indexed) == before
+        null_scores.fill(library, library.space(), SILENT)
+    assert stored(indexed)["items"] == 6
+
+
+def test_a_background_that_is_not_complete_gives_no_null(world: World) -> None:
+    with world.monkeypatch.context() as patch:
+        patch.setattr("pictor.indexer.run.fill_background", lambda *_: None)
+        world.draw("a.png", 1)
+        world.index()
+    with world.open() as library, library.writer():
+        null_scores.fill(library, library.space(), SILENT)
+        assert null(world) is None
+        caption_bank.fill(library, library.space(), SILENT)
+        null_scores.fill(library, library.space(), SILENT)
+    assert null(world) is not None
 
 
 def test_a_null_of_other_texts_counts_for_nothing_until_the_next_run(
