@@ -35,7 +35,7 @@ test: $(VENV)/.dev ## run all tests
 	$(PY) -m pytest -n auto --dist loadfile
 
 test-quick: $(VENV)/.dev ## the tests without processes and torch, for after each edit
-	$(PY) -m pytest -n auto --quick -q
+	$(PY) -m pytest -n auto --dist loadfile --quick -q
 
 # torch comes first and as pip finds it, a build for the CPU where pip is shown one; uv leaves it so,
 # and its dependencies too, of which filelock is one of ours.

@@ -39,7 +39,10 @@ def _load(name: str) -> ModuleType:
 
 _quick = _load("quick_run")
 pytest_addoption = _quick.pytest_addoption
+pytest_ignore_collect = _quick.pytest_ignore_collect
 pytest_collection_modifyitems = _quick.pytest_collection_modifyitems
+pytest_sessionfinish = _quick.pytest_sessionfinish
+pytest_testnodedown = _quick.pytest_testnodedown
 pytest_terminal_summary = _quick.pytest_terminal_summary
 no_processes = _quick.no_processes
 shared_tower = _load("shared_tower").shared_tower

@@ -7,16 +7,16 @@ process all the same fails, and is to be marked `processes`.
 from __future__ import annotations
 
 import multiprocessing.process
+import re
 import subprocess
-import sys
 from collections import Counter
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-#: Why tests are left out: by marker, by fixture, and by a module that the test's module has loaded.
-MARKERS = {"slow": "slow", "processes": "start processes"}
+#: Why tests are left out: by marker, by fixture, and whole files by a module that they import.
+MARKERS = {"slow": "are slow", "processes": "start processes"}
 FIXTURES = {
     "tiny_checkpoint": "need torch",
     "local_hub": "need torch",
@@ -34,12 +34,25 @@ MODULES = {
     "subprocess": "start processes",
     "multiprocessing": "start processes",
 }
+_IMPORT = re.compile(rf"^(?:import|from) ({'|'.join(MODULES)})\b", re.MULTILINE)
 _left_out: Counter[str] = Counter()
+_files: Counter[str] = Counter()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option."""
     parser.addoption("--quick", action="store_true", help="no processes, no torch")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave whole files out before they load what they import, and count them by the reason."""
+    if not config.getoption("quick") or not collection_path.name.startswith("test_"):
+        return None
+    found = _IMPORT.search(collection_path.read_text(encoding="utf-8"))
+    if found is None:
+        return None
+    _files.update([MODULES[found[1]]])
+    return True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -62,18 +75,30 @@ def _reason(item: pytest.Item) -> str:
     for fixture in getattr(item, "fixturenames", ()):
         if fixture in FIXTURES:
             return FIXTURES[fixture]
-    for value in vars(getattr(item, "module", sys)).values():
-        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", "")
-        top = str(name).partition(".")[0]
-        if top in MODULES:
-            return MODULES[top]
     return ""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that shows results what a worker process left out."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = [dict(_left_out), dict(_files)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it; each worker left out the same."""
+    for counts, told in zip((_left_out, _files), node.workeroutput["left_out"], strict=True):
+        counts.clear()
+        counts.update(told)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say what was left out."""
-    if _left_out:
-        reasons = ", ".join(f"{count:,} that {why}" for why, count in _left_out.most_common())
+    if _left_out or _files:
+        files = [f"{count:,} files whose tests {why}" for why, count in _files.most_common()]
+        tests = [f"{count:,} tests that {why}" for why, count in _left_out.most_common()]
+        reasons = ", ".join([*files, *tests])
         terminalreporter.write_line(f"left out: {reasons}; make test runs them all")
 
 

@@ -11,6 +11,8 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+pytestmark = pytest.mark.processes
+
 Run = Callable[..., Result]
 
 

@@ -59,6 +59,7 @@ def test_a_tag_of_a_set_is_not_taken_by_hand(
     assert run("tag", "remove", photo, "other", *where).exit_code == 0
 
 
+@pytest.mark.processes
 def test_a_dry_run_then_sidecars(run: Any, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -162,7 +162,10 @@ def vectors_of(n: int, seed: int = 1) -> FloatMatrix:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-@pytest.fixture(scope="module", params=[1000, 30_000, 200_000])
+LARGE = [pytest.param(count, marks=pytest.mark.slow) for count in (30_000, 200_000)]
+
+
+@pytest.fixture(scope="module", params=[1000, *LARGE])
 def drawn(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Drawn]:
@@ -489,6 +492,7 @@ def test_postgresql_names_the_same_items(postgresql_url: str, tmp_path: Path) ->
                 assert sorted(dated) == drawn.passing(one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "leaf"),
     [

@@ -28,7 +28,7 @@ def scores_by_force(vectors: HalfMatrix, asking: IdArray, k: int) -> np.ndarray:
     return best
 
 
-@pytest.mark.parametrize("count", [1, 5, 300, 9000])
+@pytest.mark.parametrize("count", [1, 5, 300, pytest.param(9000, marks=pytest.mark.slow)])
 def test_every_row_against_every_row_is_exact(count: int) -> None:
     vectors = clustered(count, count)
     found = nearest(vectors, np.arange(count), 4)

@@ -64,7 +64,7 @@ def fill(library: Store) -> None:
         )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
 def many(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A library of 10,000 roots, a file in each."""
     settings = Settings()
@@ -88,6 +88,7 @@ def in_half1(i: int, kind: str, location: bytes, path: bytes) -> bool:
     return i // 4 % 2 == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_ten_thousand_roots_are_filtered_counted_and_purged(many: Store) -> None:
     check_filters(many)

@@ -71,6 +71,7 @@ def test_a_statement_has_an_end_and_a_broken_connection_a_way_out(
             connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     pytest.importorskip("psycopg", reason="the driver psycopg is not installed")
     with socket.create_server(("127.0.0.1", 0)) as silent:

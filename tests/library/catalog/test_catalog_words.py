@@ -81,7 +81,7 @@ class Shelf:
             return {row.content_id: row for row in connection.execute(WORD.select())}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
 def shelf(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shelf]:
     """An empty one, in each database."""
     url = request.getfixturevalue("postgresql_url") if request.param == "postgresql" else ""

@@ -71,6 +71,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(("name", "options", "spec"), CASES)
 def test_pixels_equal_those_of_transformers(processors, name, options, spec, size):
@@ -81,6 +82,7 @@ def test_pixels_equal_those_of_transformers(processors, name, options, spec, siz
     assert np.array_equal(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(("patch", "max_patches"), [(16, 256), (14, 100)])
 def test_naflex_pixels_equal_those_of_transformers(processors, size, patch, max_patches):
@@ -106,6 +108,7 @@ def test_random_odd_sizes_equal_those_of_transformers(processors):
         assert np.array_equal(prepare(image, spec), reference(processor, image)), (width, height)
 
 
+@pytest.mark.slow
 def test_decoded_photos_equal_those_of_transformers(processors, data_dir):
     photos = sorted((data_dir / "permissive_photos" / "images").glob("*.jpg"))[:6]
     assert photos

@@ -109,6 +109,7 @@ def test_files_and_folders_are_brought_to_the_disk(
     assert synced == [tmp_path / "a", tmp_path]
 
 
+@pytest.mark.slow
 def test_up_to_a_size_the_index_is_exact(
     cache: IndexCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
