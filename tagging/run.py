@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +20,7 @@ from sqlalchemy import Connection
 
 from pictor.library import caption_bank, space_encoders
 from pictor.library.caption_bank import Bank
+from pictor.library.catalog import caption_bank as backgrounds
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.rows import SpaceRow
@@ -26,15 +28,17 @@ from pictor.library.catalog.tags import ItemBlock, TagSetRow
 from pictor.library.errors import LabelError, quoted
 from pictor.library.label_scores import label_vectors, logits_of
 from pictor.library.observer import SILENT, Observer, Progress, Stopped, check
-from pictor.library.records import BoolMatrix, FloatMatrix, IdArray
+from pictor.library.records import FloatMatrix, IdArray
 from pictor.library.store import Store
-from pictor.tagging.labels import LabelSet, check_templates
+from pictor.tagging import thresholds
+from pictor.tagging.labels import Label, LabelSet, check_templates
 from pictor.tagging.prompts import prompts
 from pictor.tagging.scores import Rules, default_minimum
-from pictor.tagging.thresholds import fit, naming, without_named
 
 #: Rises with every change of how tags are decided, so that they are made anew.
-METHOD = 2
+METHOD = 3
+#: A space that has grown or shrunk by so much gets another level.
+GROWTH = 1.2
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def tag(
         contents=contents,
         tags=tags,
         tagged=tagged,
-        minimum=pass_.rules.minimum,
+        minimum=pass_.minimum,
         is_anew=is_anew,
         seconds=round(time.monotonic() - started, 3),
         stopped=stopped,
@@ -129,17 +133,19 @@ class _Pass:
 
     Attributes:
         texts: the prompts of each label.
-        vectors: (labels, d) unit rows.
-        names: (captions, labels), which captions of the bank name which label.
+        vectors: (labels, d) unit rows; absent: (m, d) those of names of absent things.
+        minimum: the least score.
+        size: of the space, in steps of a fifth: its level is set anew at each.
     """
 
     labels: LabelSet
     space: SpaceRow
     texts: Sequence[Sequence[str]]
     vectors: FloatMatrix
+    absent: FloatMatrix
     bank: Bank
-    names: BoolMatrix
-    rules: Rules
+    minimum: float
+    size: int
 
     @property
     def version(self) -> str:
@@ -148,11 +154,12 @@ class _Pass:
             METHOD,
             self.space.fingerprint,
             self.bank.digest,
-            asdict(self.rules.scoring),
+            asdict(self.space.card.scoring),
             self.labels.to_json(),
             self.labels.multi_label,
-            self.rules.minimum,
+            self.minimum,
             self.texts,
+            self.size,
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -170,18 +177,16 @@ class _Pass:
         newest = catalog_spaces.last_change(connection, self.space.id)
         goes_on = held is not None and self.continues(held)
         after = held.change if held is not None and goes_on else -1
+        level = (
+            held.labels[0]["threshold"] if held is not None and goes_on else self._level(connection)
+        )
         set_id = catalog_tags.write_set(
             connection,
             self.labels.name,
             kind=catalog_tags.LABELS,
             space_id=self.space.id,
             version=self.version,
-            labels=[
-                one | {"threshold": round(threshold, 4)}
-                for one, threshold in zip(
-                    self.labels.to_json(), self.rules.thresholds.tolist(), strict=True
-                )
-            ],
+            labels=[one | {"threshold": level} for one in self.labels.to_json()],
             templates=sorted(set(self.labels.templates or (self.space.card.template,))),
             change=newest,
         )
@@ -196,19 +201,31 @@ class _Pass:
             contents = np.unique(block.content_ids)
             if goes_on:
                 catalog_tags.clear_tags(connection, set_id, contents.tolist())
-            catalog_tags.add_tags(connection, set_id, list(self._tags(block)))
+            catalog_tags.add_tags(connection, set_id, list(self._tags(block, level)))
             done += len(contents)
             observer.progress(Progress("tagging", done, max(total, done) if total else 0, "photos"))
             check(observer)
         return done
 
-    def _tags(self, block: ItemBlock) -> Iterator[tuple[int, str, float]]:
+    def _level(self, connection: Connection) -> float:
+        """What names of absent things reach in the space."""
+        space, scoring = self.space, self.space.card.scoring
+        sampled = backgrounds.sample(connection, space.id, space.dimension, thresholds.SAMPLE)
+        ids, photos = sampled[0].tolist(), sampled[1].astype(np.float32)
+        known = backgrounds.values_of(connection, space.id, ids)
+        values = np.array([known[item] for item in ids], np.float64)
+        ahead = thresholds.excess(photos, values, self.absent, self.bank, scoring)
+        return round(thresholds.level(ahead, len(self.labels.labels)), 4)
+
+    def _tags(self, block: ItemBlock, level: float) -> Iterator[tuple[int, str, float]]:
         """(content id, label, score) of a block; of several frames the best score counts."""
-        vectors = block.vectors.astype(np.float32)
-        logits = logits_of(vectors, self.vectors, self.rules.scoring)
-        scoring, names = self.rules.scoring, self.names
-        without = without_named(vectors, block.background, self.bank, names, scoring)
-        scores = self.rules.tags(logits, block.background, without)
+        vectors, scoring = block.vectors.astype(np.float32), self.space.card.scoring
+        logits = logits_of(vectors, self.vectors, scoring)
+        rules = Rules(scoring, self.labels.parents(), level, self.minimum, self.labels.multi_label)
+        without = thresholds.without_same(
+            vectors, block.background, self.vectors, self.bank, scoring
+        )
+        scores = rules.tags(logits, block.background, without)
         contents, scores = _by_content(block.content_ids, scores)
         labels = [one.label for one in self.labels.labels]
         rows, columns = np.divmod(np.flatnonzero(scores > 0), scores.shape[1])
@@ -239,16 +256,27 @@ def _prepared(library: Store, labels: LabelSet, options: TagOptions) -> _Pass:
     if options.encoder is None and not space.card.has_text:
         space = next((one for one in library.spaces() if one.card.has_text), space)
     tower = space_encoders.open_text(library, space)
-    texts = prompts(labels.labels, labels.templates, space.card, options.language)
-    vectors = label_vectors(texts, tower.encode)
-    scoring, minimum = space.card.scoring, labels.minimum
+
+    def texts_of(some: Sequence[Label]) -> list[list[str]]:
+        return prompts(some, labels.templates, space.card, options.language)
+
+    texts = texts_of(labels.labels)
+    absent = texts_of(thresholds.absent_labels(labels.labels))
+    minimum = labels.minimum
     if minimum is None:
-        minimum = default_minimum(scoring, multi_label=labels.multi_label)
-    bank = caption_bank.open_bank(library, space)
-    thresholds = fit(labels.labels, vectors, bank, scoring)
-    rules = Rules(scoring, labels.parents(), thresholds, minimum, labels.multi_label)
-    names = naming(bank.captions, labels.labels)
-    return _Pass(labels, space, texts, vectors, bank, names, rules)
+        minimum = default_minimum(space.card.scoring, multi_label=labels.multi_label)
+    with library.reading() as connection:
+        count = catalog_spaces.count_vectors(connection, space.id)
+    return _Pass(
+        labels,
+        space,
+        texts,
+        label_vectors(texts, tower.encode),
+        label_vectors(absent, tower.encode),
+        caption_bank.open_bank(library, space),
+        minimum,
+        round(math.log(max(count, 1), GROWTH)),
+    )
 
 
 def _by_content(ids: IdArray, scores: FloatMatrix) -> tuple[IdArray, FloatMatrix]:

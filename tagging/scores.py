@@ -2,8 +2,8 @@
 
 A label is a tag where two things hold. Its score, a softmax over the set or a sigmoid, reaches the
 least score: of all labels it is one that fits. And its logit exceeds how well the background bank
-explains the item by at least the label's threshold: the picture shows something of the set at all.
-A common label is not compared with captions of the bank that name it: they say the same.
+explains the item by at least the set's level: the picture shows something of the set at all. A
+label is not compared with captions of the bank that say the same.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from pictor.library.records import (
     Scoring,
 )
 
-#: The background of some rows without the captions that name a label, by its place.
+#: The background of some rows without the captions that say the same as a label, by its place.
 Without = Callable[[int, IdArray], DoubleVector]
 #: The least scores. Softmax, one label an item: below, the second best is about as good. Softmax,
 #: several labels: they share the sum of 1. Sigmoid: SigLIP's true pairs often score so low (its
 #: bias starts at -10, Zhai et al. 2023). Measured: docs/tagging.md.
-LEAST_BEST, LEAST_OF_SEVERAL, LEAST_SIGMOID = 0.3, 0.1, 0.05
+LEAST_BEST, LEAST_OF_SEVERAL, LEAST_SIGMOID = 0.3, 0.2, 0.05
 
 
 def default_minimum(scoring: Scoring, *, multi_label: bool) -> float:
@@ -44,14 +44,14 @@ class Rules:
 
     Attributes:
         parents: the place of each label's parent, -1 for none.
-        thresholds: (labels,) least excess of a label's logit over the background.
+        level: least excess of a label's logit over the background.
         minimum: the least score.
         multi_label: all labels that pass are tags, not only the best one and those above it.
     """
 
     scoring: Scoring
     parents: Sequence[int]
-    thresholds: FloatVector
+    level: float
     minimum: float
     multi_label: bool
 
@@ -68,7 +68,7 @@ class Rules:
             without: asked for labels that reach the least score and do not exceed that.
         """
         scores = probabilities(logits, self.scoring)
-        passes = logits >= background[:, None] + self.thresholds
+        passes = logits >= background[:, None] + np.float32(self.level)
         allowed = None if self.multi_label else self._line_of_best(logits)
         if without is not None:
             failing = (scores >= self.minimum) & ~passes
@@ -76,7 +76,7 @@ class Rules:
                 failing &= allowed
             for at in np.flatnonzero(failing.any(axis=0)).tolist():
                 rows = np.flatnonzero(failing[:, at])
-                passes[rows, at] = logits[rows, at] >= without(at, rows) + self.thresholds[at]
+                passes[rows, at] = logits[rows, at] >= without(at, rows) + self.level
         self._roll_up(scores, passes)
         passes &= scores >= self.minimum
         if allowed is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,6 @@ from sqlalchemy import (
     Connection,
     and_,
     delete,
-    false,
     func,
     or_,
     select,
@@ -22,7 +22,7 @@ from sqlalchemy import (
 from pictor.library.catalog.files import chunked, insert_rows, now, rows_in
 from pictor.library.catalog.schema import BACKGROUND, CONTENT, FILE, ITEM, TAG, TAG_SET, VECTOR
 from pictor.library.catalog.spaces import LITTLE_FLOAT16
-from pictor.library.errors import LibraryCorrupt
+from pictor.library.errors import LibraryCorrupt, QueryError, quoted
 from pictor.library.records import HalfMatrix, IdArray, JsonObject
 
 #: The one set of tags that people gave, and its kind.
@@ -247,35 +247,55 @@ def contents_with(connection: Connection, name: str) -> ColumnElement[bool]:
 
     A label above others is found by its own name, since contents bear it with those under it. A
     person's tag is found by each part of its path.
+
+    Raises:
+        QueryError: no set and no person knows the name.
     """
     wanted = name.strip().casefold()
     cases: list[ColumnElement[bool]] = []
+    known: set[str] = set()
     for row in tag_sets(connection):
-        labels = sorted(_labels_called(connection, row, wanted))
-        if labels:
-            cases.append(and_(TAG.c.set_id == row.id, TAG.c.label.in_(labels)))
-    return CONTENT.c.id.in_(select(TAG.c.content_id).where(or_(false(), *cases)))
+        labels = _names(connection, row)
+        known.update(*labels.values())
+        called = sorted(label for label, names in labels.items() if wanted in names)
+        if called:
+            cases.append(and_(TAG.c.set_id == row.id, TAG.c.label.in_(called)))
+    if not cases:
+        raise QueryError(f"no tag {quoted(name)}{_hint(wanted, known)}")
+    return CONTENT.c.id.in_(select(TAG.c.content_id).where(or_(*cases)))
 
 
 def contents_of_set(connection: Connection, name: str) -> ColumnElement[bool]:
-    """The condition "bears a tag of this set" on CONTENT, whatever the letter case."""
+    """The condition "bears a tag of this set" on CONTENT, whatever the letter case.
+
+    Raises:
+        QueryError: no such set was applied.
+    """
     wanted = name.strip().casefold()
-    ids = [row.id for row in tag_sets(connection) if row.name.casefold() == wanted]
+    names = {row.id: row.name.casefold() for row in tag_sets(connection)}
+    ids = [at for at, known in names.items() if known == wanted]
+    if not ids:
+        raise QueryError(f"no label set {quoted(name)} was applied{_hint(wanted, names.values())}")
     return CONTENT.c.id.in_(select(TAG.c.content_id).where(TAG.c.set_id.in_(ids)))
 
 
-def _labels_called(connection: Connection, row: TagSetRow, wanted: str) -> Iterable[str]:
+def _names(connection: Connection, row: TagSetRow) -> dict[str, set[str]]:
+    """Label → its names in lower case; of a person's the whole path and its parts."""
     if row.kind == PERSON:
         given = connection.scalars(select(TAG.c.label).where(TAG.c.set_id == row.id).distinct())
-        return [label for label in given if _is_part(label, wanted)]
-    found = []
-    for one in row.labels:
-        names = [name for group in one.get("names", {}).values() for name in group]
-        if wanted in {name.casefold() for name in (one["label"], *names)}:
-            found.append(one["label"])
-    return found
+        return {label: {label.casefold(), *label.casefold().split(PATH_MARK)} for label in given}
+    names = {one["label"]: one.get("names", {}).values() for one in row.labels}
+    return {
+        label: {name.casefold() for name in (label, *chain.from_iterable(groups))}
+        for label, groups in names.items()
+    }
 
 
-def _is_part(label: str, wanted: str) -> bool:
-    folded = label.casefold()
-    return wanted == folded or wanted in folded.split(PATH_MARK)
+def _hint(wanted: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    near = get_close_matches(wanted, names, n=3)
+    if near:
+        return f"; did you mean {' or '.join(map(repr, sorted(near)))}?"
+    return "" if names else ": nothing is tagged yet"

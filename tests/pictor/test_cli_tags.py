@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -43,8 +42,7 @@ def test_people_tag_and_untag(run: Any, own_library: Path, pictures: Path) -> No
 def test_a_tag_of_a_set_is_not_taken_by_hand(
     run: Any, own_library: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    everything = lambda labels, *_: np.full(len(labels), -1000, np.float32)  # noqa: E731
-    monkeypatch.setattr("pictor.tagging.run.fit", everything)
+    monkeypatch.setattr("pictor.tagging.thresholds.level", lambda *_: -1000.0)
     where, photo = ("--library", own_library), pictures / "one.png"
     labels = tmp_path / "mine.txt"
     labels.write_text("square\n")

@@ -42,6 +42,7 @@ from pictor.search.plan import Trace
 from pictor.search.query import Query
 
 D = 16
+EVIL = "'; DROP TABLE file; --"
 CAMERAS = (None, "SONY ILCE-7M3", "Canon EOS R5", "100%_cam", "相机")
 FORMATS = ("JPEG", "HEIF", "GIF", "MP4", "DNG")
 ROOTS = (
@@ -151,7 +152,12 @@ def store(library: Store, facts: list[dict[str, Any]]) -> None:
             connection.execute(insert(CAPTION), captions)
         labels = {"id": 1, "name": "people", "kind": "person", "version": "1", "labels": []}
         labels |= {"templates": [], "tagged_at": "2026"}
-        connection.execute(insert(TAG_SET).values(**labels))
+        known = [{"label": "cat"}, {"label": EVIL}]  # that no photo bears
+        others = [
+            labels | {"id": i, "name": name, "kind": "labels", "labels": known}
+            for i, name in ((2, "coco"), (3, EVIL))
+        ]
+        connection.execute(insert(TAG_SET), [labels, *others])
         if tags:
             connection.execute(insert(TAG), tags)
         connection.execute(delete(STALE_WORD))  # words take long, and no filter asks them
@@ -419,15 +425,14 @@ def test_a_ranking_to_its_end_has_every_item_once(drawn: Drawn) -> None:
 
 
 def test_values_reach_the_database_only_as_bound_parameters(thousand: Drawn) -> None:
-    evil = "'; DROP TABLE file; --"
     leaves: list[Filter] = [
-        filters.Camera(evil),
-        filters.Lens(evil),
-        filters.Tagged(evil),
-        filters.InLabelSet(evil),
-        filters.OfFormat(evil),
-        filters.InFolder(evil.encode()),
-        filters.After(evil),
+        filters.Camera(EVIL),
+        filters.Lens(EVIL),
+        filters.Tagged(EVIL),
+        filters.InLabelSet(EVIL),
+        filters.OfFormat(EVIL),
+        filters.InFolder(EVIL.encode()),
+        filters.After(EVIL),
     ]
     with thousand.library.reading() as connection:
         for leaf in leaves:

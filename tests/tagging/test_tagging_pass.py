@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from sqlalchemy import select
 
@@ -17,7 +16,7 @@ from pictor.library.catalog import tags as catalog_tags
 from pictor.library.catalog.schema import CONTENT
 from pictor.library.errors import LabelError, QueryError
 from pictor.library.observer import Progress, Silent
-from pictor.tagging import manual_tags
+from pictor.tagging import manual_tags, run, thresholds
 from pictor.tagging.labels import LabelSet, given_labels
 from pictor.tagging.run import TagOptions, TagSummary, tag
 
@@ -49,15 +48,11 @@ def _tags(world: Any, name: str = "colours") -> list[tuple[Any, ...]]:
     )
 
 
-def _open_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every label pass the background, so that what a pass does can be counted."""
-    low = lambda labels, *_: np.full(len(labels), -1000, np.float32)  # noqa: E731
-    monkeypatch.setattr("pictor.tagging.run.fit", low)
-
-
 @pytest.fixture(autouse=True)
-def _thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
-    _open_everything(monkeypatch)
+def _open_to_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every label pass, so that what a pass does can be counted, at any size of the space."""
+    monkeypatch.setattr("pictor.tagging.thresholds.level", lambda *_: -1000.0)
+    monkeypatch.setattr("pictor.tagging.run.GROWTH", 1000.0)
 
 
 def test_a_pass_reads_no_picture_and_scores_all(small: Any) -> None:
@@ -90,6 +85,44 @@ def test_a_second_pass_scores_only_what_is_new(small: Any) -> None:
     assert (second.contents, second.is_anew, second.version) == (1, False, first.version)
     assert [row for row in _tags(small) if row[0] <= 3] == before
     assert {row[0] for row in _tags(small)} == {1, 2, 3, 4}
+
+
+def test_a_pass_that_goes_on_keeps_its_level(small: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _tag(small)
+    monkeypatch.setattr("pictor.tagging.thresholds.level", lambda *_: 1000.0)
+    small.draw("d.png", 9)
+    small.index()
+    assert _tag(small).contents == 1
+    assert {row[0] for row in _tags(small)} == {1, 2, 3, 4}
+    monkeypatch.undo()  # the space has grown by a third since
+    monkeypatch.setattr("pictor.tagging.thresholds.level", lambda *_: 1000.0)
+    grown = _tag(small)
+    assert (grown.is_anew, grown.contents, grown.tags) == (True, 4, 0)
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 0), (1, 0), (2, 4), (100, 25), (109, 26)])
+def test_a_step_of_size_is_a_fifth(
+    small: Any, count: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("pictor.library.catalog.spaces.count_vectors", lambda *_: count)
+    with small.open() as library:
+        assert run._prepared(library, COLOURS, ALL).size == size
+
+
+def test_the_level_is_set_by_the_photos_and_the_size_of_the_set(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[int, ...], int]] = []
+    monkeypatch.setattr(
+        "pictor.tagging.thresholds.level",
+        lambda ahead, labels: asked.append((ahead.shape, labels)) or 1.23456,
+    )
+    _tag(small)
+    names = len(thresholds.absent_labels(COLOURS.labels))
+    assert asked == [((3, names), 5)]
+    stored = json.loads(small.sql("SELECT labels FROM tag_set")[0][0])
+    assert [one["threshold"] for one in stored] == [1.2346] * 5
 
 
 def test_a_changed_set_replaces_only_its_own_tags(small: Any) -> None:
@@ -197,7 +230,7 @@ def test_the_first_space_that_knows_words_is_tagged(small: Any) -> None:
 def test_a_least_score_is_the_familys_unless_one_is_given(small: Any) -> None:
     one, several = given_labels("x", ["dog", "cat"]), COLOURS
     assert _tag(small, one, TagOptions()).minimum == 0.3
-    assert _tag(small, several, TagOptions()).minimum == 0.1
+    assert _tag(small, several, TagOptions()).minimum == 0.2
     assert _tag(small, replace(one, minimum=0.7), TagOptions()).minimum == 0.7
     assert _tag(small, replace(one, minimum=0.7), TagOptions(minimum=0.6)).minimum == 0.6
 
@@ -280,9 +313,37 @@ def test_tags_are_found_by_any_name_and_letter_case(small: Any) -> None:
     for name in ("dog", "Hound", "狗", "ANIMAL", "动物"):
         assert _found(small, catalog_tags.contents_with, name) == {1, 2, 3}, name
     for name in ("do", "dogs", "", "%", "x' OR 1=1 --"):
-        assert _found(small, catalog_tags.contents_with, name) == set(), name
+        with pytest.raises(QueryError, match=r"^no tag "):
+            _found(small, catalog_tags.contents_with, name)
     assert _found(small, catalog_tags.contents_of_set, "PETS") == {1, 2, 3}
-    assert _found(small, catalog_tags.contents_of_set, "dog") == set()
+    with pytest.raises(
+        QueryError, match=r"^no label set 'pet' was applied; did you mean 'pets'\?$"
+    ):
+        _found(small, catalog_tags.contents_of_set, "pet")
+
+
+def test_a_tag_that_no_set_knows_is_said_with_the_nearest(small: Any) -> None:
+    for make, said in (
+        (catalog_tags.contents_with, "no tag 'kat': nothing is tagged yet"),
+        (catalog_tags.contents_of_set, "no label set 'kat' was applied: nothing is tagged yet"),
+    ):
+        with pytest.raises(QueryError) as error:
+            _found(small, make, "kat")
+        assert str(error.value) == said
+    _tag(small, given_labels("x", ["cat", "boat"]))
+    with small.open() as library:
+        manual_tags.add(library, [bytes(small.root / "a.png")], "places|Wien")
+    for name, said in (
+        ("Kat", "no tag 'Kat'; did you mean 'cat'?"),
+        ("vien", "no tag 'vien'; did you mean 'wien'?"),
+        ("zzz", "no tag 'zzz'"),
+    ):
+        with pytest.raises(QueryError) as error:
+            _found(small, catalog_tags.contents_with, name)
+        assert str(error.value) == said
+    with small.open() as library:  # a label of an applied set is known, also where no photo has it
+        tag(library, given_labels("x", ["cat", "boat"]), TagOptions(minimum=1.0))
+    assert _found(small, catalog_tags.contents_with, "cat") == set()
 
 
 def test_a_persons_path_is_found_by_its_parts(small: Any) -> None:
@@ -290,4 +351,5 @@ def test_a_persons_path_is_found_by_its_parts(small: Any) -> None:
         manual_tags.add(library, [bytes(small.root / "b.png")], "Orte|Österreich|Wien")
     for name in ("wien", "Österreich", "orte", "Orte|Österreich|Wien"):
         assert len(_found(small, catalog_tags.contents_with, name)) == 1, name
-    assert _found(small, catalog_tags.contents_with, "ort") == set()
+    with pytest.raises(QueryError, match=r"^no tag .ort.; did"):
+        _found(small, catalog_tags.contents_with, "ort")

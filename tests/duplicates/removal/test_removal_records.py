@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,10 +53,16 @@ CARRIED = Carried("aa", "bb", ("x", "y"), 4, None)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """An empty library; its folder of logs is a test's own to make."""
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Store:
     with Store.create(tmp_path_factory.mktemp("store") / "library", Settings()) as made:
         return made
+
+
+@pytest.fixture
+def store(empty: Store) -> Iterator[Store]:
+    """An empty library; its folder of logs is a test's own to make, and goes with it."""
+    yield empty
+    shutil.rmtree(empty.path / "resolved", ignore_errors=True)
 
 
 class Hears(Silent):
@@ -311,7 +319,7 @@ def test_logs_that_cannot_be_written_are_told(tmp_path: Path, store: Store) -> N
     assert logs(store) == []
     with pytest.raises(PlanError, match=r"resolved.*nothing more was touched"):
         new_log(store, mode="trash", steps=1, owns_target=True)
-    (store.path / "resolved").unlink()
+    (store.path / "resolved").unlink()  # a file
 
 
 def test_runs_of_one_second_have_numbers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

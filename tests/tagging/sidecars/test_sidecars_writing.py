@@ -28,10 +28,7 @@ LABELS = LabelSet(
 
 @pytest.fixture
 def tagged(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    import numpy as np
-
-    low = lambda labels, *_: np.full(len(labels), -1000, np.float32)  # noqa: E731
-    monkeypatch.setattr("pictor.tagging.run.fit", low)
+    monkeypatch.setattr("pictor.tagging.thresholds.level", lambda *_: -1000.0)
     world.draw("a.png", 1)
     world.draw("b.png", 2)
     world.index()
