@@ -11,6 +11,7 @@ from pictor.library.catalog.rows import SpaceRow
 from pictor.library.encoders import towers
 from pictor.library.encoders.base import EncoderOptions, ImageEncoder
 from pictor.library.encoders.builtin_card import BUILTIN
+from pictor.library.encoders.builtin_towers import is_of_this_release
 from pictor.library.errors import ModelError, ModelNotAvailable
 from pictor.library.observer import Observer
 from pictor.library.records import EncoderCard, ImageSpec
@@ -151,9 +152,16 @@ def _add_named(
     """Add the named spaces that are new; those of the settings where the library has none.
 
     The first of `names` is noted in the catalog as the next default, unless the library is to keep
-    the one it has: a run that is cut short need not name it again.
+    the one it has: a run that is cut short need not name it again. A library that finds by the
+    built-in encoder of another release moves to the one of this release by itself.
     """
     held = library.spaces()
+    if not names and _is_outdated(library, held):
+        observer.notice(
+            "this release has another built-in encoder: its space is filled beside the one of "
+            "before, which answers until then"
+        )
+        names = (BUILTIN,)
     if not names and held:
         return
     for i, name in enumerate(names or library.settings.encoder.names):
@@ -169,6 +177,13 @@ def _add_named(
         if names and i == 0 and not keep_default:
             row = next(row for row in library.spaces() if row.fingerprint == card.fingerprint)
             _plan_default(library, row, observer)
+
+
+def _is_outdated(library: Store, held: Sequence[SpaceRow]) -> bool:
+    """Whether the default space is of the built-in encoder, and none is of this release's."""
+    if not held or library.space().encoder != BUILTIN:
+        return False
+    return not any(row.encoder == BUILTIN and is_of_this_release(row.card) for row in held)
 
 
 def _stand_in(name: str, error: ModelNotAvailable) -> str:

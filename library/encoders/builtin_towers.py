@@ -1,8 +1,8 @@
 """The towers of the built-in encoder: from the package, or as a library kept them.
 
 A release may ship a better built-in encoder. A library that an older one filled must go on finding
-its pictures, so it keeps a copy of the towers it was filled with; to move on, index with
-`--encoder builtin`, which fills a space of the new one beside the old.
+its pictures, so it keeps a copy of the towers it was filled with. The next run of the indexer fills
+a space of the new one beside the old, which answers until then.
 """
 
 from __future__ import annotations
