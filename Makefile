@@ -20,12 +20,12 @@ $(VENV)/.made: ## the virtual environment
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	@echo 'installing pictor and what it needs into $(VENV)…'
-	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo,models]'
+	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo,models,serve]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo 'installing pictor and what its tests need into $(VENV)…'
-	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo,dev,models,raw,video]'
+	@$(PY) -m pip install -qq --disable-pip-version-check --editable '.[demo,dev,models,raw,serve,video]'
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo ## index and search some real photos, and write a page to look at
@@ -45,7 +45,7 @@ $(LOWEST)/.dev: pyproject.toml
 	@$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check uv 'torch<2.14'
 	@UV_FIND_LINKS="$$($(LOWEST)/bin/python -m pip config get global.find-links 2>/dev/null)" \
 		$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --reinstall-package filelock \
-		--resolution lowest-direct --editable '.[demo,dev,models,raw,video]'
+		--resolution lowest-direct --editable '.[demo,dev,models,raw,serve,video]'
 	@touch $@
 
 test-lowest: $(LOWEST)/.dev ## run all tests with the oldest releases that pictor takes

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from pictor.library.catalog import contents, decisions, files, items, members, pairs, tags
 from pictor.library.catalog.filter_sql import ANIMATED, items_of
 from pictor.library.catalog.filters import Kind as MediaKind
-from pictor.library.catalog.rows import ItemRow
+from pictor.library.catalog.rows import FilePlace, ItemRow
 from pictor.library.errors import QueryError
 from pictor.library.pairs import DUPLICATES, Kind, Verdict
 from pictor.library.records import Caption, Metadata
@@ -37,11 +37,14 @@ class ItemFile:
         path: absolute, as the bytes of the file system.
         state: "present", "unreachable" or "missing".
         root: the path of what was indexed.
+        size_bytes, mtime_ns: when it was last indexed; of a member, as its archive states them.
     """
 
     path: bytes
     state: str
     root: bytes
+    size_bytes: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def item_facts(library: Store, ids: Iterable[int], neighbours: int = NEIGHBOURS)
             height=row.height,
             time_s=row.time_s,
             size_bytes=size,
-            files=tuple(ItemFile(p.full_path, p.state, p.location) for p in places[content]),
+            files=tuple(_file(place) for place in places[content]),
             metadata=metadata,
             tags=tuple(labels.get(content, ())),
             captions=tuple(texts.get(content, ())),
@@ -161,6 +164,10 @@ def item_facts(library: Store, ids: Iterable[int], neighbours: int = NEIGHBOURS)
         )
 
     return [facts(rows[one]) for one in wanted if one in rows]
+
+
+def _file(place: FilePlace) -> ItemFile:
+    return ItemFile(place.full_path, place.state, place.location, place.size_bytes, place.mtime_ns)
 
 
 def _kind(row: ItemRow, metadata: Metadata) -> MediaKind:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pictor import duplicates as duplicates
     from pictor import models as models
     from pictor import query as query
+    from pictor import service as service
     from pictor import tagging as tagging
     from pictor.api import Library as Library
     from pictor.api import open_library as open_library

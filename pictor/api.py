@@ -237,6 +237,19 @@ class Library:
         return item_facts(self._open(), item_ids)
 
     @property
+    def settings(self) -> Settings:
+        """The settings in force: defaults, those of the library, and those it was opened with."""
+        return self._open().settings
+
+    @property
+    def change(self) -> int:
+        """A number that differs after every change of the vectors, by whatever process."""
+        from pictor.library.catalog import spaces
+
+        with self._open().reading() as connection:
+            return sum(row.last_change for row in spaces.spaces(connection))
+
+    @property
     def page_size(self) -> int:
         """The default number of hits: the setting `search.top`."""
         return self._open().settings.search.top

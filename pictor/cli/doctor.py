@@ -44,6 +44,7 @@ _EXTRAS = (
     ("RAW photos", "rawpy", "raw"),
     ("videos", "av", "video"),
     ("parquet files", "pyarrow", "parquet"),
+    ("serving over HTTP", "fastapi", "serve"),
 )
 #: Codecs of Pillow: what they are for and their name there.
 _CODECS = (

@@ -57,6 +57,7 @@ _ROOMS = {
     "tag": "tagging",
     "tags": "tagging",
     "duplicates": "duplicates",
+    "serve": "serve",
     "classify": "standalone",
     "embed": "standalone",
     "eval": "evaluation",

@@ -91,6 +91,7 @@ def test_an_item_has_its_files_metadata_tags_and_captions(world: World) -> None:
         connection.exec_driver_sql(
             f"INSERT INTO caption VALUES (1, {content}, 'en', 'txt', 'a square')"
         )
+    stated, copied = [(one.st_size, one.st_mtime_ns) for one in map(os.stat, (path, copy))]
     os.unlink(copy)
     world.index()
     (found,) = facts(world, one)
@@ -105,8 +106,8 @@ def test_an_item_has_its_files_metadata_tags_and_captions(world: World) -> None:
         time_s=None,
         size_bytes=path.stat().st_size,
         files=(
-            ItemFile(os.fsencode(path), "present", root),
-            ItemFile(os.fsencode(copy), "missing", root),
+            ItemFile(os.fsencode(path), "present", root, *stated),
+            ItemFile(os.fsencode(copy), "missing", root, *copied),
         ),
         metadata=Metadata(
             format="JPEG",

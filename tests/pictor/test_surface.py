@@ -19,10 +19,18 @@ import pictor
 import pictor.duplicates
 import pictor.models
 import pictor.query
+import pictor.service
 import pictor.tagging
 
 COMMAND = Path(pictor.__file__).parent / "cli"
-PUBLIC = (pictor, pictor.query, pictor.tagging, pictor.duplicates, pictor.models)
+PUBLIC = (
+    pictor,
+    pictor.query,
+    pictor.tagging,
+    pictor.duplicates,
+    pictor.models,
+    pictor.service,
+)
 
 
 def exported() -> dict[str, object]:
