@@ -21,6 +21,12 @@ FIXTURES = {
     "tiny_checkpoint": "need torch",
     "local_hub": "need torch",
     "world": "index pictures",
+    "service": "start processes",
+    "own_service": "start processes",
+    "service_library": "start processes",
+    "serve": "start processes",
+    "noisy": "start processes",
+    "decoders": "start processes",
     "postgresql_server": "need PostgreSQL",
     "postgresql_url": "need PostgreSQL",
 }

@@ -23,6 +23,7 @@ from pictor.cli.output import say, write_line
 @click.option("--token-file", type=click.Path(), metavar="FILE", help="Keep the token there.")
 @click.option("--allow-host", "allowed_hosts", multiple=True, metavar="NAME",
               help="Answer requests to this host, too.")  # fmt: skip
+@click.option("--no-page", is_flag=True, help="Only answer programs.")
 @click.option("--json", "as_json", is_flag=True, help="Print url, token and port on one line.")
 @click.pass_obj
 def serve(
@@ -34,6 +35,7 @@ def serve(
     read_only: bool,
     token_file: str | None,
     allowed_hosts: tuple[str, ...],
+    no_page: bool,
     as_json: bool,
 ) -> None:
     """Serve the library over HTTP until Ctrl-C.
@@ -56,7 +58,12 @@ def serve(
 
     given = {} if token_file is None else {"token": read_token(Path(token_file).expanduser())}
     options = ServiceOptions(
-        host=host, port=port, allowed_hosts=allowed_hosts, is_read_only=read_only, **given
+        host=host,
+        port=port,
+        allowed_hosts=allowed_hosts,
+        is_read_only=read_only,
+        has_page=not no_page,
+        **given,
     )
 
     def on_ready(own_port: int) -> None:

@@ -15,7 +15,7 @@ from pictor.service.context import Context
 from pictor.service.guard import Guard
 from pictor.service.options import ServiceOptions
 from pictor.service.pictures import Decoders, PictureStore
-from pictor.service.routes import health, items, library, pictures, search
+from pictor.service.routes import health, items, library, page, pictures, search
 from pictor.service.session import Sessions
 
 
@@ -41,5 +41,7 @@ def make_app(opened: Library, options: ServiceOptions) -> FastAPI:
     problems.install(app)
     for module in (health, library, search, items, pictures):
         app.include_router(module.router)
+    if options.has_page:
+        app.include_router(page.router())
     app.add_middleware(Guard, options=options, sessions=sessions)
     return app

@@ -24,6 +24,8 @@ MAX_HEADER_BYTES = 16 << 10
 BODY_S = 10.0  # to send a request's body
 #: No token: nothing is told but that the service runs. The session route looks at it itself.
 OPEN = frozenset({"/healthz", "/readyz", "/v1/session"})
+#: The page is the same for everybody; what it shows, it asks for with the token.
+PAGE = re.compile(r"/(page/[a-z0-9/.-]+)?")
 #: What a cookie opens, by GET: an <img> cannot send a token.
 PICTURES = re.compile(r"/v1/items/[0-9]{1,19}/(thumb/[0-9]{1,4}|preview|original)")
 #: Requests that are no GET and change nothing.
@@ -86,7 +88,8 @@ class Guard:
         self._check_origin(headers, method, path)
         if method == "OPTIONS":
             raise Problem(405, "method", "there is no such method here", {"Allow": "GET, POST"})
-        if path not in OPEN:
+        is_open = path in OPEN or (method in SAFE and PAGE.fullmatch(path) is not None)
+        if not is_open:
             self._check_token(headers, scope)
         is_reading = method in SAFE or path in READING
         if self._options.is_read_only and not is_reading:

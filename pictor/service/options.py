@@ -26,6 +26,7 @@ class ServiceOptions:
         allowed_hosts: names beside those of loopback that a `Host` header may have, each with a
             port or without.
         is_read_only: nothing in the library is changed.
+        has_page: a page for browsers is at "/".
 
     Raises:
         ConfigError: an address other than loopback without a name in `allowed_hosts` or with a
@@ -37,6 +38,7 @@ class ServiceOptions:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     allowed_hosts: tuple[str, ...] = ()
     is_read_only: bool = False
+    has_page: bool = True
 
     def __post_init__(self) -> None:
         if len(self.token) < LEAST_TOKEN_CHARS or not self.token.isascii():

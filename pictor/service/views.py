@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from pictor.library.item_facts import ItemFacts
-from pictor.library.names import path_fields
+from pictor.library.names import display, path_fields, safe_text, shown
 from pictor.library.records import Hit, Match
 from pictor.library.status import FileProblem, Status
 from pictor.search.plan import QueryReport
@@ -37,8 +37,8 @@ def hit_view(hit: Hit, facts: ItemFacts | None, *, has_why: bool) -> dict[str, A
         "kind": "image" if facts is None else facts.kind,
         "taken_at": hit.taken_at,
         "time_s": hit.time_s,
-        "name": path_fields(name)["path"],
-        "folder": path_fields(os.path.basename(folder))["path"],
+        "name": safe_text(display(name)),
+        "folder": safe_text(display(os.path.basename(folder))),
         "state": hit.state,
         "copies": 1 + len(hit.other_paths),
         "folded": len(hit.folded),
@@ -90,7 +90,8 @@ def facts_view(facts: ItemFacts) -> dict[str, Any]:
         "time_s": facts.time_s,
         "size_bytes": facts.size_bytes,
         "files": [
-            path_fields(file.path) | {"state": file.state, **path_fields(file.root, "root")}
+            path_fields(file.path)
+            | {"shown": shown(file.path), "state": file.state, **path_fields(file.root, "root")}
             for file in facts.files
         ],
         "format": metadata.format,

@@ -45,7 +45,7 @@ def indexed(folder: Path) -> Iterator[Asked]:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Any:
+def noisy(tmp_path: Path) -> Any:
     """A service over a folder of one large and some odd pictures, and the folder."""
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -64,23 +64,23 @@ def photos(tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     ("edge", "size"), [(256, (128, 256)), (512, (256, 512)), (1024, (512, 1024))]
 )
-def test_a_small_picture_is_upright_and_bare(photos: Any, edge: int, size: tuple[int, int]) -> None:
-    answer = picture_of(photos[0], "wide.jpg", f"thumb/{edge}")
+def test_a_small_picture_is_upright_and_bare(noisy: Any, edge: int, size: tuple[int, int]) -> None:
+    answer = picture_of(noisy[0], "wide.jpg", f"thumb/{edge}")
     assert answer.headers["content-type"] == "image/webp"
     with Image.open(io.BytesIO(answer.content)) as image:
         assert (image.format, image.size) == ("WEBP", size)
         assert not image.getexif() and b"secret" not in answer.content
-    assert picture_of(photos[0], "small.png", f"thumb/{edge}").status_code == 200
+    assert picture_of(noisy[0], "small.png", f"thumb/{edge}").status_code == 200
 
 
-def test_a_preview_fills_a_screen_and_nothing_is_enlarged(photos: Any) -> None:
+def test_a_preview_fills_a_screen_and_nothing_is_enlarged(noisy: Any) -> None:
     for name, size in (("wide.jpg", (1024, 2048)), ("small.png", (96, 64))):
-        answer = picture_of(photos[0], name, "preview")
+        answer = picture_of(noisy[0], name, "preview")
         assert Image.open(io.BytesIO(answer.content)).size == size
 
 
-def test_a_picture_is_made_once_and_kept(photos: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    service, folder = photos
+def test_a_picture_is_made_once_and_kept(noisy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, folder = noisy
     first = picture_of(service, "wide.jpg", "thumb/512").content
     thumbs = service.library.path / "cache" / "thumbs"
     assert len(list(thumbs.rglob("*.webp"))) == 1
@@ -90,8 +90,8 @@ def test_a_picture_is_made_once_and_kept(photos: Any, monkeypatch: pytest.Monkey
     refused(picture_of(service, "wide.jpg", "thumb/512"), 404)
 
 
-def test_a_browser_keeps_it_for_ever(photos: Any) -> None:
-    service = photos[0]
+def test_a_browser_keeps_it_for_ever(noisy: Any) -> None:
+    service = noisy[0]
     answer = picture_of(service, "wide.jpg", "thumb/256")
     assert "immutable" in answer.headers["cache-control"]
     again = {"If-None-Match": answer.headers["etag"]}
@@ -153,8 +153,8 @@ def test_the_version_must_be_the_contents(service: Asked) -> None:
 # --- originals
 
 
-def test_an_original_is_the_file(photos: Any) -> None:
-    service, folder = photos
+def test_an_original_is_the_file(noisy: Any) -> None:
+    service, folder = noisy
     answer = picture_of(service, "wide.jpg", "original")
     assert answer.content == (folder / "wide.jpg").read_bytes()
     assert answer.headers["content-type"] == "image/jpeg"
@@ -170,8 +170,8 @@ def test_odd_names_are_safe_in_a_header(service: Asked, name: str, odd_paths: li
         assert line.isascii() and line.isprintable() and '"' not in line and "<" not in line
 
 
-def test_one_range_is_given_and_several_are_not(photos: Any) -> None:
-    service, folder = photos
+def test_one_range_is_given_and_several_are_not(noisy: Any) -> None:
+    service, folder = noisy
     whole = (folder / "wide.jpg").read_bytes()
     part = picture_of(service, "wide.jpg", "original", headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, whole[10:20])
@@ -197,8 +197,8 @@ def test_ranges(header: str | None, found: tuple[int, int] | None) -> None:
     assert range_of(header, 0) == ((0, 0) if header is None else None)
 
 
-def test_a_file_that_was_swapped_is_not_given(photos: Any, tmp_path: Path) -> None:
-    service, folder = photos
+def test_a_file_that_was_swapped_is_not_given(noisy: Any, tmp_path: Path) -> None:
+    service, folder = noisy
     secret = tmp_path / "secret"
     secret.write_text("root:x:0:0")
     (folder / "wide.jpg").unlink()
@@ -217,10 +217,10 @@ def test_a_file_that_was_swapped_is_not_given(photos: Any, tmp_path: Path) -> No
     "data", [b"<html><script>alert(1)</script>", b"<svg onload='alert(1)'/>", b"%PDF-1.7", b"\0\1"]
 )
 def test_what_is_no_picture_is_only_bytes(
-    photos: Any, monkeypatch: pytest.MonkeyPatch, data: bytes
+    noisy: Any, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
     """Were one such indexed, it would not be shown: the type is that of the content."""
-    service, folder = photos
+    service, folder = noisy
     stat = os.stat(folder / "small.png")
     (folder / "small.png").write_bytes(data.ljust(stat.st_size))
     os.utime(folder / "small.png", ns=(stat.st_atime_ns, stat.st_mtime_ns))

@@ -1,0 +1,147 @@
+/** What is asked and what was found, in one place. */
+
+import { batch, effect, signal } from "./ui.mjs";
+import { send } from "./session.mjs";
+
+const PAGE = 60;
+const PAUSE_MS = 120;
+
+/** The text of the query as it stands in the bar. */
+export const text = signal("");
+/** Items that the hits are to be more or less like: {item, v, negative}. */
+export const examples = signal([]);
+/** The lowest level that is shown: "likely", "possible" or "any". */
+export const minimum = signal("possible");
+/** "best", "newest" or "oldest". */
+export const order = signal("best");
+
+export const hits = signal([]);
+export const counts = signal(null);
+export const next = signal(null);
+/** "idle", "asking", "done" or "failed". */
+export const phase = signal("idle");
+/** The service's sentence, and where in the text; null while there is none. */
+export const problem = signal(null);
+/** The place among the hits of the one that is shown large; -1 for none. */
+export const shown = signal(-1);
+/** Ids of the items that are selected. */
+export const selected = signal(new Set());
+
+let asked = 0;
+let running = new AbortController();
+let timer = 0;
+
+/** What is asked, as the service takes it. */
+function body(cursor) {
+  const like = (negative) =>
+    examples.value.filter((one) => one.negative === negative).map(({ item }) => ({ item }));
+  return {
+    query: { text: text.value, more: like(false), less: like(true) },
+    minimum: minimum.value,
+    order: order.value,
+    limit: PAGE,
+    cursor,
+  };
+}
+
+/** Ask now. The answer to an older question is never shown. */
+export async function ask() {
+  clearTimeout(timer);
+  const mine = ++asked;
+  running.abort();
+  running = new AbortController();
+  const isEmpty = !text.value.trim() && examples.value.length === 0;
+  const question = body(null);
+  if (isEmpty) question.query.text = "type:image"; // all, the newest first
+  batch(() => {
+    phase.value = "asking";
+    problem.value = null;
+  });
+  try {
+    const found = await send("POST", "/v1/search", question, running.signal);
+    if (mine !== asked) return;
+    batch(() => {
+      hits.value = found.hits;
+      counts.value = isEmpty ? null : found.counts;
+      next.value = found.next;
+      phase.value = "done";
+      shown.value = -1;
+    });
+    writeLocation();
+  } catch (error) {
+    if (mine !== asked || error.name === "AbortError") return;
+    batch(() => {
+      phase.value = "failed";
+      problem.value = { text: error.message, position: error.position };
+    });
+  }
+}
+
+/** Ask when the person pauses. */
+export function askSoon() {
+  clearTimeout(timer);
+  timer = setTimeout(ask, PAUSE_MS);
+}
+
+/** The next page of hits, below those that are there. */
+export async function more() {
+  const cursor = next.value;
+  if (!cursor || phase.value !== "done") return;
+  const mine = asked;
+  next.value = null;
+  const question = body(cursor);
+  if (!text.value.trim() && examples.value.length === 0) question.query.text = "type:image";
+  try {
+    const found = await send("POST", "/v1/search", question, running.signal);
+    if (mine !== asked) return;
+    batch(() => {
+      hits.value = [...hits.value, ...found.hits];
+      next.value = found.next;
+    });
+  } catch (error) {
+    if (mine === asked && error.name !== "AbortError") problem.value = { text: error.message };
+  }
+}
+
+/** Search for what is like an item, or not. @param {any} hit @param {boolean} negative */
+export function like(hit, negative) {
+  const others = examples.value.filter((one) => one.item !== hit.item);
+  examples.value = [...others, { item: hit.item, v: hit.v, negative }];
+  ask();
+}
+
+/** Leave an example out again. @param {number} item */
+export function unlike(item) {
+  examples.value = examples.value.filter((one) => one.item !== item);
+  ask();
+}
+
+/** Select an item, or leave it out again. @param {number} item */
+export function toggle(item) {
+  const chosen = new Set(selected.value);
+  if (!chosen.delete(item)) chosen.add(item);
+  selected.value = chosen;
+}
+
+/** Take the search out of the address bar. */
+export function readLocation() {
+  const given = new URLSearchParams(location.search);
+  text.value = given.get("q") ?? "";
+  minimum.value = given.get("min") ?? "possible";
+  order.value = given.get("sort") ?? "best";
+  ask();
+}
+
+function writeLocation() {
+  const given = new URLSearchParams();
+  if (text.value.trim()) given.set("q", text.value);
+  if (minimum.value !== "possible") given.set("min", minimum.value);
+  if (order.value !== "best") given.set("sort", order.value);
+  const line = given.size ? `?${given}` : location.pathname;
+  history.replaceState(null, "", line);
+}
+
+effect(() => {
+  document.title = text.value.trim() ? `${text.value.trim()} – pictor` : "pictor";
+});
+addEventListener("popstate", readLocation);
