@@ -20,7 +20,8 @@ from tests.pictor.test_page_in_browser import CHROMIUM, FLAGS
 
 HOME = Path(__file__).resolve().parents[3] / "pictor" / "page"
 NAMES = (
-    "red", "blue", "green", "<img src=x onerror=alert(1)>", "rtl\u202egnp.exe", "海边的狗", "x" * 240,
+    "red", "blue", "green", "<img src=x onerror=alert(1)>", "rtl\u202egnp.exe", "海边的狗",
+    "x" * 240,
 )  # fmt: skip
 
 pytestmark = [
