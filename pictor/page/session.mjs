@@ -53,6 +53,15 @@ export async function send(method, path, body, signal) {
   return data;
 }
 
+/** Send a picture to search with. @param {Blob} file @returns {Promise<any>} its id */
+export async function sendPicture(file) {
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": file.type };
+  const answer = await fetch("/v1/query-images", { method: "POST", headers, body: file });
+  const data = await answer.json();
+  if (!answer.ok) throw new Problem(answer.status, data);
+  return data;
+}
+
 /** The address of an item's picture. @param {any} hit @param {string} what */
 export function pictureOf(hit, what) {
   return `/v1/items/${hit.item}/${what}?v=${hit.v}`;

@@ -8,7 +8,7 @@ const PAUSE_MS = 120;
 
 /** The text of the query as it stands in the bar. */
 export const text = signal("");
-/** Items that the hits are to be more or less like: {item, v, negative}. */
+/** What the hits are to be more or less like: {item, v, negative} or {image, url, negative}. */
 export const examples = signal([]);
 /** The lowest level that is shown: "likely", "possible" or "any". */
 export const minimum = signal("possible");
@@ -34,7 +34,9 @@ let timer = 0;
 /** What is asked, as the service takes it. */
 function body(cursor) {
   const like = (negative) =>
-    examples.value.filter((one) => one.negative === negative).map(({ item }) => ({ item }));
+    examples.value
+      .filter((one) => one.negative === negative)
+      .map(({ item, image }) => (image ? { image } : { item }));
   return {
     query: { text: text.value, more: like(false), less: like(true) },
     minimum: minimum.value,
@@ -110,9 +112,10 @@ export function like(hit, negative) {
   ask();
 }
 
-/** Leave an example out again. @param {number} item */
-export function unlike(item) {
-  examples.value = examples.value.filter((one) => one.item !== item);
+/** Leave an example out again. @param {any} example */
+export function unlike(example) {
+  if (example.url) URL.revokeObjectURL(example.url);
+  examples.value = examples.value.filter((one) => one !== example);
   ask();
 }
 

@@ -16,6 +16,7 @@ from pictor.service.cursors import Cursors
 from pictor.service.options import ServiceOptions
 from pictor.service.pictures import Decoders, PictureStore
 from pictor.service.problems import Problem
+from pictor.service.query_images import QueryImages
 from pictor.service.session import Sessions
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Context:
     pictures: PictureStore
     cursors: Cursors = field(default_factory=Cursors)
     gate: Gate = field(default_factory=Gate)
+    query_images: QueryImages = field(default_factory=QueryImages)
 
 
 def _context(request: Request) -> Context:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pictor.service import problems
 from pictor.service.options import ServiceOptions
 from pictor.service.problems import Problem
+from pictor.service.query_images import MAX_BYTES
 from pictor.service.session import Sessions
 
 MAX_BODY_BYTES = 1 << 20
@@ -28,8 +29,10 @@ OPEN = frozenset({"/healthz", "/readyz", "/v1/session"})
 PAGE = re.compile(r"/(page/[a-z0-9/.-]+)?")
 #: What a cookie opens, by GET: an <img> cannot send a token.
 PICTURES = re.compile(r"/v1/items/[0-9]{1,19}/(thumb/[0-9]{1,4}|preview|original)")
+#: Where a body is a picture, and no JSON.
+UPLOADS = "/v1/query-images"
 #: Requests that are no GET and change nothing.
-READING = frozenset({"/v1/session", "/v1/search", "/v1/query/parse", "/v1/items:read"})
+READING = frozenset({"/v1/session", "/v1/search", "/v1/query/parse", "/v1/items:read", UPLOADS})
 SAFE = ("GET", "HEAD")
 _CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _HEADERS = {
@@ -91,7 +94,7 @@ class Guard:
         is_open = path in OPEN or (method in SAFE and PAGE.fullmatch(path) is not None)
         if not is_open:
             self._check_token(headers, scope)
-        is_reading = method in SAFE or path in READING
+        is_reading = method in SAFE or path in READING or path.startswith(f"{UPLOADS}/")
         if self._options.is_read_only and not is_reading:
             raise Problem(403, "read-only", "this service changes nothing")
 
@@ -181,28 +184,31 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
     headers = _headers(scope["headers"])
     if scope["method"] in SAFE:
         return b""
+    is_picture = scope["path"] == UPLOADS
+    most = MAX_BYTES if is_picture else MAX_BODY_BYTES
     length = headers.get("content-length", ["0"])[0]
-    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+    if length.isdecimal() and int(length) > most:
         raise Problem(413, "body", "the body is too large")
-    body = b""
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Problem(408, "body", "the request was not sent to its end")
-                block: bytes = message.get("body", b"")
-                body += block
-                if len(body) > MAX_BODY_BYTES:
+                body += message.get("body", b"")
+                if len(body) > most:
                     raise Problem(413, "body", "the body is too large")
                 if not message.get("more_body"):
                     break
     except TimeoutError:
         raise Problem(408, "body", "the request was sent too slowly") from None
     kind = headers.get("content-type", [""])[0].partition(";")[0].strip().lower()
-    if body and kind != "application/json":
+    if is_picture and not kind.startswith("image/"):
+        raise Problem(415, "body", "a picture is sent as image/…")
+    if body and not is_picture and kind != "application/json":
         raise Problem(415, "body", "a body is application/json")
-    return body
+    return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

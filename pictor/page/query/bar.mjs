@@ -3,6 +3,7 @@
 import { html, signal, effect, useRef } from "../ui.mjs";
 import { send, pictureOf } from "../session.mjs";
 import { say } from "../i18n/i18n.mjs";
+import { PictureButton } from "./picture.mjs";
 import {
   text, examples, minimum, order, counts, phase, problem, ask, askSoon, unlike,
 } from "../state.mjs";
@@ -30,7 +31,9 @@ export function QueryBar() {
     <div class="query">
       <form role="search" onSubmit=${(event) => (event.preventDefault(), ask())}>
         <${Line} />
+        <${PictureButton} />
       </form>
+      <${Fault} />
       <div class="row">
         <${Chips} />
         <${Dial} />
@@ -65,7 +68,6 @@ function Line() {
         }
       }}
     />
-    <${Fault} />
   `;
 }
 
@@ -93,10 +95,10 @@ function Chips() {
       ${filter && html`<li class="filter">${filter}</li>`}
       ${examples.value.map(
         (one) => html`
-          <li key=${one.item} class=${one.negative ? "picture not" : "picture"}>
-            <img alt="" src=${pictureOf(one, "thumb/256")} />
+          <li key=${one.image ?? one.item} class=${one.negative ? "picture not" : "picture"}>
+            <img alt="" src=${one.url ?? pictureOf(one, "thumb/256")} />
             ${say(one.negative ? "less" : "more")}
-            <button class="plain" aria-label=${say("leaveOut")} onClick=${() => unlike(one.item)}>
+            <button class="plain" aria-label=${say("leaveOut")} onClick=${() => unlike(one)}>
               ×
             </button>
           </li>

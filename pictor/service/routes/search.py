@@ -15,6 +15,8 @@ from pictor.query import SearchOptions
 from pictor.search.plan import Ranking
 from pictor.search.query import ItemPart, Part, WordsPart
 from pictor.service.context import Context, Given
+from pictor.service.problems import Problem
+from pictor.service.query_images import QueryImages
 from pictor.service.views import counts_view, hit_view, plan_view
 
 router = APIRouter(prefix="/v1")
@@ -33,24 +35,34 @@ class Strict(BaseModel):
 
 
 class ExampleBody(Strict):
-    """One thing to be more or less like: an item, a region of it, or words."""
+    """One thing to be more or less like: an item or a picture that was sent, or words.
+
+    `region` is (x, y, width, height) of the upright picture, in shares of its sides.
+    """
 
     item: ItemId | None = None
+    image: Annotated[str, Field(pattern=r"^q_[A-Za-z0-9_-]{10,40}$")] | None = None
     region: Annotated[list[Share], Field(min_length=4, max_length=4)] | None = None
     text: Text | None = None
     weight: Annotated[float, Field(gt=0, le=100)] = 1.0
 
-    def part(self, *, negative: bool) -> Part:
+    def part(self, images: QueryImages, *, negative: bool) -> Part:
         """The part of a query that it is.
 
         Raises:
-            QueryError: it is neither an item nor words, or both, or there is no such region.
+            QueryError: it is not one of an item, a picture and words, or there is no such region.
+            Problem: the picture is not kept any more.
         """
-        if (self.item is None) == (self.text is None):
-            raise QueryError("an example is either an item or a text")
-        if self.item is None:
-            return WordsPart(self.text or "", self.weight, negative)
-        return queries.item(self.item, self.region, weight=self.weight, negative=negative)
+        if [self.item, self.image, self.text].count(None) != 2:
+            raise QueryError("an example is an item, a picture or a text")
+        if self.text is not None:
+            return WordsPart(self.text, self.weight, negative)
+        if self.item is not None:
+            return queries.item(self.item, self.region, weight=self.weight, negative=negative)
+        kept = images.get(self.image or "")
+        if kept is None:
+            raise Problem(404, "query-image", "the picture is not kept any more: send it again")
+        return queries.picture(kept.data, self.region, weight=self.weight, negative=negative)
 
 
 class QueryBody(Strict):
@@ -60,14 +72,15 @@ class QueryBody(Strict):
     more: Annotated[list[ExampleBody], Field(max_length=32)] = []
     less: Annotated[list[ExampleBody], Field(max_length=32)] = []
 
-    def query(self) -> queries.Query:
+    def query(self, images: QueryImages) -> queries.Query:
         """The query that it is. No word of it is tried as a path or a link.
 
         Raises:
             QueryError: it is empty or cannot be read.
+            Problem: a picture of it is not kept any more.
         """
-        parts = [one.part(negative=False) for one in self.more]
-        parts += [one.part(negative=True) for one in self.less]
+        parts = [one.part(images, negative=False) for one in self.more]
+        parts += [one.part(images, negative=True) for one in self.less]
         asked = [queries.parse(self.text, pictures=False)] if self.text.strip() else []
         if parts:
             asked.append(queries.Query(tuple(parts)))
@@ -109,7 +122,7 @@ class ParseBody(Strict):
 @router.post("/search")
 async def search(body: SearchBody, context: Given) -> dict[str, Any]:
     """The best matches of a query, a page at a time."""
-    query = body.query.query()
+    query = body.query.query(context.query_images)
     rank = context.library.rank
     return await context.gate.run(
         lambda: page(context, body, str(query), lambda options: rank(query, options=options))

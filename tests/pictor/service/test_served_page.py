@@ -154,6 +154,22 @@ def test_more_and_less_like_a_hit(browser: Browser) -> None:
     assert first in browser.names()
 
 
+def test_a_picture_is_a_query(browser: Browser, colours: Path, tmp_path: Path) -> None:
+    page = browser.page
+    page.click("text=any")
+    draw(tmp_path / "again.png", 2)  # as "blue" is
+    with page.expect_response(lambda answer: answer.url.endswith("/v1/search")):
+        page.set_input_files("input[type=file]", tmp_path / "again.png")
+    page.wait_for_selector(".chips .picture img")
+    page.wait_for_timeout(300)
+    assert browser.names()[0].startswith("blue")
+    assert page.eval_on_selector(".chips .picture img", "one => one.naturalWidth") > 0
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG no")
+    page.set_input_files("input[type=file]", tmp_path / "broken.png")
+    page.wait_for_selector("#problem.fault")
+    assert [line for line in browser.heard if "422" not in line] == []
+
+
 def test_other_peoples_names_are_text(browser: Browser) -> None:
     page = browser.page
     page.click("text=any")

@@ -29,7 +29,7 @@ def refused(answer: Any, status: int) -> dict[str, Any]:
 
 def all_routes(service: Asked) -> list[tuple[str, str]]:
     """(method, path) of every route, with something for each parameter."""
-    values = {"item": "1", "edge": "256"}
+    values = {"item": "1", "edge": "256", "name": "q_" + "a" * 22}
     schema = service.app.openapi()
     return [
         (method.upper(), path.format(**values))
@@ -266,7 +266,7 @@ def test_read_only_refuses_every_write(own_library: Path) -> None:
             answer = service.bare.request(
                 method, path, headers={"Authorization": f"Bearer {TOKEN}"}
             )
-            if path in guard.READING:
+            if path in guard.READING or path.startswith(guard.UPLOADS):
                 reads += 1
                 assert answer.status_code != 403, path
             else:
