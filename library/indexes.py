@@ -22,8 +22,15 @@ from pictor.library.config import presets_dir
 from pictor.library.errors import LibraryCorrupt, LibraryError
 from pictor.library.records import FloatMatrix, IdArray
 from pictor.library.store import Store
-from pictor.library.vectors.base import FLAT_MAX
-from pictor.library.vectors.cache import CacheInfo, IndexCache, IndexKind, Stamp, Unusable
+from pictor.library.vectors.base import EXACT_MAX
+from pictor.library.vectors.cache import (
+    CacheInfo,
+    Changes,
+    IndexCache,
+    IndexKind,
+    Stamp,
+    Unusable,
+)
 from pictor.library.vectors.exact import ExactIndex
 from pictor.library.vectors.layers import VectorIndex
 
@@ -123,8 +130,8 @@ def caught_up(library: Store, space: SpaceRow, opened: OpenIndex) -> OpenIndex |
         newest = catalog_spaces.last_change(connection, space.id)
         if newest == since:
             return opened
-        if newest < since or not catalog_spaces.has_change(connection, space.id, since):
-            return None  # the catalog was restored from a backup, or the cache copied from a twin
+        if not _follows(connection, space, newest, since):
+            return None
         index = opened.index.copy()
         index.remove(catalog_spaces.removed_since(connection, space.id, since))
         _add_blocks(connection, space, index, since)
@@ -132,20 +139,14 @@ def caught_up(library: Store, space: SpaceRow, opened: OpenIndex) -> OpenIndex |
 
 
 def refresh(library: Store, space: SpaceRow) -> None:
-    """Write the cache anew, unless it includes the last change. Hold the write lock.
+    """Bring the cache up to the last change, or write it anew. Hold the write lock.
 
     Raises:
         LibraryFull: the disk is full; the old cache stays.
         LibraryCorrupt: a stored vector cannot be one.
     """
-    with library.reading() as connection:
-        newest = catalog_spaces.last_change(connection, space.id)
-    held = cache_of(library, space).open(library.library_id, space.id, space.fingerprint)
-    if not isinstance(held, Unusable):
-        held.index.close()
-        if held.info.stamp.last_change == newest:
-            return
-    _build(library, space)
+    if not _append(library, space):
+        _build(library, space)
 
 
 def build_apart(
@@ -174,6 +175,50 @@ def build_apart(
     return held.index
 
 
+def _append(library: Store, space: SpaceRow) -> bool:
+    """Whether the cache could be brought up to the last change, if it did not include it."""
+    held = info(library, space)
+    if held is None:
+        return False
+    cache, since = cache_of(library, space), held.stamp.last_change
+    with library.reading() as connection:
+        newest = catalog_spaces.last_change(connection, space.id)
+        if newest == since:
+            return _is_whole(library, space)
+        if not _follows(connection, space, newest, since):
+            return False
+        changes = Changes(
+            catalog_spaces.vector_blocks(connection, space.id, space.dimension, since),
+            catalog_spaces.count_vectors(connection, space.id, since),
+            catalog_spaces.removed_since(connection, space.id, since),
+        )
+        count = catalog_spaces.count_vectors(connection, space.id)
+        stamp = replace(held.stamp, count=count, last_change=newest)
+        try:
+            return isinstance(cache.append(changes, stamp), CacheInfo)
+        except ValueError:  # vectors that cannot be one, which a build names, or a false cache
+            return False
+
+
+def _is_whole(library: Store, space: SpaceRow) -> bool:
+    """Whether the cache can be served."""
+    held = cache_of(library, space).open(library.library_id, space.id, space.fingerprint)
+    if isinstance(held, Unusable):
+        return False
+    held.index.close()
+    return True
+
+
+def _follows(connection: Connection, space: SpaceRow, newest: int, since: int) -> bool:
+    """Whether a cache as of `since` is of this catalog's history.
+
+    It is not where the catalog was restored from a backup, or the cache copied from a twin.
+    """
+    return newest == since or (
+        newest > since and catalog_spaces.has_change(connection, space.id, since)
+    )
+
+
 def _build(library: Store, space: SpaceRow) -> None:
     with library.reading() as connection:
         newest = catalog_spaces.last_change(connection, space.id)
@@ -181,7 +226,7 @@ def _build(library: Store, space: SpaceRow) -> None:
         stamp = Stamp(library.library_id, space.id, space.fingerprint, count, newest)
         blocks = catalog_spaces.vector_blocks(connection, space.id, space.dimension)
         try:
-            queries = tuning_queries(library, space) if count > FLAT_MAX else None
+            queries = tuning_queries(library, space) if count > EXACT_MAX else None
             cache = cache_of(library, space)
             cache.build(blocks, count, space.dimension, stamp, queries=queries)
         except ValueError as error:

@@ -17,8 +17,6 @@ def save(index: VectorIndex, folder: Path) -> None:
     ids = np.unique(ids[[len(index.vectors_of(ids[at : at + 1])) == 1 for at in range(len(ids))]])
     rows = index.vectors_of(ids)
     vectors = np.array([rows[i] for i in ids.tolist()], np.float16).reshape(-1, index.dimension)
-    kind: Any = getattr(index, "_kind", None)
-    options = {} if kind is None else {"kind": kind}
     cls: Any = type(index)
     blocks = iter([(ids, vectors)] if len(ids) else [])
-    cls.build(folder, blocks, len(ids), index.dimension, **options).close()
+    cls.build(folder, blocks, len(ids), index.dimension).close()

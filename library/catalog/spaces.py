@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, tuple_, update
 
 from pictor.library.catalog import facts
-from pictor.library.catalog.files import chunked, count_rows, insert_rows, pages, reachable_file
+from pictor.library.catalog.files import chunked, count_rows, insert_rows, reachable_file
 from pictor.library.catalog.rows import SpaceRow
 from pictor.library.catalog.schema import (
     CONTENT,
@@ -72,9 +74,10 @@ def planned_default(connection: Connection) -> int | None:
     return None if value is None else int(value)
 
 
-def count_vectors(connection: Connection, space_id: int) -> int:
-    """Vectors in a space."""
-    return count_rows(connection, VECTOR, VECTOR.c.space_id == space_id)
+def count_vectors(connection: Connection, space_id: int, after_change: int = -1) -> int:
+    """Vectors in a space, of changes above `after_change`."""
+    is_later = VECTOR.c.change > after_change
+    return count_rows(connection, VECTOR, VECTOR.c.space_id == space_id, is_later)
 
 
 def count_items(connection: Connection) -> int:
@@ -92,26 +95,36 @@ def vector_blocks(
 ) -> Iterator[tuple[IdArray, HalfMatrix]]:
     """Item ids and vectors of a space, of changes above `after_change`, in blocks.
 
+    Each block is found where an index of the table has the one before it end: ascending by item
+    where all are read, by change where later ones are.
+
     Yields:
-        (n,) int64 and (n, d) float16 with n ≤ BLOCK, ascending by row id.
+        (n,) int64 and (n, d) float16 with 0 < n ≤ BLOCK.
 
     Raises:
         LibraryCorrupt: a stored vector has not `dimension` values.
     """
-    query = select(VECTOR.c.id, VECTOR.c.item_id, VECTOR.c.data)
-    query = query.where(VECTOR.c.space_id == space_id)
-    if after_change >= 0:
-        query = query.where(VECTOR.c.change > after_change)
-    for rows in pages(connection, query, VECTOR.c.id, BLOCK):
-        for _, item_id, blob in rows:
-            if len(blob) != dimension * LITTLE_FLOAT16.itemsize:
-                raise LibraryCorrupt(
-                    f"the vector of item {item_id} in space {space_id} has {len(blob)} bytes, not "
-                    f"{dimension * LITTLE_FLOAT16.itemsize}; see: pictor verify"
-                )
-        data = np.frombuffer(b"".join(row[2] for row in rows), dtype=LITTLE_FLOAT16)
-        ids = np.fromiter((row[1] for row in rows), dtype=np.int64, count=len(rows))
-        yield ids, data.reshape(len(rows), dimension).astype(np.float16, copy=False)
+    is_whole = after_change < 0
+    key = (VECTOR.c.item_id,) if is_whole else (VECTOR.c.change, VECTOR.c.id)
+    query = select(VECTOR.c.item_id, VECTOR.c.data, *key).where(VECTOR.c.space_id == space_id)
+    query = query.order_by(*key).limit(BLOCK)
+    after: tuple[int, ...] = (0,) if is_whole else (after_change, sys.maxsize)
+    while rows := connection.execute(query.where(tuple_(*key) > tuple_(*after))).fetchall():
+        yield _block(rows, space_id, dimension)
+        after = tuple(rows[-1][2:])
+
+
+def _block(rows: Sequence[Any], space_id: int, dimension: int) -> tuple[IdArray, HalfMatrix]:
+    wanted = dimension * LITTLE_FLOAT16.itemsize
+    for row in rows:
+        if len(row[1]) != wanted:
+            raise LibraryCorrupt(
+                f"the vector of item {row[0]} in space {space_id} has {len(row[1])} bytes, not "
+                f"{wanted}; see: pictor verify"
+            )
+    data = np.frombuffer(b"".join(row[1] for row in rows), dtype=LITTLE_FLOAT16)
+    ids = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+    return ids, data.reshape(len(rows), dimension).astype(np.float16, copy=False)
 
 
 def vectors_of(

@@ -1,10 +1,11 @@
 """The on-disk cache of the vector index of one space.
 
 The catalog holds the vectors; this folder can be deleted at any time. It holds generations, each a
-folder written once and never changed, and `current.json`, which names the one in force with a
-checksum of every file. A build writes a new generation under a temporary name, syncs it, renames
-it, and replaces `current.json` last: a kill at any step leaves the old generation or the new one in
-force. Readers take no lock; one that has a generation open keeps it when a newer one replaces it.
+folder, and `current.json`, which names the one in force, how far it goes, and a checksum of every
+file that far. A build writes a new generation under a temporary name, syncs it and renames it; an
+append writes behind the rows of the one in force, and beside its files. Either replaces
+`current.json` last: a kill at any step leaves the old state or the new one in force. Readers take
+no lock; one that has a generation open keeps what it opened when a newer state replaces it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from typing import Literal
 from pictor.library.errors import LibraryFull, LibraryLocked
 from pictor.library.records import FloatMatrix, HalfMatrix, IdArray, JsonObject
 from pictor.library.vectors import files
+from pictor.library.vectors.base import EXACT_MAX
 from pictor.library.vectors.exact import ExactIndex
+from pictor.library.vectors.growth import Changes, grown, superseded
 from pictor.library.vectors.layers import VectorIndex
 from pictor.library.vectors.manifest import (
     DAMAGE,
@@ -35,15 +38,12 @@ from pictor.library.vectors.manifest import (
     owned,
     read_manifest,
 )
+from pictor.library.vectors.parts import Extent
 from pictor.library.vectors.recall import measure_recall, sample_given, sample_stored
 
-__all__ = ["CacheInfo", "IndexCache", "IndexKind", "Opened", "Stamp", "Unusable"]
+__all__ = ["CacheInfo", "Changes", "IndexCache", "IndexKind", "Opened", "Stamp", "Unusable"]
 
-IndexKind = Literal["auto", "exact", "flat", "ivf"]
-
-#: Up to here "auto" takes the exact index: 100k x 512 answers in 15 ms, where a command pays 50 to
-#: 260 ms to import faiss and some 60 ms for its first search.
-EXACT_MAX = 100_000
+IndexKind = Literal["auto", "exact", "ivf"]
 
 _LOCK = "build.lock"
 _UNFINISHED = "unfinished-"
@@ -97,23 +97,45 @@ class IndexCache:
                 return ExactIndex.build(folder, blocks, total, dimension)
             from pictor.library.vectors.faiss_index import FaissIndex  # its import takes a while
 
-            wanted = None if kind == "auto" else kind
-            return FaissIndex.build(folder, blocks, total, dimension, wanted, queries)
+            return FaissIndex.build(folder, blocks, total, dimension, queries)
 
-        try:
+        with self._needing(total, dimension, stamp):
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._lock():
                 return self._build(make, stamp, queries)
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            # The vectors, their 8-bit codes and the ids, rounded up.
-            room_mb = (total * (3 * dimension + 16)) // 1_000_000 + 1
-            raise LibraryFull(
-                f"the disk that holds {str(self.folder)!r} is full, and the vector index of space"
-                f" {stamp.space_id} needs some {room_mb} MB there; free some"
-                " space and run the command again"
-            ) from error
+
+    def append(self, changes: Changes, stamp: Stamp) -> CacheInfo | Unusable:
+        """Bring the generation in force up to later changes, at the cost of the changes.
+
+        Args:
+            stamp: of the whole afterwards.
+
+        Returns:
+            Why it must be built anew instead; it is then as it was.
+
+        Raises:
+            LibraryFull, LibraryLocked, ValueError: as `build` does; it is then as it was.
+        """
+        mine = (stamp.library_id, stamp.space_id, stamp.fingerprint)
+        held = self.info(*mine)
+        if isinstance(held, Unusable):
+            return held
+        with self._needing(changes.total, held.dimension, stamp), self._lock():
+            opened, manifest = self.open(*mine), read_manifest(self.folder)
+            if isinstance(opened, Unusable):
+                return opened
+            if isinstance(manifest, Unusable):
+                return manifest
+            try:
+                with contextlib.closing(opened.index) as index:
+                    folder = self.folder / opened.info.generation
+                    made = grown(folder, index, opened.info, manifest[1], changes, stamp)
+                if isinstance(made, Unusable):
+                    return made
+                self._publish(*made)
+            finally:
+                self._sweep()
+        return made[0]
 
     def open(self, library_id: str, space_id: int, fingerprint: str) -> Opened | Unusable:
         """The index in force, memory-mapped, if it is whole and of this library and space.
@@ -143,7 +165,7 @@ class IndexCache:
         for name, expected in sums.items():
             path = self.folder / info.generation / name
             try:
-                found = checksum(path)
+                found = checksum(path, expected["size"] if name in files.GROWING else None)
             except OSError as error:
                 problems.append(f"{str(path)!r} cannot be read: {error.strerror}")
                 continue
@@ -162,17 +184,17 @@ class IndexCache:
                 reached = _measure(index, queries)
                 facts = (index.index_type, index.dimension)
             sums = _seal(unfinished)
-            size = sum(entry["size"] for entry in sums.values())
-            info = CacheInfo(stamp, *facts, reached, size, _GENERATION + name)
-            self._publish(unfinished, info, sums)
+            extent = Extent(stamp.count, stamp.count)
+            info = CacheInfo(stamp, *facts, reached, _size(sums), _GENERATION + name, extent)
+            files.rename(unfinished, self.folder / info.generation)
+            files.sync_folder(self.folder)
+            self._publish(info, sums)
         finally:
             self._sweep()
         return info
 
-    def _publish(self, unfinished: Path, info: CacheInfo, sums: dict[str, JsonObject]) -> None:
-        """Put a sealed generation in force."""
-        files.rename(unfinished, self.folder / info.generation)
-        files.sync_folder(self.folder)
+    def _publish(self, info: CacheInfo, sums: dict[str, JsonObject]) -> None:
+        """Put what is on the disk in force."""
         temporary = self.folder / (_UNFINISHED + MANIFEST)
         files.write_file(temporary, manifest_bytes(info, sums))
         files.sync_file(temporary)
@@ -180,15 +202,36 @@ class IndexCache:
         files.sync_folder(self.folder)
 
     def _sweep(self) -> None:
-        """Remove what is not in force: older generations and what killed builds left."""
+        """Remove what is not in force: older generations and what killed runs left."""
         manifest = read_manifest(self.folder)
         keep = {MANIFEST, _LOCK}
+        old: list[Path] = []
         if not isinstance(manifest, Unusable):
             keep.add(manifest[0].generation)
+            with contextlib.suppress(OSError):
+                old += superseded(self.folder / manifest[0].generation, manifest[1])
         for path in sorted(self.folder.iterdir()):
             if path.name not in keep and path.name.startswith((_UNFINISHED, _GENERATION)):
-                with contextlib.suppress(OSError):  # it is tried again by the next build
-                    files.remove(path)
+                old.append(path)
+        for path in old:
+            with contextlib.suppress(OSError):  # it is tried again by the next build
+                files.remove(path)
+
+    @contextlib.contextmanager
+    def _needing(self, total: int, dimension: int, stamp: Stamp) -> Iterator[None]:
+        """Say how much room so many vectors need where the disk is full."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            # The vectors, their codes and the ids, rounded up.
+            room_mb = (total * (3 * dimension + 16)) // 1_000_000 + 1
+            raise LibraryFull(
+                f"the disk that holds {str(self.folder)!r} is full, and the vector index of space"
+                f" {stamp.space_id} needs some {room_mb} MB there; free some"
+                " space and run the command again"
+            ) from error
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -213,8 +256,8 @@ class IndexCache:
         folder = self.folder / info.generation
         try:
             for name, expected in manifest[1].items():
-                check_edges(folder / name, expected)
-            index = _open_index(folder, info.index_type)
+                check_edges(folder / name, expected, grows=name in files.GROWING)
+            index = _open_index(folder, info)
         except DAMAGE as error:
             return Unusable(f"{str(folder)!r} is damaged: {error}")
         found = (index.index_type, len(index), index.dimension)
@@ -224,12 +267,16 @@ class IndexCache:
         return Opened(index, info)
 
 
-def _open_index(folder: Path, index_type: str) -> VectorIndex:
-    if index_type == "exact":
-        return ExactIndex.open(folder)
+def _open_index(folder: Path, info: CacheInfo) -> VectorIndex:
+    if info.index_type == "exact":
+        return ExactIndex.open(folder, info.extent)
     from pictor.library.vectors.faiss_index import FaissIndex  # importing faiss takes a while
 
-    return FaissIndex.open(folder)
+    return FaissIndex.open(folder, info.extent)
+
+
+def _size(sums: dict[str, JsonObject]) -> int:
+    return sum(entry["size"] for entry in sums.values())
 
 
 def _measure(index: VectorIndex, queries: FloatMatrix | None) -> float:

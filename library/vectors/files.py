@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,9 +23,13 @@ from pictor.library.arrays import distinct
 from pictor.library.atomic import sync
 from pictor.library.records import HalfMatrix, IdArray, JsonObject
 
-IDS_FILE = "ids.npy"  # (n,) int64
-VECTORS_FILE = "vectors.npy"  # (n, d) float16, C order, row i belongs to id i
+IDS_FILE = "ids.i64"  # n little-endian int64, and room to append more
+VECTORS_FILE = "vectors.f16"  # n rows of d little-endian float16, row i belongs to id i
+GROWING = (IDS_FILE, VECTORS_FILE)  # all other files of a generation are written once
 META_FILE = "meta.json"  # what kind of index the folder holds
+
+_FORMAT = 2
+_ID, _VALUE = np.dtype("<i8"), np.dtype("<f2")
 
 Blocks = Iterable[tuple[IdArray, HalfMatrix]]
 
@@ -37,6 +42,12 @@ def make_folder(path: Path) -> None:
 def write(file: IO[bytes], data: bytes | memoryview) -> None:
     """Append all of `data`."""
     file.write(data)
+
+
+def truncate(file: IO[bytes], size: int) -> None:
+    """Cut a file off behind `size` bytes, and go there."""
+    file.truncate(size)
+    file.seek(size)
 
 
 def sync_file(path: Path) -> None:
@@ -70,7 +81,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def write_meta(folder: Path, meta: JsonObject) -> None:
     """Write the `meta.json` of an index folder."""
-    write_file(folder / META_FILE, json.dumps(meta, sort_keys=True).encode())
+    write_file(folder / META_FILE, json.dumps({"format": _FORMAT, **meta}, sort_keys=True).encode())
 
 
 def read_meta(folder: Path, kind: str) -> JsonObject:
@@ -81,8 +92,8 @@ def read_meta(folder: Path, kind: str) -> JsonObject:
         ValueError: it is no JSON object, or of another format or kind of index.
     """
     meta = json.loads((folder / META_FILE).read_bytes())
-    if not isinstance(meta, dict) or meta.get("format") != 1 or meta.get("kind") != kind:
-        raise ValueError(f"{str(folder)!r} holds no {kind!r} index of format 1")
+    if not isinstance(meta, dict) or meta.get("format") != _FORMAT or meta.get("kind") != kind:
+        raise ValueError(f"{str(folder)!r} holds no {kind!r} index of format {_FORMAT}")
     return meta
 
 
@@ -92,37 +103,59 @@ def write_rows(folder: Path, blocks: Blocks, total: int, dimension: int) -> None
     Raises:
         ValueError: a block is unsound, an id occurs twice, or the blocks do not hold `total` rows.
     """
+    for name in GROWING:
+        write_file(folder / name, b"")
+    found = append_rows(folder, blocks, 0, dimension)
+    if found != total:
+        raise ValueError(f"the blocks hold {found} rows but {total} were announced")
+
+
+def append_rows(folder: Path, blocks: Blocks, rows: int, dimension: int) -> int:
+    """Write blocks behind the first `rows` rows of a folder; how many rows there are then.
+
+    What lies behind them was left by an append that was killed, and is cut off; so is what this one
+    wrote if it fails. Who has mapped the first `rows` rows notices nothing.
+
+    Raises:
+        ValueError: a block is unsound, an id occurs twice among them, or there are fewer rows.
+    """
+    widths = (_ID.itemsize, dimension * _VALUE.itemsize)
     with (
-        _array_file(folder / IDS_FILE, (total,), np.dtype("<i8")) as id_file,
-        _array_file(folder / VECTORS_FILE, (total, dimension), np.dtype("<f2")) as vector_file,
+        (folder / IDS_FILE).open("r+b") as ids_file,
+        (folder / VECTORS_FILE).open("r+b") as vectors,
     ):
-        for ids, vectors in blocks:
-            check_rows(ids, vectors, dimension)
-            id_file.append(ids)
-            vector_file.append(vectors)
-    ids, _ = read_rows(folder)
-    if len(distinct(ids)) != total:
-        raise ValueError(f"the blocks for {str(folder)!r} hold an id twice")
+        targets = list(zip((ids_file, vectors), widths, strict=True))
+        for file, width in targets:
+            if file.seek(0, io.SEEK_END) < rows * width:
+                raise ValueError(f"{file.name!r} holds fewer than {rows} rows")
+        try:
+            for file, width in targets:
+                truncate(file, rows * width)
+            seen = _append_blocks(ids_file, vectors, blocks, dimension)
+            for file, _ in targets:
+                file.flush()
+        except BaseException:
+            for file, width in targets:
+                with contextlib.suppress(OSError):
+                    truncate(file, rows * width)
+            raise
+    return rows + seen
 
 
-def read_rows(folder: Path) -> tuple[IdArray, HalfMatrix]:
-    """The ids and vectors of a folder, memory-mapped and read-only.
+def read_rows(folder: Path, rows: int, dimension: int) -> tuple[IdArray, HalfMatrix]:
+    """The first ids and vectors of a folder, memory-mapped and read-only.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: a file is short, or is not what `write_rows` writes.
+        ValueError: a file is short.
     """
-    ids: IdArray = map_array(folder / IDS_FILE)
-    vectors: HalfMatrix = map_array(folder / VECTORS_FILE)
-    sound = ids.dtype == np.int64 and vectors.dtype == np.float16
-    if not sound or ids.ndim != 1 or vectors.ndim != 2 or len(ids) != len(vectors):
-        raise ValueError(f"{str(folder)!r} does not hold n int64 ids and n float16 vectors")
-    return ids, vectors
+    ids: IdArray = _mapped(folder / IDS_FILE, _ID, (rows,))
+    return ids, _mapped(folder / VECTORS_FILE, _VALUE, (rows, dimension))
 
 
-def map_array(path: Path) -> NDArray[Any]:
-    """An .npy file, memory-mapped and read-only."""
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+def count_rows(folder: Path) -> int:
+    """How many rows the files of a folder that nothing was appended to hold."""
+    return (folder / IDS_FILE).stat().st_size // _ID.itemsize
 
 
 def check_rows(ids: IdArray, vectors: HalfMatrix, dimension: int) -> None:
@@ -146,38 +179,56 @@ def check_rows(ids: IdArray, vectors: HalfMatrix, dimension: int) -> None:
         raise ValueError(f"the vector of id {ids[row]} holds a value that is not finite")
 
 
-class _ArrayFile:
-    """The rows of an .npy file of known shape, appended block by block."""
-
-    def __init__(self, file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self._file, self._shape, self._dtype = file, shape, dtype
-        self._rows = 0
-        header = io.BytesIO()
-        facts = {"descr": dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(header, facts)
-        write(file, header.getvalue())
-
-    def append(self, block: NDArray[Any]) -> None:
-        self._rows += len(block)
-        if self._rows > self._shape[0]:
-            raise self._wrong_total("at least ")
-        data = np.ascontiguousarray(block, dtype=self._dtype)
-        if data.size:
-            write(self._file, data.data.cast("B"))
-
-    def finish(self) -> None:
-        if self._rows != self._shape[0]:
-            raise self._wrong_total("")
-
-    def _wrong_total(self, qualifier: str) -> ValueError:
-        return ValueError(
-            f"the blocks hold {qualifier}{self._rows} rows but {self._shape[0]} were announced"
-        )
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an .npy file in one step."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_file(path, buffer.getvalue())
 
 
-@contextlib.contextmanager
-def _array_file(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[_ArrayFile]:
-    with path.open("wb") as file:
-        rows = _ArrayFile(file, shape, dtype)
-        yield rows
-        rows.finish()
+def read_array(path: Path) -> NDArray[Any]:
+    """What `write_array` wrote."""
+    return np.asarray(np.load(path, allow_pickle=False))
+
+
+class Sink(io.RawIOBase):
+    """A raw stream whose every write is one step of this module."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """`file` stays open when this is closed."""
+        self._file = file
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """All of a bytes-like object."""
+        write(self._file, data)
+        return len(data)
+
+
+def _append_blocks(
+    ids_file: IO[bytes], vectors_file: IO[bytes], blocks: Blocks, dimension: int
+) -> int:
+    """Check and write blocks; how many rows they hold."""
+    seen: list[IdArray] = []
+    for ids, vectors in blocks:
+        check_rows(ids, vectors, dimension)
+        if len(ids):
+            write(ids_file, np.ascontiguousarray(ids, _ID).data.cast("B"))
+            write(vectors_file, np.ascontiguousarray(vectors, _VALUE).data.cast("B"))
+            seen.append(ids)
+    every = np.concatenate(seen) if seen else np.empty(0, np.int64)
+    if len(distinct(every)) != len(every):
+        raise ValueError(f"the blocks for {ids_file.name!r} hold an id twice")
+    return len(every)
+
+
+def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    wanted = dtype.itemsize * math.prod(shape)
+    if path.stat().st_size < wanted:
+        raise ValueError(f"{str(path)!r} is too short for {shape[0]} rows")
+    if not wanted:
+        return np.empty(shape, dtype)
+    return np.asarray(np.memmap(path, dtype, "r", shape=shape))

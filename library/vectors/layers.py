@@ -13,15 +13,19 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from pictor.library.arrays import distinct, is_among
 from pictor.library.records import FloatMatrix, FloatVector, HalfMatrix, IdArray
+from pictor.library.vectors import files
 from pictor.library.vectors.base import Neighbours
 from pictor.library.vectors.files import check_rows
-from pictor.library.vectors.scan import RowMask, Rows, check_queries, merge, scan
+from pictor.library.vectors.nearest import nearest_rows
+from pictor.library.vectors.parts import Extent
+from pictor.library.vectors.scan import RowMask, Rows, check_queries, merge
 
 # With fewer wanted ids than 1/16 of the rows, looking each up beats testing every row.
 _LOOKUP_SHARE = 16
@@ -42,25 +46,44 @@ class Selection(NamedTuple):
 
 
 class StoredRows:
-    """Ids and vectors that never change, and a mask of those of the rows that were removed."""
+    """Ids and vectors that never change, and a mask of those of the rows that were removed.
 
-    def __init__(self, ids: IdArray, vectors: HalfMatrix) -> None:
+    An id may lie in several rows, of which at most the last one is live.
+
+    Attributes:
+        dead: how many rows are masked.
+        changes: how many of these were masked since it was opened.
+    """
+
+    def __init__(self, ids: IdArray, vectors: HalfMatrix, dead: Rows | None = None) -> None:
+        """`dead` are rows that were removed or replaced before it was opened."""
         self.ids = ids
         self.vectors = vectors
-        self.dead = 0
+        self.dead = 0 if dead is None else len(dead)
+        self.changes = 0
         self._live: RowMask | None = None
+        if dead is not None:
+            self._live = np.ones(len(ids), np.bool_)
+            self._live[dead] = False
 
     @cached_property
     def _order(self) -> Rows | None:
-        """The rows by ascending id; None if they lie so."""
-        return None if (self.ids[1:] > self.ids[:-1]).all() else np.argsort(self.ids)
+        """The rows by ascending id, those of one id as they lie; None if all lie so."""
+        if (self.ids[1:] > self.ids[:-1]).all():
+            return None
+        return np.argsort(self.ids, kind="stable")
+
+    @property
+    def dead_rows(self) -> Rows:
+        """(n,) the masked rows."""
+        return np.empty(0, np.int64) if self._live is None else np.flatnonzero(~self._live)
 
     def rows_of(self, ids: IdArray) -> Rows:
         """The live rows of those ids that are held."""
         if not len(self.ids):
             return np.empty(0, np.int64)
-        at = np.searchsorted(self.ids, ids, sorter=self._order)
-        at = np.minimum(at, len(self.ids) - 1)
+        at = np.searchsorted(self.ids, ids, side="right", sorter=self._order)
+        at = np.maximum(at - 1, 0)
         rows: Rows = at if self._order is None else self._order[at]
         rows = rows[self.ids[rows] == ids]
         return rows if self._live is None else rows[self._live[rows]]
@@ -78,6 +101,7 @@ class StoredRows:
         rest._live = np.ones(len(self.ids), np.bool_) if self._live is None else self._live.copy()
         rest._live[rows] = False
         rest.dead = self.dead + len(rows)
+        rest.changes = self.changes + len(rows)
         return rest
 
     def select(self, allowed: IdArray | None) -> Selection:
@@ -155,7 +179,7 @@ class AddedRows:
         ids, mask = self._buffer.ids[:size], None if self._count == size else self._live
         if allowed is not None:
             mask = self._live & is_among(ids, allowed)
-        return scan(queries, self._buffer.vectors[:size], ids, k, mask)
+        return nearest_rows(queries, self._buffer.vectors[:size], ids, k, mask)
 
 
 class _Buffer:
@@ -209,6 +233,13 @@ class VectorIndex(ABC):
     def _search_stored(self, queries: FloatMatrix, k: int, selection: Selection) -> Neighbours:
         """The k nearest stored rows among those selected (at least one), at settled scores."""
 
+    def _map_rows(self, folder: Path, extent: Extent | None) -> None:
+        """Open on the rows of a folder; None for all of its files, with none of them dead."""
+        rows = files.count_rows(folder) if extent is None else extent.rows
+        dead = files.read_array(folder / extent.dead) if extent and extent.dead else None
+        stored = StoredRows(*files.read_rows(folder, rows, self.dimension), dead)
+        self._layers = (stored, self._layers[1])
+
     @property
     def stored(self) -> StoredRows:
         """The rows it was opened with."""
@@ -218,7 +249,7 @@ class VectorIndex(ABC):
     def changes(self) -> int:
         """Rows added plus rows removed since it was opened: what every search pays extra for."""
         stored, added = self._layers
-        return len(added) + stored.dead
+        return len(added) + stored.changes
 
     def __len__(self) -> int:
         stored, added = self._layers

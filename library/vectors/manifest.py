@@ -1,20 +1,21 @@
 """The manifest of an index cache: which generation is in force, of which vectors, with what bytes.
 
-`current.json` is `{"format": 1, "crc32": …, "content": {"info": {…}, "files": {name: {…}}}}`; the
+`current.json` is `{"format": 2, "crc32": …, "content": {"info": {…}, "files": {name: {…}}}}`; the
 checksum covers the content. It knows nothing of the index itself.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pictor.library.records import JsonObject
+from pictor.library.vectors.parts import Extent
 
 MANIFEST = "current.json"
+_FORMAT = 2
 # What reading a damaged file may raise; RuntimeError is what faiss raises.
 DAMAGE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, ArithmeticError)
 _EDGE_BYTES = 4096  # checked at both ends of every file on opening; `verify` reads all of it
@@ -47,6 +48,7 @@ class CacheInfo:
         index_type: "exact", "flat-f16", "ivf1414-sq8"…
         recall_at_10: against exact search, measured when it was built, in [0, 1].
         size_bytes: of its files.
+        extent: how far it goes, with what was appended since it was built.
     """
 
     stamp: Stamp
@@ -55,6 +57,7 @@ class CacheInfo:
     recall_at_10: float
     size_bytes: int
     generation: str
+    extent: Extent
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,11 @@ def read_manifest(folder: Path) -> tuple[CacheInfo, dict[str, JsonObject]] | Unu
     try:
         data = json.loads(path.read_bytes())
         content = data["content"]
-        if data["format"] != 1 or data["crc32"] != _crc(content):
+        if data["format"] != _FORMAT or data["crc32"] != _crc(content):
             return Unusable(f"{str(path)!r} is damaged: its checksum or format differs")
         info = content["info"]
-        return CacheInfo(**{**info, "stamp": Stamp(**info["stamp"])}), content["files"]
+        made = {"stamp": Stamp(**info["stamp"]), "extent": Extent.from_json(info["extent"])}
+        return CacheInfo(**{**info, **made}), content["files"]
     except FileNotFoundError:
         return Unusable(f"there is no cache at {str(path)!r}")
     except DAMAGE as error:
@@ -83,7 +87,7 @@ def read_manifest(folder: Path) -> tuple[CacheInfo, dict[str, JsonObject]] | Unu
 def manifest_bytes(info: CacheInfo, sums: dict[str, JsonObject]) -> bytes:
     """What `read_manifest` reads."""
     content = {"info": asdict(info), "files": sums}
-    data = {"format": 1, "crc32": _crc(content), "content": content}
+    data = {"format": _FORMAT, "crc32": _crc(content), "content": content}
     return json.dumps(data, indent=1, sort_keys=True).encode()
 
 
@@ -102,34 +106,51 @@ def owned(
     return info
 
 
-def checksum(path: Path) -> JsonObject:
-    """Size, CRC-32 of both ends and CRC-32 of all of a file."""
-    total = 0
+def checksum(path: Path, size: int | None = None, known: JsonObject | None = None) -> JsonObject:
+    """Size, CRC-32 of both ends and CRC-32 of all of a file, or of its first `size` bytes.
+
+    Args:
+        known: the checksum of an earlier state of a file that only grew: the rest is read.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    size = path.stat().st_size if size is None else size
+    start, total = (known["size"], known["crc32"]) if known else (0, 0)
     with path.open("rb") as file:
-        while data := file.read(_READ_BYTES):
+        file.seek(start)
+        left = size - start
+        while left > 0 and (data := file.read(min(left, _READ_BYTES))):
             total = zlib.crc32(data, total)
-    return {**_edges(path), "crc32": total}
+            left -= len(data)
+    return {**_edges(path, size), "crc32": total}
 
 
-def check_edges(path: Path, expected: JsonObject) -> None:
+def check_edges(path: Path, expected: JsonObject, *, grows: bool) -> None:
     """Compare the size and both ends of a file with its checksum: cheap, whatever its size.
+
+    Args:
+        grows: more may lie behind what the checksum is of.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it differs.
     """
-    for name, value in _edges(path).items():
-        if value != expected[name]:
-            raise ValueError(f"{path.name!r} has {name} {value}, not {expected[name]}")
+    size = path.stat().st_size
+    if size < expected["size"] or (size > expected["size"] and not grows):
+        raise ValueError(f"{path.name!r} has size {size}, not {expected['size']}")
+    found = _edges(path, expected["size"])["edges_crc32"]
+    if found != expected["edges_crc32"]:
+        raise ValueError(f"{path.name!r} has edges_crc32 {found}, not {expected['edges_crc32']}")
 
 
-def _edges(path: Path) -> JsonObject:
-    """Size and CRC-32 of the first and last 4 KiB of a file."""
+def _edges(path: Path, size: int) -> JsonObject:
+    """`size`, and CRC-32 of the first and last 4 KiB of the first `size` bytes of a file."""
     with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        crc = zlib.crc32(file.read(_EDGE_BYTES))
-        file.seek(max(0, size - _EDGE_BYTES))
-        crc = zlib.crc32(file.read(_EDGE_BYTES), crc)
+        crc = zlib.crc32(file.read(min(size, _EDGE_BYTES)))
+        start = max(0, size - _EDGE_BYTES)
+        file.seek(start)
+        crc = zlib.crc32(file.read(size - start), crc)
     return {"size": size, "edges_crc32": crc}
 
 

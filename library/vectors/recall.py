@@ -37,29 +37,29 @@ class Sample(NamedTuple):
 
     @property
     def k(self) -> int:
-        """One more than `RECALL_AT`, for the query itself."""
-        return RECALL_AT + 1
+        """One more than the neighbours that count, for the query itself."""
+        return int(self.truth.ids.shape[1])
 
 
-def sample_stored(stored: StoredRows, seed: int) -> Sample:
-    """Up to `SAMPLE` of the stored vectors; the same for the same seed."""
-    count = min(SAMPLE, len(stored.ids))
+def sample_stored(stored: StoredRows, seed: int, k: int = RECALL_AT) -> Sample:
+    """Up to `SAMPLE` of the stored vectors, fewer for more neighbours; the same for a seed."""
+    count = min(_count(k), len(stored.ids))
     rows = np.random.default_rng(seed).choice(len(stored.ids), count, replace=False)
     rows.sort()
-    return _sample(stored, stored.vectors[rows].astype(np.float32), stored.ids[rows])
+    return _sample(stored, stored.vectors[rows].astype(np.float32), stored.ids[rows], k)
 
 
-def sample_given(stored: StoredRows, queries: FloatMatrix) -> Sample:
-    """Up to `SAMPLE` of queries that are not stored."""
-    count = min(SAMPLE, len(queries))
-    return _sample(stored, queries[:count], np.full(count, -1, np.int64))
+def sample_given(stored: StoredRows, queries: FloatMatrix, k: int = RECALL_AT) -> Sample:
+    """Up to `SAMPLE` of queries that are not stored, fewer for more neighbours."""
+    count = min(_count(k), len(queries))
+    return _sample(stored, queries[:count], np.full(count, -1, np.int64), k)
 
 
 def recalls(found: Neighbours, sample: Sample) -> NDArray[np.float64]:
     """For each query the share of its true neighbours that was found, ties allowed."""
     truth, own = sample.truth, sample.own[:, None]
     wanted = (truth.ids >= 0) & (truth.ids != own)
-    wanted &= np.cumsum(wanted, axis=1) <= RECALL_AT
+    wanted &= np.cumsum(wanted, axis=1) < sample.k
     worst = np.where(wanted, truth.scores, np.inf).min(axis=1, initial=np.inf)
     hits = (found.scores >= (worst - _SAME)[:, None]) & (found.ids >= 0) & (found.ids != own)
     most = wanted.sum(axis=1)
@@ -74,5 +74,10 @@ def measure_recall(index: VectorIndex, samples: Sequence[Sample]) -> float:
     return min((float(shares.mean()) for shares in found), default=1.0)
 
 
-def _sample(stored: StoredRows, queries: FloatMatrix, own: IdArray) -> Sample:
-    return Sample(queries, own, scan(queries, stored.vectors, stored.ids, RECALL_AT + 1))
+def _sample(stored: StoredRows, queries: FloatMatrix, own: IdArray, k: int) -> Sample:
+    return Sample(queries, own, scan(queries, stored.vectors, stored.ids, k + 1))
+
+
+def _count(k: int) -> int:
+    """Queries enough: many neighbours of few say as much as few of many."""
+    return SAMPLE if k <= RECALL_AT else SAMPLE // 8

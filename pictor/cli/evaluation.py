@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         ZeroShotResult,
     )
 
-INDEX_KINDS = ("auto", "exact", "flat", "ivf")
+INDEX_KINDS = ("auto", "exact", "ivf")
 TASKS = ("retrieval", "zero-shot", "cutoff", "negation")
 NOT_DRAWN = ("cutoff", "negation")
 #: Places of a kind of trouble that are printed; --json has up to 100.

@@ -11,7 +11,7 @@ from small_world import World
 from pictor.indexer import pipeline
 from pictor.library import indexes
 from pictor.library.errors import LibraryFull
-from pictor.library.vectors.cache import IndexCache
+from pictor.library.vectors.cache import CacheInfo, IndexCache
 from pictor.search import query
 from pictor.search.engine import Engine
 from pictor.search.options import SearchOptions
@@ -210,18 +210,18 @@ def test_a_cache_far_behind_is_renewed_within_a_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "FAR_BEHIND_ITEMS", 3)
-    builds = []
-    build = IndexCache.build
+    counts: list[int] = []
+    publish = IndexCache._publish
 
-    def counted(self: IndexCache, *args: object, **options: object) -> object:
-        builds.append(args[1])
-        return build(self, *args, **options)  # type: ignore[arg-type]
+    def counted(self: IndexCache, info: CacheInfo, *rest: object) -> None:
+        counts.append(info.stamp.count)
+        publish(self, info, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(IndexCache, "build", counted)
+    monkeypatch.setattr(IndexCache, "_publish", counted)
     world.set(encoder__batch_size=2)
     world.commit_always()
     for i in range(10):
         world.draw(f"{i}.png", i)
     world.index()
-    assert len(builds) > 1
-    assert builds[-1] == 10
+    assert len(counts) > 1
+    assert counts[-1] == 10

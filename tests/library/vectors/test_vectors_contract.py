@@ -48,13 +48,10 @@ VARIANTS = [
     "exact-new",
     "exact-opened",
     "faiss-new",
-    "faiss-flat",
     "faiss-ivf",
     "exact-changed",
-    "faiss-flat-changed",
     "faiss-ivf-changed",
     "exact-resaved",
-    "faiss-flat-resaved",
     "faiss-ivf-resaved",
 ]
 
@@ -68,7 +65,6 @@ def make_variant(name: str, folder: Path, ids: Ids, vectors: Halves) -> VectorIn
         index: VectorIndex = cls(d)
         index.add(ids, vectors)
         return index
-    options = {"kind": rest.partition("-")[0]} if family == "faiss" else {}
     half = len(ids) // 2
     if rest.endswith(("changed", "resaved")):
         # The first half is stored under wrong vectors and beside strangers, then put right.
@@ -76,12 +72,12 @@ def make_variant(name: str, folder: Path, ids: Ids, vectors: Halves) -> VectorIn
         old_ids = np.concatenate([strange, ids[:half]])
         old = np.concatenate([vectors[: half + 7][::-1], vectors[:7]])[: len(old_ids)]
         old = np.resize(old, (len(old_ids), d)) if len(old) else np.zeros((7, d), np.float16)
-        index = cls.build(folder / "old", blocks(old_ids, old), len(old_ids), d, **options)
+        index = cls.build(folder / "old", blocks(old_ids, old), len(old_ids), d)
         assert index.remove(np.concatenate([strange, strange + 50])) == 7
         index.add(ids[half:], vectors[half:])
         index.add(ids[:half], vectors[:half])
     else:
-        index = cls.build(folder / "new", blocks(ids, vectors), len(ids), d, **options)
+        index = cls.build(folder / "new", blocks(ids, vectors), len(ids), d)
     if rest.endswith("resaved"):
         save(index, folder / "resaved")
         index.close()
@@ -108,6 +104,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 def no_short_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Filters that leave few rows go through the selector of faiss too."""
     monkeypatch.setattr("pictor.library.vectors.faiss_index.EXACT_ROWS", 0)
+    monkeypatch.setattr("pictor.library.vectors.faiss_index._EXACT_SHARE", 1000)
 
 
 @pytest.mark.parametrize("rows", [random_rows, clustered_rows])
@@ -292,8 +289,8 @@ def test_ivf_finds_k_where_the_lists_it_probes_hold_fewer(
 ) -> None:
     monkeypatch.setattr("pictor.library.vectors.faiss_index.TARGET_RECALL", 0.0)
     ids, vectors = random_rows(3000)
-    index = FaissIndex.build(tmp_path / "ivf", blocks(ids, vectors), 3000, D, "ivf")
-    assert (index.nprobe, index.index_type) == (1, "ivf110-sq8")
+    index = FaissIndex.build(tmp_path / "ivf", blocks(ids, vectors), 3000, D)
+    assert (index.nprobe, index.index_type) == (1, "ivf110-pq4")
     assert (index.search(unit(vectors[:200]), 90).ids >= 0).all()
     index.close()
 

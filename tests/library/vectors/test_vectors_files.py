@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from pictor.library.errors import LibraryFull
+from pictor.library.vectors import base, files, parts
 from pictor.library.vectors import cache as cache_module
-from pictor.library.vectors import files
 from pictor.library.vectors.cache import CacheInfo, IndexCache, Opened, Stamp, Unusable
 from pictor.library.vectors.exact import ExactIndex
 from pictor.library.vectors.faiss_index import FaissIndex
+from pictor.library.vectors.growth import Changes
 from pictor.library.vectors.manifest import (
     MANIFEST,
     check_edges,
@@ -29,10 +30,11 @@ from pictor.library.vectors.manifest import (
     owned,
     read_manifest,
 )
+from pictor.library.vectors.parts import Extent, Part
 
 STAMP = Stamp("library-1", 3, "f00d", 3, 7)
-INFO = CacheInfo(STAMP, "exact", 2, 1.0, 12, "generation-1")
-STEPS = ("make_folder", "write", "sync_file", "sync_folder", "rename", "remove")
+INFO = CacheInfo(STAMP, "exact", 2, 1.0, 12, "generation-1", Extent(3, 3))
+STEPS = ("make_folder", "write", "truncate", "sync_file", "sync_folder", "rename", "remove")
 
 
 def rows(count: int = 3, dimension: int = 2) -> tuple[Any, Any]:
@@ -49,6 +51,15 @@ def cache(tmp_path: Path) -> IndexCache:
 def build(cache: IndexCache, count: int = 3, **options: Any) -> CacheInfo:
     stamp = replace(STAMP, count=count)
     return cache.build(iter([rows(count)]), count, 2, stamp, **options)
+
+
+def append(cache: IndexCache) -> CacheInfo:
+    """One row is replaced, one is added."""
+    block = (np.array([2, 7]), rows(2)[1])
+    stamp = replace(STAMP, count=8, last_change=8)
+    made = cache.append(Changes(iter([block]), 2, np.empty(0, np.int64)), stamp)
+    assert isinstance(made, CacheInfo)
+    return made
 
 
 def opened(cache: IndexCache) -> Opened | Unusable:
@@ -76,15 +87,17 @@ def test_each_step_of_a_build_is_on_the_disk_before_the_next(
 
     for name in STEPS:
         monkeypatch.setattr(files, name, wrap(name, getattr(files, name)))
-    new = build(cache).generation
+    new = build(cache, 7).generation
     assert re.fullmatch("generation-[0-9a-f]{16}", new) and new != old
     made = new.replace("generation", "unfinished")
-    arrays = ["ids.npy", "vectors.npy"]
+    arrays = ["ids.i64", "vectors.f16"]
     assert taken == [
         ("remove", "unfinished-x"),
         ("make_folder", made),
-        *(("write", name) for name in (*arrays, *arrays, "meta.json")),
-        *(("sync_file", name) for name in ("ids.npy", "meta.json", "vectors.npy")),
+        *(("write", name) for name in arrays),  # nothing, so that they are there
+        *(("truncate", name) for name in arrays),
+        *(("write", name) for name in (*arrays, "meta.json")),
+        *(("sync_file", name) for name in ("ids.i64", "meta.json", "vectors.f16")),
         ("sync_folder", made),
         ("rename", made, new),
         ("sync_folder", "3"),
@@ -94,9 +107,26 @@ def test_each_step_of_a_build_is_on_the_disk_before_the_next(
         ("sync_folder", "3"),
         ("remove", old),
     ]
-    assert {path.name for path in cache.folder.iterdir()} == {
-        new, MANIFEST, "build.lock", "notes"
-    }  # fmt: skip
+    kept = {new, MANIFEST, "build.lock", "notes"}
+    assert {path.name for path in cache.folder.iterdir()} == kept
+    for name in ("part-x.faiss", "dead-x.npy"):
+        (cache.folder / new / name).write_text("left")
+    taken.clear()
+    dead = append(cache).extent.dead
+    assert re.fullmatch("dead-[0-9a-f]{16}.npy", dead)
+    assert taken == [
+        *(("truncate", name) for name in arrays),
+        *(("write", name) for name in (*arrays, dead)),
+        *(("sync_file", name) for name in (dead, *arrays)),
+        ("sync_folder", new),
+        ("write", f"unfinished-{MANIFEST}"),
+        ("sync_file", f"unfinished-{MANIFEST}"),
+        ("rename", f"unfinished-{MANIFEST}", MANIFEST),
+        ("sync_folder", "3"),
+        ("remove", "dead-x.npy"),
+        ("remove", "part-x.faiss"),
+    ]
+    assert {path.name for path in cache.folder.iterdir()} == kept
 
 
 def test_files_and_folders_are_brought_to_the_disk(
@@ -109,11 +139,12 @@ def test_files_and_folders_are_brought_to_the_disk(
     assert synced == [tmp_path / "a", tmp_path]
 
 
-@pytest.mark.slow
 def test_up_to_a_size_the_index_is_exact(
     cache: IndexCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert build(cache, 100_000).index_type == "exact"
+    assert base.EXACT_MAX == 300_000
+    monkeypatch.setattr(cache_module, "EXACT_MAX", 100)
+    assert build(cache, 100).index_type == "exact"
     asked: list[tuple[Any, ...]] = []
 
     def build_other(*given: Any) -> ExactIndex:
@@ -122,11 +153,11 @@ def test_up_to_a_size_the_index_is_exact(
 
     monkeypatch.setattr(FaissIndex, "build", build_other)
     queries = np.eye(2, dtype=np.float32)
-    build(cache, 100_001, queries=queries)
-    for kind in ("flat", "ivf", "exact"):
+    build(cache, 101, queries=queries)
+    for kind in ("ivf", "exact"):
         build(cache, kind=kind)
-    assert [given[:3] for given in asked] == [(100_001, 2, None), (3, 2, "flat"), (3, 2, "ivf")]
-    assert asked[0][3] is queries and asked[1][3] is None
+    assert [given[:2] for given in asked] == [(101, 2), (3, 2)]
+    assert asked[0][2] is queries and asked[1][2] is None
 
 
 def test_a_full_disk_is_told_with_the_room_it_takes(
@@ -162,11 +193,11 @@ def test_a_manifest_is_what_it_was(tmp_path: Path) -> None:
     sums = {"b": {"size": 1, "edges_crc32": 2, "crc32": 3}}
     content = {"info": asdict(INFO), "files": sums}
     crc = zlib.crc32(json.dumps(content, sort_keys=True).encode())
-    data = {"format": 1, "crc32": crc, "content": content}
+    data = {"format": 2, "crc32": crc, "content": content}
     assert manifest_bytes(INFO, sums) == json.dumps(data, indent=1, sort_keys=True).encode()
     (tmp_path / MANIFEST).write_text(json.dumps(data))  # in any order
     assert read_manifest(tmp_path) == (INFO, sums)
-    for change in ({"format": 2}, {"crc32": crc + 1}, {"crc32": crc + 1, "format": 2}):
+    for change in ({"format": 1}, {"crc32": crc + 1}, {"crc32": crc + 1, "format": 1}):
         (tmp_path / MANIFEST).write_text(json.dumps(data | change))
         assert "checksum or format differs" in getattr(read_manifest(tmp_path), "reason", "")
 
@@ -179,11 +210,61 @@ def test_checksums_are_what_they_were(tmp_path: Path, size: int) -> None:
     edges = zlib.crc32(data[-4096:], zlib.crc32(data[:4096]))
     found = {"size": size, "edges_crc32": edges, "crc32": zlib.crc32(data)}
     assert checksum(path) == found
-    check_edges(path, found)
-    for name in ("size", "edges_crc32"):
-        with pytest.raises(ValueError, match=f"'file' has {name} {found[name]}, not -1"):
-            check_edges(path, found | {name: -1})
-    check_edges(path, found | {"crc32": -1})
+    for grows in (False, True):
+        check_edges(path, found | {"crc32": -1}, grows=grows)
+        with pytest.raises(ValueError, match=f"'file' has size {size}, not {size + 1}"):
+            check_edges(path, found | {"size": size + 1}, grows=grows)
+        with pytest.raises(ValueError, match=f"'file' has edges_crc32 {edges}, not -1"):
+            check_edges(path, found | {"edges_crc32": -1}, grows=grows)
+    for known in range(0, size + 1, 1000):  # the rest of it is read
+        assert checksum(path, known) == checksum_of(data[:known], tmp_path)
+        assert checksum(path, size, checksum(path, known)) == found
+    path.write_bytes(data + b"x")
+    check_edges(path, found, grows=True)
+    with pytest.raises(ValueError, match=f"'file' has size {size + 1}, not {size}"):
+        check_edges(path, found, grows=False)
+    assert checksum(path, size) == found
+
+
+def checksum_of(data: bytes, folder: Path) -> Any:
+    (folder / "other").write_bytes(data)
+    return checksum(folder / "other")
+
+
+@pytest.mark.parametrize(
+    ("appended", "died", "has_lists", "drifted"),
+    [(20, 0, True, False), (21, 0, True, True), (10, 10, True, False), (10, 11, True, True),
+     (99, 20, False, False), (0, 21, False, True), (0, 0, True, False)],
+)  # fmt: skip
+def test_a_generation_drifts_by_a_fifth(
+    appended: int, died: int, has_lists: bool, drifted: bool
+) -> None:
+    extent = Extent(100 + appended, 100)
+    assert parts.has_drifted(extent, died, has_lists=has_lists) is drifted
+
+
+def test_a_part_takes_in_those_before_it_that_are_no_larger() -> None:
+    def due(rows: int, *stops: int) -> Any:
+        held = tuple(Part(str(stop), stop) for stop in stops)
+        found = parts.next_part(Extent(rows, 1_000_000, held), "new")
+        return found and (found[1], found[0].stop, [part.stop for part in found[2]])
+
+    assert parts.TAIL_ROWS == 20_000
+    assert due(1_020_000) is None and due(1_020_001) == (1_000_000, 1_020_001, [])
+    assert due(1_050_000, 1_030_000) is None
+    assert due(1_050_001, 1_030_000) == (1_030_000, 1_050_001, [1_030_000])
+    assert due(1_060_000, 1_030_000) == (1_000_000, 1_060_000, [])
+    assert due(1_120_000, 1_060_000, 1_090_000) == (1_000_000, 1_120_000, [])
+    assert due(1_119_000, 1_060_001, 1_090_000) == (
+        1_090_000, 1_119_000, [1_060_001, 1_090_000]
+    )  # fmt: skip
+    assert due(1_119_000, 1_060_001, 1_089_000) == (1_060_001, 1_119_000, [1_060_001])
+    assert Extent(9, 5).indexed == 5 and Extent(9, 5, (Part("a", 7),)).indexed == 7
+
+
+def test_an_extent_is_what_it_was() -> None:
+    extent = Extent(9, 5, (Part("a", 7), Part("b", 8)), "dead-x.npy")
+    assert Extent.from_json(json.loads(json.dumps(extent))) == extent
 
 
 def test_a_cache_is_of_one_space_of_one_library() -> None:
@@ -220,11 +301,11 @@ def test_an_index_that_is_not_what_its_manifest_says_is_closed(
 def test_verify_names_each_file(cache: IndexCache) -> None:
     folder = cache.folder / build(cache).generation
     assert cache.verify() == []
-    (folder / "ids.npy").unlink()
-    (folder / "vectors.npy").write_bytes(b"x")
+    (folder / "ids.i64").unlink()
+    (folder / "vectors.f16").write_bytes(b"x")
     first, second = cache.verify()
-    assert "ids.npy" in first and "cannot be read: No such file" in first
-    assert "vectors.npy" in second and "checksum differs" in second
+    assert "ids.i64" in first and "cannot be read: No such file" in first
+    assert "vectors.f16" in second and "checksum differs" in second
 
 
 # --- rows and their files
@@ -254,27 +335,59 @@ def test_rows_are_checked(ids: Any, vectors: Any, said: str) -> None:
         files.check_rows(ids, vectors, 2)
 
 
-def test_rows_are_numpy_files(tmp_path: Path) -> None:
+def test_rows_are_files_that_grow_at_their_end(tmp_path: Path) -> None:
     ids, vectors = rows(5)
-    parts = [(ids[:2], vectors[:2]), (ids[:0], vectors[:0]), (ids[2:], vectors[2:])]
-    files.write_rows(tmp_path, parts, 5, 2)
-    for name, wanted in (("ids.npy", ids), ("vectors.npy", vectors)):
-        np.save(tmp_path / "wanted.npy", wanted)
-        assert (tmp_path / name).read_bytes() == (tmp_path / "wanted.npy").read_bytes()
-    found = files.read_rows(tmp_path)
-    np.testing.assert_array_equal(found[0], ids)
-    np.testing.assert_array_equal(found[1], vectors)
-    assert not any(one.flags.writeable for one in found)
+    parts_ = [(ids[:2], vectors[:2]), (ids[:0], vectors[:0]), (ids[2:], vectors[2:])]
+    files.write_rows(tmp_path, parts_, 5, 2)
+    assert (tmp_path / "ids.i64").read_bytes() == ids.tobytes()
+    assert (tmp_path / "vectors.f16").read_bytes() == vectors.tobytes()
+    assert files.count_rows(tmp_path) == 5
+    early = files.read_rows(tmp_path, 3, 2)
+    assert not any(one.flags.writeable for one in early)
+    assert files.append_rows(tmp_path, [(ids[:2] + 7, vectors[::2][:2])], 4, 2) == 6
+    assert files.append_rows(tmp_path, [], 6, 2) == 6
+    found = files.read_rows(tmp_path, 6, 2)
+    assert found[0].tolist() == [0, 1, 2, 3, 7, 8]
+    np.testing.assert_array_equal(found[1][4:], vectors[::2][:2])
+    np.testing.assert_array_equal(early[1], vectors[:3])
     files.write_rows(tmp_path, [(ids[::2], np.asfortranarray(vectors[::2]))], 3, 2)
-    np.testing.assert_array_equal(files.read_rows(tmp_path)[1], vectors[::2])
+    np.testing.assert_array_equal(files.read_rows(tmp_path, 3, 2)[1], vectors[::2])
+    assert [one.shape for one in files.read_rows(tmp_path, 0, 2)] == [(0,), (0, 2)]
+    for short in (4, 9):
+        with pytest.raises(ValueError, match=f"too short for {short} rows"):
+            files.read_rows(tmp_path, short, 2)
+    (tmp_path / "vectors.f16").write_bytes(vectors[:2].tobytes())
+    with pytest.raises(ValueError, match=r"vectors\.f16' is too short for 3 rows"):
+        files.read_rows(tmp_path, 3, 2)
+    with pytest.raises(ValueError, match=r"vectors\.f16' holds fewer than 3 rows"):
+        files.append_rows(tmp_path, [(ids, vectors)], 3, 2)
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_an_append_that_fails_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    ids, vectors = rows(5)
+    files.write_rows(tmp_path, [(ids, vectors)], 5, 2)
+    before = [(tmp_path / name).read_bytes() for name in files.GROWING]
+    real, writes = files.write, iter(range(1, 9))
+
+    def write(*given: Any) -> None:
+        real(*given)
+        if next(writes) == number:
+            raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(files, "write", write)
+    with pytest.raises(OSError, match="no room"):
+        files.append_rows(tmp_path, [(ids + 5, vectors), (ids + 10, vectors)], 5, 2)
+    assert [(tmp_path / name).read_bytes() for name in files.GROWING] == before
 
 
 @pytest.mark.parametrize(
     ("total", "repeats", "said"),
     [
         (4, 1, "hold 3 rows but 4 were announced"),
-        (2, 1, "hold at least 3 rows but 2 were announced"),
-        (5, 2, "hold at least 6 rows but 5 were announced"),
+        (2, 1, "hold 3 rows but 2 were announced"),
         (6, 2, "hold an id twice"),
     ],
 )
@@ -285,36 +398,19 @@ def test_blocks_that_are_not_as_announced_are_refused(
         files.write_rows(tmp_path, [rows()] * repeats, total, 2)
 
 
-@pytest.mark.parametrize(
-    ("ids", "vectors"),
-    [
-        (np.arange(3, dtype=np.int32), np.zeros((3, 2), np.float16)),
-        (np.arange(3), np.zeros((3, 2), np.float32)),
-        (np.arange(3).reshape(3, 1), np.zeros((3, 2), np.float16)),
-        (np.arange(3), np.zeros(3, np.float16)),
-        (np.arange(3), np.zeros((4, 2), np.float16)),
-    ],
-)
-def test_files_that_hold_no_rows_are_refused(tmp_path: Path, ids: Any, vectors: Any) -> None:
-    np.save(tmp_path / "ids.npy", ids)
-    np.save(tmp_path / "vectors.npy", vectors)
-    with pytest.raises(ValueError, match="does not hold n int64 ids"):
-        files.read_rows(tmp_path)
-
-
 def test_the_kind_of_an_index_is_checked(tmp_path: Path) -> None:
-    files.write_meta(tmp_path, {"kind": "exact", "format": 1})
+    files.write_meta(tmp_path, {"kind": "exact", "dimension": 3})
     path = tmp_path / "meta.json"
-    assert path.read_bytes() == b'{"format": 1, "kind": "exact"}'
-    assert files.read_meta(tmp_path, "exact") == {"format": 1, "kind": "exact"}
+    assert path.read_bytes() == b'{"dimension": 3, "format": 2, "kind": "exact"}'
+    assert files.read_meta(tmp_path, "exact")["dimension"] == 3
     for kind, data in (
         ("ivf", path.read_bytes()),
-        ("exact", b'{"format": 2, "kind": "exact"}'),
+        ("exact", b'{"format": 1, "kind": "exact"}'),
         ("exact", b'{"kind": "exact"}'),
         ("exact", b'["format"]'),
     ):
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=f"holds no '{kind}' index of format 1"):
+        with pytest.raises(ValueError, match=f"holds no '{kind}' index of format 2"):
             files.read_meta(tmp_path, kind)
 
 
@@ -335,7 +431,9 @@ def test_what_is_removed_is_no_more_than_meant(tmp_path: Path) -> None:
 
 
 def test_a_pickle_is_not_unpickled(tmp_path: Path) -> None:
-    path = tmp_path / "ids.npy"
+    path = tmp_path / "dead-x.npy"
     path.write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(ValueError, match="pickle"):
-        files.map_array(path)
+        files.read_array(path)
+    files.write_array(path, np.arange(3))
+    assert files.read_array(path).tolist() == [0, 1, 2]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pictor.library.vectors import faiss_index, layers, recall
+from pictor.library.vectors import exact, faiss_index, half_scan, layers, nearest, quantizer, recall
 from pictor.library.vectors import scan as scan_module
 from pictor.library.vectors.base import Neighbours
 from pictor.library.vectors.exact import ExactIndex
@@ -54,8 +56,18 @@ def test_stored_rows_are_found_by_id(ids: list[int]) -> None:
     some = left.select(ids_of(6, 8, 8, 9))
     assert some.size == 1 and some.is_filtered and some.mask is not None
     assert some.mask.tolist() == [one == 8 for one in ids]
+    assert (left.changes, left.dead_rows.tolist()) == (1, [ids.index(6)])
     empty = StoredRows(ids_of(), vectors(0))
     assert not len(empty.rows_of(ids_of(1))) and empty.select(ids_of(1)).size == 0
+
+
+def test_of_the_rows_of_one_id_only_the_last_may_be_live() -> None:
+    rows = StoredRows(ids_of(5, 3, 9, 3, 5, 1), vectors(6), np.array([0, 1, 4]))
+    assert (rows.dead, rows.changes, rows.dead_rows.tolist()) == (3, 0, [0, 1, 4])
+    assert rows.rows_of(ids_of(1, 3, 5, 9, 2)).tolist() == [5, 3, 2]
+    assert rows.select(None).size == 3 == rows.select(ids_of(1, 3, 5, 9)).size
+    less = rows.without(ids_of(3, 5))
+    assert (less.dead, less.changes, less.dead_rows.tolist()) == (4, 1, [0, 1, 3, 4])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -302,6 +314,9 @@ def test_samples_are_bounded_and_the_same_for_a_seed(tmp_path: Path) -> None:
     given = sample_given(stored, vectors(250, 3).astype(np.float32))
     assert given.queries.shape == (200, D) and set(given.own.tolist()) == {-1}
     assert len(sample_given(stored, vectors(7, 3).astype(np.float32)).own) == 7
+    far = recall.sample_stored(stored, 0, k=50)
+    assert far.truth.ids.shape == (25, 51) and far.k == 51
+    assert len(sample_given(stored, vectors(250, 3).astype(np.float32), k=50).own) == 25
     index = ExactIndex.build(tmp_path / "i", [(ids, data)], 300, D)
     assert measure_recall(index, [one, given]) == 1.0 == measure_recall(index, [])
     index.remove(ids[:150])
@@ -315,40 +330,78 @@ def test_samples_are_bounded_and_the_same_for_a_seed(tmp_path: Path) -> None:
 # --- FAISS
 
 
-def built(folder: Path, count: int, kind: Any, **options: Any) -> FaissIndex:
+def built(folder: Path, count: int, **options: Any) -> FaissIndex:
     blocks = [(np.arange(count, dtype=np.int64), vectors(count))]
-    return FaissIndex.build(folder, blocks, count, D, kind, **options)
+    return FaissIndex.build(folder, blocks, count, D, **options)
 
 
 @pytest.mark.parametrize(
-    ("nprobe", "k", "probes"), [(4, 1, 4), (4, 10, 4), (4, 11, 5), (4, 40, 8), (30, 40, 32)]
+    ("near", "far", "k", "probes"),
+    [
+        (4, 16, 1, 4),
+        (4, 16, 10, 4),
+        (4, 16, 11, 5),
+        (4, 16, 100, 8),
+        (4, 16, 1000, 16),
+        (4, 16, 1001, 17),
+        (4, 16, 2250, 24),
+        (4, 16, 9000, 32),
+        (4, 4, 999, 4),
+        (30, 31, 1000, 31),
+    ],
 )
-def test_more_neighbours_lie_in_more_lists(nprobe: int, k: int, probes: int) -> None:
+def test_more_neighbours_lie_in_more_lists(near: int, far: int, k: int, probes: int) -> None:
     index = FaissIndex(D)
-    index.nprobe, index._faiss = nprobe, SimpleNamespace(nlist=32)
+    index.nprobe, index.far_nprobe, index._lists = near, far, 32
     assert index._probes(k) == probes
 
 
 @pytest.mark.parametrize(
-    ("needed", "lists", "chosen"), [(1, 32, 1), (2, 32, 2), (5, 32, 8), (99, 20, 20), (9, 1, 1)]
+    ("near", "far", "lists", "chosen"),
+    [
+        (1, 1, 32, (1, 1)),
+        (2, 2, 32, (2, 2)),
+        (5, 9, 32, (5, 9)),
+        (8, 3, 32, (9, 9)),
+        (99, 1, 20, (20, 20)),
+        (1, 99, 20, (1, 20)),
+        (9, 9, 1, (1, 1)),
+        (30, 400, 1024, (30, 454)),
+    ],
 )
-def test_probes_are_doubled_until_every_sample_is_found(
-    monkeypatch: pytest.MonkeyPatch, needed: int, lists: int, chosen: int
+def test_more_lists_are_probed_until_every_sample_is_found(
+    monkeypatch: pytest.MonkeyPatch, near: int, far: int, lists: int, chosen: tuple[int, int]
 ) -> None:
     index: Any = FaissIndex(D)
-    index._faiss = SimpleNamespace(nlist=lists)
-    asked: list[tuple[Any, int]] = []
-    index.search = lambda queries, k: asked.append((queries, k))
-    samples: Any = [SimpleNamespace(queries=name, k=11) for name in "ab"]
-    monkeypatch.setattr(
-        faiss_index, "_reaches_target", lambda _, one: index.nprobe >= needed or one.queries == "a"
-    )
-    index._choose_nprobe(samples)
-    assert index.nprobe == chosen
-    assert set(asked) <= {("a", 11), ("b", 11)}
+    index._lists = lists
+    kinds: list[tuple[str, int]] = []
+
+    def sample(kind: str) -> Any:
+        def take(*_: Any, k: int = 10, **__: Any) -> Any:
+            kinds.append((kind, k))
+            return SimpleNamespace(k=k)
+
+        return take
+
+    def reach(_: Any, samples: Any, target: float) -> bool:
+        wanted = {10: (index.nprobe, near, 0.98), 1000: (index.far_nprobe, far, 0.95)}
+        (k,) = {one.k for one in samples}
+        probes, needed, least = wanted[k]
+        assert target == least and len(samples) == 2
+        return probes >= needed
+
+    monkeypatch.setattr(recall, "sample_stored", sample("stored"))
+    monkeypatch.setattr(recall, "sample_given", sample("given"))
+    monkeypatch.setattr(faiss_index, "_reach", reach)
+    index._tune(vectors(3).astype(np.float32))
+    assert (index.nprobe, index.far_nprobe) == chosen
+    assert faiss_index._steps(10) == [1, 2, 3, 4, 5, 7, 9, 10]
+    assert sorted(kinds) == [("given", 10), ("given", 1000), ("stored", 10), ("stored", 1000)]
 
 
 def test_the_target_is_reached_by_more_than_luck(monkeypatch: pytest.MonkeyPatch) -> None:
+    index: Any = SimpleNamespace(search=lambda queries, k: None)
+    sample: Any = SimpleNamespace(queries=None, k=11)
     for shares, reached in (
         ([], True),
         ([1.0] * 9, True),
@@ -360,7 +413,11 @@ def test_the_target_is_reached_by_more_than_luck(monkeypatch: pytest.MonkeyPatch
         ([1.0] * 389 + [0.0] * 5, False),
     ):
         monkeypatch.setattr(recall, "recalls", lambda *_, found=shares: np.array(found))
-        assert faiss_index._reaches_target(None, None) is reached, shares  # type: ignore[arg-type]
+        assert faiss_index._reach(index, [sample], 0.98) is reached, shares
+        assert faiss_index._reach(index, [sample, sample], 0.98) is reached, shares
+    found = iter([[1.0], [0.5]])
+    monkeypatch.setattr(recall, "recalls", lambda *_: np.array(next(found)))
+    assert not faiss_index._reach(index, [sample, sample], 0.98)
 
 
 @pytest.mark.parametrize("count", [1, 100, 400])
@@ -368,92 +425,176 @@ def test_lists_follow_the_number_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     trained: list[int] = []
-    real = faiss_index.faiss.IndexIVFScalarQuantizer.train
+    real = quantizer.faiss.IndexIVFPQFastScan.train
 
     def train(base: Any, rows: Any) -> None:
         trained.append(len(rows))
         assert (base.cp.niter, base.cp.min_points_per_centroid) == (6, 1)
         real(base, rows)
 
-    monkeypatch.setattr(faiss_index.faiss.IndexIVFScalarQuantizer, "train", train)
-    monkeypatch.setattr(faiss_index, "_POINTS_PER_LIST", 3)
-    monkeypatch.setattr(faiss_index, "_ADD_ROWS", 64)
-    index = built(tmp_path / "i", count, "ivf")
+    monkeypatch.setattr(quantizer.faiss.IndexIVFPQFastScan, "train", train)
+    monkeypatch.setattr(quantizer, "_POINTS_PER_LIST", 3)
+    monkeypatch.setattr(quantizer, "_ADD_ROWS", 64)
+    index = built(tmp_path / "i", count)
     lists = {1: 1, 100: 20, 400: 40}[count]
-    assert index.index_type == f"ivf{lists}-sq8" and trained == [min(count, 3 * lists)]
-    assert 1 <= index.nprobe <= lists and index._faiss.ntotal == count
+    assert index.index_type == f"ivf{lists}-pq4" and trained == [max(16, min(count, 3 * lists))]
+    assert 1 <= index.nprobe <= lists and index._parts[0].ntotal == count
     best = index.search(vectors(count).astype(np.float32), 1)
     assert (best.ids[:, 0] == np.arange(count)).mean() > 0.95
     assert index.search(np.zeros((0, D), np.float32), 1).ids.shape == (0, 1)
 
 
-def test_an_index_of_nothing_is_flat(tmp_path: Path) -> None:
-    assert built(tmp_path / "a", 0, "ivf").index_type == "flat-f16"
-    assert built(tmp_path / "b", 5, None).index_type == "flat-f16"
-    flat = built(tmp_path / "c", 5, "flat")
-    assert flat.nprobe == 0 and not (tmp_path / "c" / "vectors.npy").exists()
-    np.testing.assert_array_equal(flat.stored.vectors, vectors(5))
-    flat.close()
-    assert len(flat) == 0 and flat.index_type == "flat-f16"
+@pytest.mark.parametrize("dimension", [1, 2, 5, 8])
+def test_the_rotation_pairs_the_widest_with_the_narrowest(dimension: int) -> None:
+    spread = 2.0 ** np.arange(dimension)
+    rows = np.random.default_rng(1).standard_normal((4000, dimension)) * spread + 5
+    pairs = dimension // 2 if dimension % 2 == 0 else dimension
+    rotation = quantizer._rotation(rows.astype(np.float32), pairs)
+    np.testing.assert_allclose(rotation.T @ rotation, np.eye(dimension), atol=1e-5)
+    widths = np.log2((rows @ rotation).std(axis=0)).round().astype(int).tolist()
+    expected = {1: [0], 2: [1, 0], 5: [4, 3, 2, 1, 0], 8: [7, 0, 6, 1, 5, 2, 4, 3]}
+    assert widths == expected[dimension]
+
+
+def test_lists_of_nothing_can_be_built_and_opened(tmp_path: Path) -> None:
+    index = built(tmp_path / "a", 0)
+    assert (len(index), index.index_type) == (0, "ivf1-pq4")
+    assert index.search(np.ones((1, D), np.float32) / 2, 2).ids.tolist() == [[-1, -1]]
+    index.close()
+    assert len(index) == 0
     with pytest.raises(ValueError, match="is closed"):
-        flat.search(np.zeros((1, D), np.float32), 1)
-    with (tmp_path / "c" / "index.faiss").open("rb") as file:
-        assert len(file.read()) < 5000
-    with pytest.raises(ValueError, match="too short for 9999 vectors"):
-        faiss_index._map_codes(tmp_path / "c" / "index.faiss", 9999, D)
+        index.search(np.zeros((1, D), np.float32), 1)
 
 
 def test_other_queries_count_when_an_index_is_tuned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    samples: list[list[set[int]]] = []
-    monkeypatch.setattr(
-        FaissIndex,
-        "_choose_nprobe",
-        lambda _, given: samples.append([set(one.own.tolist()) for one in given]),
-    )
-    built(tmp_path / "a", 50, "ivf")
-    built(tmp_path / "b", 50, "ivf", queries=vectors(3, 8).astype(np.float32))
-    assert samples == [[set(range(50))], [set(range(50)), {-1}]]
+    given: list[Any] = []
+    monkeypatch.setattr(FaissIndex, "_tune", lambda _, queries: given.append(queries))
+    queries = vectors(3, 8).astype(np.float32)
+    built(tmp_path / "a", 50)
+    built(tmp_path / "b", 50, queries=queries)
+    assert given[0] is None and given[1] is queries
 
 
 @pytest.mark.parametrize(
     ("size", "filtered", "k", "asked"),
     [
-        (1000, False, 5, ("probe", 36, 2)),
-        (1000, False, 100, ("probe", 416, 7)),
-        (71, False, 5, ("scan",)),
-        (72, False, 5, ("probe", 36, 2)),
-        (1000, True, 5, ("probe", 36, 9)),
-        (500, True, 5, ("scan",)),
-        (501, True, 5, ("probe", 36, 9)),
-        (500, False, 5, ("probe", 36, 2)),
-        (20, False, 5, ("scan",)),
+        (9000, False, 5, 180),
+        (9000, False, 100, 560),
+        (359, False, 5, None),
+        (360, False, 5, 180),
+        (9000, True, 5, 1020),
+        (500, True, 5, None),
+        (2039, True, 5, None),
+        (2040, True, 5, 1020),
+        (500, False, 5, 180),
+        (20, False, 5, None),
     ],
 )
 def test_faiss_is_asked_where_that_pays(
-    monkeypatch: pytest.MonkeyPatch, size: int, filtered: bool, k: int, asked: tuple[Any, ...]
+    monkeypatch: pytest.MonkeyPatch, size: int, filtered: bool, k: int, asked: int | None
 ) -> None:
     monkeypatch.setattr(faiss_index, "EXACT_ROWS", 500)
     index: Any = FaissIndex(D)
-    index._kind, index._faiss, index.nprobe = "ivf", SimpleNamespace(nlist=9), 2
     scanned = neighbours([[1] * k, [2] * k], [[0.5] * k] * 2)
     monkeypatch.setattr(
         faiss_index,
-        "scan",
+        "nearest_rows",
         lambda queries, *_: Neighbours(scanned.scores[: len(queries)], scanned.ids[: len(queries)]),
     )
-    calls: list[tuple[Any, ...]] = []
-    best = neighbours([[7] * k, [8] * (k - 1) + [-1]], [[0.9] * k] * 2)
+    calls: list[int] = []
+    first = neighbours([[7] * k, [8] * (k - 1) + [-1], [9] * k], [[0.9] * k] * 3)
+    second = neighbours([[5] * k, [6] * k], [[0.9] * k] * 2)
 
-    def probe(_: object, k: int, fetch: int, selection: Any, nprobe: int) -> Neighbours:
-        calls.append(("probe", fetch, nprobe))
-        return best
+    def probe(queries: Any, k: int, fetch: int, _: object) -> tuple[Neighbours, Any]:
+        calls.append(fetch)
+        return (first, np.array([False, False, True])) if len(calls) == 1 else (second, ~is_settled)
 
     index._probe = probe
     selection = layers.Selection(None, size, filtered)
-    found = index._search_stored(np.zeros((2, D), np.float32), k, selection)
-    if asked == ("scan",):
-        assert not calls and found.ids[:, 0].tolist() == [1, 2]
-    else:  # the query that came out short is scanned
-        assert calls == [asked] and found.ids[:, 0].tolist() == [7, 1]
+    for is_settled in (np.array([True, True]), np.array([True, False])):
+        calls.clear()
+        first.ids[1:, :-1], first.ids[:, -1] = [[8], [9]], [7, -1, 9]
+        found = index._search_stored(np.zeros((3, D), np.float32), k, selection)
+        if asked is None:
+            assert not calls
+            continue
+        # the query that came out short and the one that may be wrong are asked again
+        goes_on = 8 * asked <= size
+        assert calls == [asked, 4 * asked] if goes_on else [asked]
+        is_exact = not goes_on or (filtered and not is_settled.all())
+        assert found.ids[:, 0].tolist() == [7, *([1, 2] if is_exact else [5, 6])]
+
+
+@pytest.mark.parametrize(("wanted", "rows"), [(30, 200), (40, 200), (None, 100)])
+def test_the_wanted_rows_are_scanned_up_to_a_share_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: int | None, rows: int
+) -> None:
+    monkeypatch.setattr(faiss_index, "EXACT_ROWS", 0)
+    monkeypatch.setattr(faiss_index, "_FETCH_FILTERED", 1)
+    index = built(tmp_path / "i", rows)
+    probed: list[int] = []
+    real = index._probe
+
+    def probe(*given: Any) -> Any:
+        probed.append(given[2])
+        return real(*given)
+
+    monkeypatch.setattr(index, "_probe", probe)
+    allowed = None if wanted is None else np.arange(wanted, dtype=np.int64)
+    index.search(vectors(1).astype(np.float32), 2, allowed)
+    assert bool(probed) == (wanted == 40)
+
+
+# --- the scan by faiss
+
+
+@pytest.mark.parametrize("taken", [None, 0.0, 0.02, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("k", [1, 3, 200])
+def test_both_scans_give_the_same(
+    monkeypatch: pytest.MonkeyPatch, taken: float | None, k: int
+) -> None:
+    monkeypatch.setattr(half_scan, "_GATHER_ROWS", 5)
+    rows = vectors(700)
+    rows[300:400] = rows[4]  # more ties than spare candidates
+    ids = np.random.default_rng(2).permutation(700).astype(np.int64)
+    queries = np.concatenate([vectors(3, 7), rows[4:5]]).astype(np.float32)
+    mask = None if taken is None else np.random.default_rng(3).random(700) < taken
+    found = half_scan.half_scan(queries, rows, ids, k, mask)
+    right = scan(queries, rows, ids, k, mask)
+    np.testing.assert_array_equal(found.ids, right.ids)
+    np.testing.assert_array_equal(found.scores, right.scores)
+    assert half_scan.half_scan(queries[:0], rows, ids, k, mask).ids.shape == (0, k)
+    none = half_scan.half_scan(queries, rows[:0], ids[:0], k)
+    assert (none.ids == -1).all() and none.ids.shape == (4, k)
+
+
+def test_few_queries_go_to_faiss_where_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def noted(queries: Any, *given: Any) -> Neighbours:
+        asked.append(len(queries))
+        return scan(queries, *given)
+
+    monkeypatch.setattr(half_scan, "half_scan", noted)
+    rows, ids, queries = vectors(9), np.arange(9, dtype=np.int64), vectors(5).astype(np.float32)
+    for count in (1, 4, 5):
+        assert nearest.nearest_rows(queries[:count], rows, ids, 2).ids.shape == (count, 2)
+    monkeypatch.delitem(sys.modules, "faiss")
+    nearest.nearest_rows(queries[:1], rows, ids, 2)
+    assert asked == [1, 4]
+
+
+def test_an_exact_index_loads_faiss_once_that_pays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(exact, "_IMPORT_VALUES", 100)
+    monkeypatch.setattr(importlib, "import_module", loaded.append)
+    data = vectors(10)
+    index = ExactIndex.build(tmp_path / "i", [(np.arange(10, dtype=np.int64), data)], 10, D)
+    for asked, count in ((1, 0), (2, 0), (3, 1)):
+        index.search(data[:1].astype(np.float32), 1)
+        assert len(loaded) == count, asked
+    assert index.copy()._scanned == 3 * 10 * D
