@@ -31,29 +31,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 from PIL import Image
-from sqlalchemy import select
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import duplicates_peers as peers
+from duplicates_library import Made, Pairs, found_by_library
 from duplicates_truth import Transform, burst_like, transforms
 from measure import note, report
 
 from pictor.duplicates.comparison.pixel_verdict import compare
-from pictor.duplicates.comparison.run import compare_all
 from pictor.duplicates.comparison.still import decode_still
-from pictor.indexer.run import index
-from pictor.library.catalog import pairs
-from pictor.library.catalog.schema import CONTENT
-from pictor.library.config import Settings
-from pictor.library.hashing import content_hash
 from pictor.library.images import load_rgb
 from pictor.library.pairs import DUPLICATES
-from pictor.library.store import Store
 
 REPO = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("PICTOR_TEST_DATA", REPO.parent / "shared" / "data"))
@@ -63,17 +56,6 @@ _OF_ONE_CLASS = 8  # photos, of as many classes as --photos says
 _SEEN = {"permissive_photos/images": 6, "flickr8k/test": 127}
 #: What these leave of a photo may be the same as what they leave of its neighbour.
 PARTIAL = ("cropped", "rotated 5", "rotated 45")
-
-Pairs = set[tuple[int, int]]
-
-
-class Made(NamedTuple):
-    """One file of the truth: of which photo, and what it is: "photo", "copy" or "neighbour"."""
-
-    path: Path
-    photo: int
-    role: str
-    transform: str
 
 
 def main() -> None:
@@ -127,7 +109,7 @@ def _row(
     with tempfile.TemporaryDirectory() as home:
         files = list(_written(Path(home) / "files", some, photos))
         started = time.monotonic()
-        ask = _by_pairs if options.pairs_only else _by_library
+        ask = _by_pairs if options.pairs_only else found_by_library
         methods = {"pictor": ask(Path(home), files)}
         seconds = time.monotonic() - started
         weights = DATA / "start_weights" / "mobilenetv2" / "model.safetensors"
@@ -211,28 +193,6 @@ def _show_wrong(files: Sequence[Made], found: Pairs) -> None:
             note(f"  missed: {one.photo} {one.transform}")
 
 
-# --- asking pictor
-
-
-def _by_library(home: Path, files: Sequence[Made]) -> Pairs:
-    """The pairs that indexing and comparing the folder finds, as the command does it."""
-    places: dict[bytes, list[int]] = {}
-    for i, one in enumerate(files):
-        places.setdefault(content_hash(one.path.read_bytes()), []).append(i)
-    found = {pair for same in places.values() for pair in combinations(same, 2)}
-    with Store.create(home / "library", Settings()) as library:
-        index(library, [bytes(files[0].path.parent)], ["builtin"])
-        compared = compare_all(library)
-        note(f"  {compared}")
-        with library.reading() as connection:
-            digests = dict(connection.execute(select(CONTENT.c.id, CONTENT.c.hash)).all())
-            rows = pairs.of_contents(connection, digests, DUPLICATES)
-    for row in rows:
-        for i in places[bytes(digests[row.low])]:
-            found |= {(min(i, j), max(i, j)) for j in places[bytes(digests[row.high])]}
-    return found
-
-
 def _by_pairs(_: Path, files: Sequence[Made]) -> Pairs:
     """The same by looking at every pair of one photo, and each file beside the next photo."""
     cv2.setNumThreads(1)  # as in the comparing processes
@@ -283,7 +243,7 @@ def _one_class(only: str, count: int) -> list[dict[str, Any]]:
             files.append(Made(target, len(files), "photo", label))
             if len(files) >= count * _OF_ONE_CLASS:
                 break
-        found = _by_library(Path(home), files)
+        found = found_by_library(Path(home), files)
     note(f"  {name}: {[(files[i].path.name, files[j].path.name) for i, j in sorted(found)]}")
     return [{"transform": name, "copies": len(files), "pictor recall": "-"} | _counted(found)]
 
@@ -342,7 +302,7 @@ def _readable(folder: Path) -> list[Path]:
 
 
 def _by_folder(home: Path, folder: Path, files: Sequence[Made]) -> Pairs:
-    """`_by_library` on a folder that is there already."""
+    """`found_by_library` on a folder that is there already."""
     copied = home / "files"
     copied.mkdir()
     made = []
@@ -351,7 +311,7 @@ def _by_folder(home: Path, folder: Path, files: Sequence[Made]) -> Pairs:
         target.write_bytes(one.path.read_bytes())
         made.append(one._replace(path=target))
     del folder
-    return _by_library(home, made)
+    return found_by_library(home, made)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ START_ALLOWANCE_S = 60.0
 MAX_DEATHS_IN_A_ROW = 5
 #: How long a process that was killed is waited for: one that hangs in a dead network share stays.
 END_S = 2.0
+_THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 #: How long a process whose pipe broke is waited for, to learn how it ended.
 DEATH_S = 0.5
 
@@ -220,12 +221,17 @@ def worker_count(settings: Settings) -> int:
 
 
 def _start(command: list[str], descriptor: int) -> subprocess.Popen[bytes]:
-    """A process that inherits one descriptor, and in which Ctrl-C waits until it is ignored."""
+    """A process that inherits one descriptor, and in which Ctrl-C waits until it is ignored.
+
+    There is a process a core: products of matrices run in one thread unless the environment says
+    otherwise.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return subprocess.Popen(
             command,
             pass_fds=[descriptor],
+            env=dict.fromkeys(_THREAD_COUNTS, "1") | os.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # ours may be a pipe of paths
         )

@@ -155,7 +155,7 @@ def test_every_room_has_a_floor() -> None:
 
 #: Where pairs are found and compared, and how high that may be built.
 TOWER = ("duplicates/candidates", "duplicates/comparison")
-MOST_ROOMS, MOST_FLOORS = 14, 7
+MOST_ROOMS, MOST_FLOORS = 18, 7
 SEALED = "pictor.duplicates.comparison.overlay_detector"
 #: Of the sealed room, for the benchmark that fits its network.
 FITTING = f"{SEALED}.fitting"

@@ -65,9 +65,15 @@ def turned(thumb: FloatImage, orientation: int) -> FloatImage:
 
 def orientations(a: Still, b: Still) -> list[tuple[float, int]]:
     """(correlation of the squeezed pictures, orientation of a), best first; -1 to 1."""
-    there = _standard(b.thumb)
-    scores = [(float((_standard(turned(a.thumb, o)) * there).mean()), o) for o in TURNS]
-    return sorted(scores, key=lambda one: (-one[0], one[1]))
+    return squeezed_orientations(a.thumb, b.thumb)
+
+
+def squeezed_orientations(a: FloatImage, b: FloatImage) -> list[tuple[float, int]]:
+    """`orientations` of two thumbs."""
+    here, there = _standard(a), _standard(b)
+    every = np.stack([turned(here, orientation).ravel() for orientation in TURNS])
+    scores = (every @ there.ravel() / there.size).tolist()
+    return sorted(zip(scores, TURNS, strict=True), key=lambda one: (-one[0], one[1]))
 
 
 def whole(a: Still, b: Still, orientation: int) -> DoubleMatrix:
@@ -161,6 +167,11 @@ def _without_rim(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def scaling(x: float, y: float) -> DoubleMatrix:
     """(3, 3): pixels of a picture to those of one so many times as wide and as high."""
     return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5], [0, 0, 1]])
+
+
+def between_sizes(one: PixelArray, other: PixelArray) -> DoubleMatrix:
+    """(3, 3): pixels of a picture to those of the same one in another size."""
+    return scaling(other.shape[1] / one.shape[1], other.shape[0] / one.shape[0])
 
 
 def full(matrix: DoubleMatrix) -> DoubleMatrix:

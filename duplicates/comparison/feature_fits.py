@@ -15,13 +15,27 @@ from pictor.library.records import DoubleMatrix
 
 #: Ratio of the distances to the nearest and the second nearest feature (Lowe 2004, section 7.1).
 _RATIO = 0.8
-_LEAST_MATCHES = 6
-_LEAST_INLIERS = 6
 #: Greatest stretch of one axis against the other: 16:9 squeezed into a square is 1.8.
 _MOST_STRETCH = 2.2
 _MOST_SCALE = 10.0
-_INLIER_PX = 2.5  # on a picture of 448 px; lens and rounding, not parallax
 _SEED = 20_040_111
+
+
+class FitBounds(NamedTuple):
+    """When features agree.
+
+    Attributes:
+        least: features that must.
+        inlier_px: how far from its place one may be.
+    """
+
+    least: int
+    inlier_px: float
+    iterations: int
+
+
+#: Of pictures of 448 pixels: lens and rounding, not parallax.
+_BOUNDS = FitBounds(least=6, inlier_px=2.5, iterations=2000)
 
 
 class FeatureFit(NamedTuple):
@@ -47,7 +61,7 @@ def mirrored(features: Features, width: int) -> Features:
     return Features(points, np.ascontiguousarray(cells.reshape(-1, 128)))
 
 
-def fits(a: Features, width: int, b: Features) -> list[FeatureFit]:
+def fits(a: Features, width: int, b: Features, bounds: FitBounds = _BOUNDS) -> list[FeatureFit]:
     """Plausible maps of a onto b, plain and mirrored, that with most inliers first.
 
     Args:
@@ -56,7 +70,7 @@ def fits(a: Features, width: int, b: Features) -> list[FeatureFit]:
     found = []
     for is_mirrored in (False, True):
         features = mirrored(a, width) if is_mirrored else a
-        fit = _fit(features, b)
+        fit = _fit(features, b, bounds)
         if fit is None:
             continue
         matrix, inliers = fit
@@ -84,18 +98,18 @@ def _matches(a: Features, b: Features) -> tuple[Points, Points]:
     return a.points[good], b.points[best[good]]
 
 
-def _fit(a: Features, b: Features) -> tuple[DoubleMatrix, int] | None:
+def _fit(a: Features, b: Features, bounds: FitBounds) -> tuple[DoubleMatrix, int] | None:
     import cv2
 
     here, there = _matches(a, b)
-    if len(here) < _LEAST_MATCHES:
+    if len(here) < bounds.least:
         return None
     params = cv2.UsacParams()
     params.score = cv2.SCORE_METHOD_MAGSAC
     params.sampler = cv2.SAMPLING_UNIFORM
-    params.threshold = _INLIER_PX
+    params.threshold = bounds.inlier_px
     params.confidence = 0.999
-    params.maxIterations = 2000
+    params.maxIterations = bounds.iterations
     params.randomGeneratorState = _SEED
     params.isParallel = False
     fitted, mask = cv2.estimateAffine2D(here, there, params)
@@ -103,7 +117,7 @@ def _fit(a: Features, b: Features) -> tuple[DoubleMatrix, int] | None:
         return None
     matrix = np.asarray(fitted, np.float64)
     kept = mask.ravel().astype(bool)
-    if kept.sum() < _LEAST_INLIERS or not is_plausible(matrix):
+    if kept.sum() < bounds.least or not is_plausible(matrix):
         return None
     return matrix, int(kept.sum())
 

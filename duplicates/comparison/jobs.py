@@ -16,6 +16,7 @@ import numpy as np
 from pictor.duplicates.candidates.candidate_pairs import Candidates
 from pictor.duplicates.comparison import metadata_verdict
 from pictor.duplicates.comparison.metadata_verdict import PairFacts
+from pictor.duplicates.comparison.sketch import Sketch
 from pictor.indexer.content_places import ContentPlace, ContentPlaces
 from pictor.library.catalog import fingerprints, pairs
 from pictor.library.catalog.fingerprints import ShotFacts
@@ -24,9 +25,9 @@ from pictor.library.records import IdArray
 from pictor.library.store import Store
 
 #: Rises with every change of how pairs are found or judged: all contents are then compared anew.
-COMPARISON = 2
-#: Pairs made ready at once, and pairs that one process takes at a time.
-SLICE, BATCH = 2048, 32
+COMPARISON = 3
+#: Pairs made ready at once.
+SLICE = 2048
 UNREAD = "none of its files can be read now"
 
 
@@ -38,12 +39,28 @@ class Subject(NamedTuple):
     place: ContentPlace
 
 
+class SketchJob(NamedTuple):
+    """A content to decode and to sketch."""
+
+    subject: Subject
+
+    @property
+    def ids(self) -> tuple[int]:
+        """The content's."""
+        return (self.subject.content_id,)
+
+
 class PairJob(NamedTuple):
-    """A pair to compare; `a` is the content with the lower id."""
+    """A pair to compare; `a` is the content with the lower id.
+
+    Attributes:
+        sketches: of both, for a first look; None where they are decoded at once.
+    """
 
     a: Subject
     b: Subject
     facts: PairFacts
+    sketches: tuple[Sketch, Sketch] | None = None
 
     @property
     def ids(self) -> tuple[int, int]:
@@ -56,14 +73,14 @@ class JobSlice:
     """Some pairs, by what is to be done with them.
 
     Attributes:
-        batches: to compare.
+        jobs: to compare.
         known: an earlier run that was cut short has them.
         by_name: related, as their names say; one is a video, which is not compared.
         unread: (low, high, by content why it cannot be read).
         passed: one is a video, and the names say nothing.
     """
 
-    batches: list[list[PairJob]] = field(default_factory=list)
+    jobs: list[PairJob] = field(default_factory=list)
     known: list[PairRow] = field(default_factory=list)
     by_name: list[PairRow] = field(default_factory=list)
     unread: list[tuple[int, int, dict[int, str]]] = field(default_factory=list)
@@ -96,12 +113,8 @@ class Jobs:
         low, high = found.low[rows].tolist(), found.high[rows].tolist()
         known = self._look_up(set(low) | set(high))
         made = JobSlice()
-        tasks: list[PairJob] = []
         for row, *pair in zip(rows, low, high, strict=True):
-            task = self._sorted_in(found, row, (pair[0], pair[1]), known, made)
-            if task is not None:
-                tasks.append(task)
-        made.batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
+            self._sort_in(found, row, (pair[0], pair[1]), known, made)
         return made
 
     def _look_up(self, ids: set[int]) -> _SliceFacts:
@@ -112,14 +125,14 @@ class Jobs:
             facts, self._places.find(ids), {(row.low, row.high): row for row in rows}
         )
 
-    def _sorted_in(
+    def _sort_in(
         self, found: Candidates, row: int, pair: tuple[int, int], known: _SliceFacts, made: JobSlice
-    ) -> PairJob | None:
-        """A task, or None where the pair needs no look or can have none; `made` says which."""
+    ) -> None:
+        """Put a pair with those that are compared, or that need no look or can have none."""
         stored = known.pairs.get(pair)
         if stored is not None:
             made.known.append(stored)
-            return None
+            return
         facts = _facts(found, row, *(known.facts[one] for one in pair))
         if facts.hash_distance is None:
             finding = metadata_verdict.related(facts)
@@ -129,13 +142,13 @@ class Jobs:
                 made.by_name.append(
                     PairRow(*pair, finding.kind, finding.confidence, finding.evidence)
                 )
-            return None
+            return
         lost = [one for one in pair if one not in known.places]
         if lost:
             made.unread.append((*pair, dict.fromkeys(lost, UNREAD)))
-            return None
+            return
         a, b = (Subject(one, known.facts[one].hash, known.places[one]) for one in pair)
-        return PairJob(a, b, facts)
+        made.jobs.append(PairJob(a, b, facts))
 
 
 def _facts(found: Candidates, row: int, a: ShotFacts, b: ShotFacts) -> PairFacts:

@@ -91,6 +91,11 @@ def are_other_moments(facts: PairFacts) -> bool:
     return apart is not None and 0 < apart <= BURST_S and _is_one_camera(facts.a, facts.b)
 
 
+def of_strangers(facts: PairFacts) -> PairFinding:
+    """What two contents are whose pixels are known not to agree: related by name, or as below."""
+    return related(facts) or without_pixels(facts, scores_of(facts))
+
+
 def without_pixels(facts: PairFacts, evidence: Evidence) -> PairFinding:
     """What is left to say when the pixels do not agree: burst, similar or different."""
     apart, score = seconds_apart(facts), facts.vector_score

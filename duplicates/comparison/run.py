@@ -10,8 +10,7 @@ A content that cannot be read now stays to do; those it was to be compared with 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from itertools import count
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,29 +18,36 @@ import numpy as np
 from pictor.duplicates.candidates import candidate_pairs
 from pictor.duplicates.candidates.candidate_pairs import ROUNDS, Candidates, FingerprintTable
 from pictor.duplicates.candidates.hash_neighbours import MOST_NEIGHBOURS
-from pictor.duplicates.comparison.jobs import COMPARISON, Jobs, PairJob
-from pictor.duplicates.comparison.workers import ComparisonOptions, ComparisonPool, PairResult
+from pictor.duplicates.comparison.jobs import COMPARISON, Jobs, JobSlice, PairJob
+from pictor.duplicates.comparison.missing_fingerprints import NOT_COMPARED, fill
+from pictor.duplicates.comparison.sketches import Sketches
+from pictor.duplicates.comparison.workers import (
+    ComparisonOptions,
+    ComparisonPool,
+    Job,
+    PairResult,
+    Result,
+    SketchResult,
+)
 from pictor.indexer.content_places import ContentPlaces
-from pictor.indexer.reader import ReaderPool
 from pictor.indexer.run_loop import run_loop
-from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.worker import ReadOptions
 from pictor.indexer.worker_pool import worker_count
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.names import display
 from pictor.library.observer import SILENT, Observer, Progress, Stopped
 from pictor.library.pairs import DUPLICATES, Kind, PairRow
-from pictor.library.records import Decoded
 from pictor.library.store import Store
 
 __all__ = ["COMPARISON", "Compared", "compare_all", "is_due"]
 
 #: Pictures that each process keeps for pairs to come: some 150 of them.
 CACHE_BYTES = 256 << 20
+#: Sketches that are kept for pairs to come: 20,000 and more. In the order of pairs a third of
+#: all contents is still to come up again.
+SKETCH_BYTES = 640 << 20
 #: Contents that could not be read of which a run says the reason.
 MOST_NOTICES = 5
-NOT_COMPARED = "its contents were not compared"  # of an archive that cannot be listed
-#: Contents without a fingerprint that are looked up at once.
-FILL_PAGE = 500
 
 
 class Compared(NamedTuple):
@@ -68,14 +74,6 @@ class Compared(NamedTuple):
     unread: int = 0
     crowded: int = 0
     seconds: float = 0.0
-    stopped: bool = False
-
-
-class Filled(NamedTuple):
-    """Contents that got their fingerprint, and those whose files could not be read now."""
-
-    filled: int
-    unread: int
     stopped: bool = False
 
 
@@ -123,16 +121,6 @@ def _compared(library: Store, observer: Observer) -> Compared:
     return _ComparisonRun(library, observer, contents).run(found)
 
 
-def fill(library: Store, observer: Observer) -> Filled:
-    """Make the fingerprints that lack; hold the write lock. Videos get a row without hashes.
-
-    What cannot be read now is left for the next time. Commits every few seconds.
-    """
-    with library.reading() as connection:
-        total = fingerprints.count_lacking(connection)
-    return _FingerprintRun(library, observer, total).run() if total else Filled(0, 0)
-
-
 class _ComparisonRun:
     """One run; what it found and did not yet commit."""
 
@@ -142,6 +130,7 @@ class _ComparisonRun:
         self._contents = contents
         self._places = ContentPlaces(library)
         self._jobs = Jobs(library, self._places)
+        self._sketches = Sketches(SKETCH_BYTES)
         self._total = self._settled = self._looked_at = self._alike = 0
         # What the next commit writes.
         self._rows: list[PairRow] = []
@@ -210,8 +199,20 @@ class _ComparisonRun:
 
     def _compare(self, pool: ComparisonPool, found: Candidates) -> bool:
         """Compare pairs and commit what was found; True if the observer stopped it."""
+        for part in self._jobs.slices(found):
+            self._settle_unlooked(part)
+            lacking = self._sketches.lacking(part.jobs)
+            if self._done(pool, [job for job in lacking if not self._unread.keys() & job.ids]):
+                return True
+            if self._done(pool, self._sketched(part)):
+                return True
+        self._commit()
+        return False
+
+    def _done(self, pool: ComparisonPool, jobs: Sequence[Job]) -> bool:
+        """Do some jobs and commit what they gave; True if the observer stopped it."""
         stopped = run_loop(
-            pool.run(self._batches(found)),
+            pool.run(jobs),
             self._take,
             self._commit,
             lambda: Progress("comparing", self._settled, self._total, "pairs"),
@@ -221,27 +222,50 @@ class _ComparisonRun:
         self._commit()
         return stopped
 
-    def _batches(self, found: Candidates) -> Iterator[list[PairJob]]:
-        """Pairs to compare by pixels, as work for processes; the others are settled on the way."""
-        for part in self._jobs.slices(found):
-            for row in part.known:
-                self._note(row)
-            for row in part.by_name:
-                self._rows.append(row)
-                self._note(row)
-            for low, high, unread in part.unread:
-                self._not_read(low, high, unread)
-            for low, high in part.passed:
-                self._settle(low, high)
-            yield from part.batches
+    def _settle_unlooked(self, part: JobSlice) -> None:
+        """The pairs of a slice whose pixels are not compared."""
+        for row in part.known:
+            self._note(row)
+        for row in part.by_name:
+            self._rows.append(row)
+            self._note(row)
+        for low, high, unread in part.unread:
+            self._not_read(low, high, unread)
+        for low, high in part.passed:
+            self._settle(low, high)
 
-    def _take(self, looked: PairResult | None) -> None:
-        if looked is None:
-            return
-        low, high = looked.pair
-        fresh_pixels = looked.pixels.keys() - self._hashed
-        self._pixels.update((one, looked.pixels[one]) for one in fresh_pixels)
+    def _sketched(self, part: JobSlice) -> list[PairJob]:
+        """The pairs of a slice to compare, with their sketches; without those that are unread."""
+        jobs = []
+        for job in part.jobs:
+            unread = {one: self._unread[one] for one in job.ids if one in self._unread}
+            if unread:
+                self._not_read(*job.ids, unread)
+            else:
+                jobs.append(self._sketches.with_sketches(job))
+        return jobs
+
+    def _take(self, result: Result | None) -> None:
+        if isinstance(result, SketchResult):
+            self._take_sketch(result)
+        elif result is not None:
+            self._take_pair(result)
+
+    def _take_sketch(self, made: SketchResult) -> None:
+        if made.sketch is None:
+            self._unread[made.content_id] = made.unread
+        else:
+            self._sketches.keep(made.content_id, made.sketch)
+            self._take_pixels({made.content_id: made.pixels})
+
+    def _take_pixels(self, pixels: Mapping[int, bytes]) -> None:
+        fresh_pixels = pixels.keys() - self._hashed
+        self._pixels.update((one, pixels[one]) for one in fresh_pixels)
         self._hashed |= fresh_pixels
+
+    def _take_pair(self, looked: PairResult) -> None:
+        low, high = looked.pair
+        self._take_pixels(looked.pixels)
         if looked.finding is None:
             self._not_read(low, high, looked.unread)
             return
@@ -303,77 +327,3 @@ class _ComparisonRun:
                 f"{crowded:,} pictures have hashes like many others', as flat ones do; "
                 f"each was compared with only {MOST_NEIGHBOURS} of them"
             )
-
-
-class _FingerprintRun:
-    """One run over what lacks a fingerprint. `tasks` runs in the pool's feeder thread."""
-
-    def __init__(self, library: Store, observer: Observer, total: int) -> None:
-        self._library = library
-        self._observer = observer
-        self._total = total
-        self._places = ContentPlaces(library)
-        self._expected: dict[int, tuple[int, bytes]] = {}
-        self._numbers = count(1)
-        self._ready: dict[int, bytes] = {}
-        self._filled = 0
-        self._unread = 0
-        self._done = 0
-
-    def run(self) -> Filled:
-        settings = self._library.settings.index
-        options = WorkerOptions((), ReadOptions.of(self._library.settings), settings.time_limit_s)
-        pool = ReaderPool(
-            options,
-            workers=worker_count(self._library.settings),
-            time_limit_s=settings.time_limit_s,
-            lookahead_bytes=settings.lookahead_mib << 20,
-            wanted=lambda _: True,
-        )
-        with pool:
-            stopped = run_loop(
-                pool.run(self._tasks()),
-                self._take,
-                self._commit,
-                lambda: Progress("fingerprinting", self._done, self._total, "pictures"),
-                self._observer,
-                settings.checkpoint_s,
-            )
-        self._commit()
-        if stopped:
-            return Filled(self._filled, 0, stopped=True)
-        for problem in self._places.archives.problems.values():
-            self._observer.notice(f"{NOT_COMPARED}: {problem}")
-        return Filled(self._filled, self._total - self._filled)
-
-    def _tasks(self) -> Iterator[ReadTask]:
-        last = 0
-        while True:
-            with self._library.reading() as connection:
-                page = fingerprints.lacking(connection, last, FILL_PAGE)
-            if not page:
-                return
-            last = page[-1][0]
-            self._ready.update((one, fingerprints.NO_HASHES) for one, _, still in page if not still)
-            places = self._places.find(one for one, _, still in page if still)
-            for content_id, digest, _ in page:
-                if content_id in places:
-                    number = next(self._numbers)
-                    self._expected[number] = (content_id, digest)
-                    yield ReadTask(number, places[content_id].locator, -1, -1, forced=True)
-
-    def _take(self, result: ReadResult | None) -> None:
-        if result is None:
-            return
-        content_id, digest = self._expected.pop(result.task_id)
-        self._done += 1
-        found = result.pictures
-        if isinstance(found, Decoded) and found.hashes is not None and result.digest == digest:
-            self._ready[content_id] = found.hashes
-
-    def _commit(self) -> None:
-        ready = {self_id: self._ready.pop(self_id) for self_id in list(self._ready)}
-        if ready:
-            with self._library.writing() as connection:
-                fingerprints.write(connection, ready)
-            self._filled += len(ready)

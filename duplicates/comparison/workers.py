@@ -1,4 +1,4 @@
-"""Comparing processes: each reads and decodes two contents and compares their pixels.
+"""Comparing processes: each reads and decodes contents, sketches them and compares their pixels.
 
 Like a decoding process (`indexer.worker`) it runs apart, so that a decoder that dies or hangs costs
 one file, and ends when its pipe closes. It says which content it is about to read, so that the
@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from pictor.duplicates.comparison.jobs import PairJob, Subject
+from pictor.duplicates.comparison import metadata_verdict
+from pictor.duplicates.comparison.jobs import PairJob, SketchJob, Subject
 from pictor.duplicates.comparison.metadata_verdict import PairFinding
 from pictor.duplicates.comparison.pixel_verdict import compare
+from pictor.duplicates.comparison.sketch import Sketch, first_look, sketch_of
 from pictor.duplicates.comparison.still import Still, decode_still
 from pictor.indexer import worker
 from pictor.indexer.sources.file_bytes import read_bytes
@@ -30,6 +32,8 @@ from pictor.library.images import captured_stderr
 WORKER_MODULE = "pictor.duplicates.comparison.workers"
 #: How often the caller hears that there is nothing yet.
 POLL_S = 0.25
+#: Jobs that one process takes at a time.
+BATCH = 16
 #: What a picture takes beside its pixels: its grey copy, its small copy and its local features.
 _SHARE = 2
 _FEATURES_BYTES = 400_000
@@ -49,8 +53,22 @@ class ReadNotice(NamedTuple):
     content_id: int
 
 
+class SketchResult(NamedTuple):
+    """What became of a `SketchJob`.
+
+    Attributes:
+        pixels: the hash of all pixels.
+        unread: why the content could not be read, one sentence; there is no sketch then.
+    """
+
+    content_id: int
+    sketch: Sketch | None = None
+    pixels: bytes = b""
+    unread: str = ""
+
+
 class PairResult(NamedTuple):
-    """What became of a task.
+    """What became of a `PairJob`.
 
     Attributes:
         pair: (low, high) of the contents.
@@ -65,6 +83,8 @@ class PairResult(NamedTuple):
     unread: dict[int, str]
 
 
+Job = SketchJob | PairJob
+Result = SketchResult | PairResult
 Tell = Callable[[ReadNotice], None]
 
 
@@ -74,13 +94,13 @@ def main(descriptor: int) -> None:
 
 
 def serve(pipe: Connection, options: ComparisonOptions) -> None:
-    """Compare the pairs of the batches that come."""
+    """Do the jobs of the batches that come."""
     _use_one_thread()
     comparer = Comparer(options, pipe.send)
     pipe.send(READY)
     while (batch := pipe.recv()) is not None:
-        for task in batch:
-            pipe.send(comparer.compare(task))
+        for job in batch:
+            pipe.send(comparer.do(job))
 
 
 def _use_one_thread() -> None:
@@ -91,7 +111,7 @@ def _use_one_thread() -> None:
 
 
 class Comparer:
-    """Compares pairs, one after the other; pictures used last are kept."""
+    """Sketches contents and compares pairs, one after the other; pictures used last are kept."""
 
     def __init__(self, options: ComparisonOptions, tell: Tell = lambda _: None) -> None:
         """Nothing is read yet."""
@@ -101,15 +121,28 @@ class Comparer:
         self._bytes = 0
         self.decoded = 0
 
-    def compare(self, task: PairJob) -> PairResult:
-        """What the two contents are to each other. Never raises for what a file can cause."""
-        a, b = self._picture(task.a), self._picture(task.b)
-        both = dict(zip(task.ids, (a, b), strict=True))
+    def do(self, job: Job) -> Result:
+        """The result of a job. Never raises for what a file can cause."""
+        return self._sketch(job) if isinstance(job, SketchJob) else self._compare(job)
+
+    def _sketch(self, job: SketchJob) -> SketchResult:
+        content_id = job.subject.content_id
+        picture = self._picture(job.subject)
+        if isinstance(picture, str):
+            return SketchResult(content_id, unread=picture)
+        return SketchResult(content_id, sketch_of(picture), picture.pixel_hash)
+
+    def _compare(self, job: PairJob) -> PairResult:
+        """What the two contents are to each other; strangers are not decoded for it."""
+        if job.sketches is not None and first_look(*job.sketches).is_refused:
+            return PairResult(job.ids, metadata_verdict.of_strangers(job.facts), {}, {})
+        a, b = self._picture(job.a), self._picture(job.b)
+        both = dict(zip(job.ids, (a, b), strict=True))
         pixels = {key: one.pixel_hash for key, one in both.items() if isinstance(one, Still)}
         unread = {key: one for key, one in both.items() if isinstance(one, str)}
         if isinstance(a, str) or isinstance(b, str):
-            return PairResult(task.ids, None, pixels, unread)
-        return PairResult(task.ids, compare(a, b, task.facts), pixels, unread)
+            return PairResult(job.ids, None, pixels, unread)
+        return PairResult(job.ids, compare(a, b, job.facts), pixels, unread)
 
     def _picture(self, subject: Subject) -> Still | str:
         """The decoded content, or why there is none."""
@@ -147,19 +180,25 @@ class Comparer:
             return f"its decoder raised {type(error).__name__}: {error}"
 
 
+def _unread(job: Job, reasons: dict[int, str]) -> Result:
+    if isinstance(job, SketchJob):
+        return SketchResult(*job.ids, unread=reasons[job.ids[0]])
+    return PairResult(job.ids, None, {}, reasons)
+
+
 def _bytes_of(picture: Still | str) -> int:
     return 0 if isinstance(picture, str) else _SHARE * picture.pixels.nbytes + _FEATURES_BYTES
 
 
 class _Batch:
-    """Pairs that a process has left, and the content it reads."""
+    """Jobs that a process has left, and the content it reads."""
 
-    def __init__(self, tasks: Iterable[PairJob]) -> None:
-        self.left = deque(tasks)
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self.left = deque(jobs)
         self.reading: int | None = None
 
     @property
-    def message(self) -> list[PairJob]:
+    def message(self) -> list[Job]:
         """What is left."""
         return list(self.left)
 
@@ -185,13 +224,12 @@ class ComparisonPool:
     def __exit__(self, *_: object) -> None:
         self._pool.end()
 
-    def run(self, batches: Iterable[Sequence[PairJob]]) -> Iterator[PairResult | None]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[Result | None]:
         """Results as they come; None now and then when there is none yet.
 
-        `batches` is advanced in the caller's thread, whenever a process is idle. Pairs of a batch
-        are compared in their order by one process.
+        Neighbouring jobs are done in their order by one process.
         """
-        coming = iter(batches)
+        coming = (jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH))
         is_over = False
         while True:
             while not is_over and not self._pool.is_full:
@@ -202,19 +240,19 @@ class ComparisonPool:
                 return
             yield from self._listen()
 
-    def _give(self, batch: _Batch) -> Iterator[PairResult]:
-        """Give a process its pairs, without those whose content is known to be no good."""
-        bad = [task for task in batch.left if self._reasons(task)]
-        batch.left = deque(task for task in batch.left if not self._reasons(task))
-        yield from (PairResult(task.ids, None, {}, self._reasons(task)) for task in bad)
+    def _give(self, batch: _Batch) -> Iterator[Result]:
+        """Give a process its jobs, without those whose content is known to be no good."""
+        bad = [job for job in batch.left if self._reasons(job)]
+        batch.left = deque(job for job in batch.left if not self._reasons(job))
+        yield from (_unread(job, self._reasons(job)) for job in bad)
         if batch.left:
             batch.reading = None
             self._pool.give(batch)
 
-    def _reasons(self, task: PairJob) -> dict[int, str]:
-        return {one: self._bad[one] for one in task.ids if one in self._bad}
+    def _reasons(self, job: Job) -> dict[int, str]:
+        return {one: self._bad[one] for one in job.ids if one in self._bad}
 
-    def _listen(self) -> Iterator[PairResult | None]:
+    def _listen(self) -> Iterator[Result | None]:
         is_silent = True
         for process, message in self._pool.messages(POLL_S):
             is_silent = False
@@ -228,7 +266,7 @@ class ComparisonPool:
             if isinstance(message, ReadNotice):
                 batch.reading = message.content_id
                 continue
-            assert isinstance(message, PairResult)  # nothing else is sent
+            assert isinstance(message, Result)  # nothing else is sent
             batch.reading = None
             batch.left.popleft()
             if not batch.left:

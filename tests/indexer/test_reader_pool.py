@@ -292,3 +292,30 @@ def test_a_script_without_a_main_guard_can_index(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert done.stdout == "indexed 1\n"
+
+
+TELLING_WORKER = """
+    import os
+    from multiprocessing.connection import Connection
+
+    def main(descriptor):
+        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+        Connection(descriptor).send([os.environ.get(name) for name in names])
+"""
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, ["1", "1"]), ("3", ["3", "1"])])
+def test_products_of_matrices_take_one_thread_unless_the_environment_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None, given: list[str]
+) -> None:
+    (tmp_path / "telling_worker.py").write_text(textwrap.dedent(TELLING_WORKER))
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    if asked:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", asked)
+    worker: Worker[Any] = Worker(None, "telling_worker")
+    try:
+        assert worker.pipe.poll(60) and worker.pipe.recv() == given
+    finally:
+        worker.end()

@@ -6,19 +6,23 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 from small_world import InlinePool, StopAfter, World
 
+import pictor.duplicates.comparison.jobs
+import pictor.duplicates.comparison.missing_fingerprints
 import pictor.duplicates.comparison.run
+import pictor.duplicates.comparison.sketches
 import pictor.duplicates.comparison.workers
+from pictor.duplicates.comparison.jobs import SketchJob
 from pictor.duplicates.comparison.run import Compared, compare_all, is_due
-from pictor.duplicates.comparison.workers import Comparer, ComparisonOptions, PairJob, PairResult
+from pictor.duplicates.comparison.workers import Comparer, ComparisonOptions, Job, Result
 from pictor.library.catalog import pairs
 from pictor.library.errors import LibraryLocked, PictorError
 from pictor.library.observer import Silent
@@ -31,6 +35,7 @@ class InlineLooks:
 
     looked = 0
     decoded = 0
+    sketched: ClassVar[list[int]] = []
     dies_after: int | None = None
 
     def __init__(self, options: ComparisonOptions, **_: object) -> None:
@@ -42,19 +47,22 @@ class InlineLooks:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def run(self, batches: Iterable[Sequence[PairJob]]) -> Iterator[PairResult | None]:
+    def run(self, jobs: Sequence[Job]) -> Iterator[Result | None]:
         yield None
-        for batch in batches:
-            for task in batch:
-                cls = type(self)
+        cls = type(self)
+        for job in jobs:
+            before = self._looker.decoded
+            if isinstance(job, SketchJob):
+                cls.sketched.append(*job.ids)
+                yield self._looker.do(job)
+            else:
                 if cls.dies_after is not None and cls.looked >= cls.dies_after:
                     raise RuntimeError("killed")
                 if cls.dies_after is not None:
                     time.sleep(0.11)  # each pair is committed
-                before = self._looker.decoded
-                yield self._looker.compare(task)
+                yield self._looker.do(job)
                 cls.looked += 1
-                cls.decoded += self._looker.decoded - before
+            cls.decoded += self._looker.decoded - before
 
 
 @pytest.fixture
@@ -62,10 +70,10 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> type[InlineLooks]:
     """The pool of the test's own process, with its counts at zero."""
 
     class Looks(InlineLooks):
-        pass
+        sketched: ClassVar[list[int]] = []
 
     monkeypatch.setattr(pictor.duplicates.comparison.run, "ComparisonPool", Looks)
-    monkeypatch.setattr(pictor.duplicates.comparison.run, "ReaderPool", InlinePool)
+    monkeypatch.setattr(pictor.duplicates.comparison.missing_fingerprints, "ReaderPool", InlinePool)
     return Looks
 
 
@@ -146,6 +154,62 @@ def test_copies_are_found_with_what_says_so(world: World, looks: type[InlineLook
     assert mirrored.evidence.hash_distance <= 4
     pixels = world.sql("SELECT pixels FROM fingerprint WHERE pixels IS NOT NULL")
     assert len({row[0] for row in pixels}) == len(pixels) - 1
+
+
+def strangers(world: World) -> None:
+    """Eight pictures, each a candidate with others by its vector, that share no shape."""
+    for seed in range(8):
+        blots = np.random.default_rng(seed).integers(0, 255, (36, 48, 3), dtype=np.uint8)
+        image = Image.fromarray(blots).resize((320, 240), Image.Resampling.BICUBIC)
+        save(world, f"{seed}.jpg", image, quality=90)
+
+
+def test_strangers_are_decoded_once_however_many_pairs_they_are_in(
+    world: World, looks: type[InlineLooks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictor.duplicates.comparison.sketches, "SIMILAR_SCORE", 2.0)
+    monkeypatch.setattr(pictor.duplicates.comparison.run, "CACHE_BYTES", 0)
+    strangers(world)
+    world.index()
+    done = compare(world)
+    assert done.looked_at == done.candidates > 8
+    assert sorted(looks.sketched) == sorted(set(looks.sketched))
+    assert looks.decoded == len(looks.sketched) == 8
+    assert kinds(world) == {}
+    assert world.sql("SELECT count(*) FROM fingerprint WHERE pixels IS NULL") == [(0,)]
+
+
+def test_a_first_look_changes_no_verdict(
+    world: World, looks: type[InlineLooks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictor.duplicates.comparison.sketches, "SIMILAR_SCORE", 2.0)
+    monkeypatch.setattr(pictor.duplicates.comparison.sketches, "RADIUS", -1)
+    planted(world)
+    strangers(world)
+    world.index()
+    compare(world)
+    assert len(looks.sketched) >= 6  # each pair had one
+    with_looks = {key: row[2:] for key, row in stored(world).items()}
+    monkeypatch.setattr(pictor.duplicates.comparison.run, "SKETCH_BYTES", 0)  # none is kept
+    world.sql("DELETE FROM pair")
+    world.sql("UPDATE fingerprint SET compared = 0")
+    compare(world)
+    assert {key: row[2:] for key, row in stored(world).items()} == with_looks
+
+
+def test_one_that_cannot_be_sketched_stays_to_do_and_is_read_once(
+    world: World, looks: type[InlineLooks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictor.duplicates.comparison.sketches, "SIMILAR_SCORE", 2.0)
+    monkeypatch.setattr(pictor.duplicates.comparison.jobs, "SLICE", 3)
+    strangers(world)
+    world.index()
+    (world.root / "3.jpg").write_bytes(b"no picture any more")
+    done = compare(world)
+    assert done.unread == 1
+    assert sorted(looks.sketched) == sorted(set(looks.sketched))
+    assert not any("3.jpg" in key for key in stored(world))
+    assert world.sql("SELECT count(*) FROM fingerprint WHERE compared = 0") == [(1,)]
 
 
 def test_nothing_new_is_no_work_and_needs_no_lock(world: World, looks: type[InlineLooks]) -> None:
