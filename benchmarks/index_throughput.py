@@ -110,14 +110,14 @@ def measure(
 
 def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
     """Decode every file in the pool of the indexer, with nothing to encode."""
-    from pictor.indexer.reader import ReaderPool
+    from pictor.indexer.messages import ReadOptions, ReadTask, WorkerOptions
+    from pictor.indexer.pixel_blocks import Batch
+    from pictor.indexer.reader import BatchShape, Encoding, ReaderPool
     from pictor.indexer.sources.base import Locator
-    from pictor.indexer.worker import ReadOptions, ReadTask, WorkerOptions
     from pictor.indexer.worker_pool import worker_count
     from pictor.library.config import Settings
     from pictor.library.encoders import towers
     from pictor.library.images import Limits
-    from pictor.library.records import Decoded
 
     spec = towers.resolve_card(str(checkpoint)).spec
     assert spec is not None
@@ -126,19 +126,25 @@ def decode_alone(files: list[Path], checkpoint: Path) -> tuple[Cost, list[Any]]:
         ReadTask(i, Locator("file", bytes(file)), file.stat().st_size, file.stat().st_mtime_ns)
         for i, file in enumerate(files)
     ]
-    pixels = []
+    pixels: list[Any] = []
+
+    def take(batch: Batch) -> None:
+        assert pool.blocks is not None  # there is a spec
+        pixels.extend(np.array(one) for one in pool.blocks.pixels(batch.block, batch.rows, 0))
+        pool.release(batch)
+
     with cost() as spent:
         pool = ReaderPool(
             options,
             workers=worker_count(Settings()),
             time_limit_s=60.0,
-            lookahead_bytes=1 << 30,
-            wanted=lambda digest: True,
+            lookahead_bytes=256 << 20,
+            wanted=lambda digests: [True] * len(digests),
+            encoding=Encoding(lambda _: BatchShape(16, 1), take, 3.0),
         )
         with pool:
-            for result in pool.run(iter(tasks)):
-                if result is not None and isinstance(result.outcome, Decoded):
-                    pixels.append(result.outcome.frames[0].pixels[0])
+            for _ in pool.run(iter(tasks)):
+                pass
     assert len(pixels) == len(files)
     return spent, pixels
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 from pictor.indexer.content_places import ContentPlace, ContentPlaces
-from pictor.indexer.encode import DecodedFile
+from pictor.indexer.decoded_files import DecodedFile
+from pictor.indexer.messages import ReadResult, ReadTask, Refusal
 from pictor.indexer.spaces import OpenSpaces
-from pictor.indexer.worker import ReadResult, ReadTask, Refusal
 from pictor.library.catalog import contents
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import SpaceRow
@@ -61,6 +61,7 @@ class Backfill:
 
     def tasks(self) -> Iterator[ReadTask]:
         """A forced task, with a negative id, for each content that lies where it can be read."""
+        lacking = frozenset(space.id for space in self._spaces)
         done: set[int] = set()
         for space in self._spaces:
             for page in self._lacking(space):
@@ -70,7 +71,7 @@ class Backfill:
                     number = next(self._numbers)
                     self._expected[number] = (digests[content_id], place)
                     facts = (place.size_bytes, place.mtime_ns)
-                    yield ReadTask(number, place.locator, *facts, forced=True)
+                    yield ReadTask(number, place.locator, *facts, forced=True, spaces=lacking)
 
     def accept(self, result: ReadResult) -> DecodedFile | str:
         """The decoded content of one of our tasks, or a sentence that says why there is none."""
@@ -81,8 +82,7 @@ class Backfill:
         pictures = result.pictures
         if result.digest != digest or not isinstance(pictures, Decoded):
             return f"{where!r} was not encoded for every space: its content has changed"
-        lacking = frozenset(space.id for space in self._spaces)
-        return DecodedFile(digest, result.size_bytes, pictures, is_known=True, spaces=lacking)
+        return DecodedFile(digest, result.size_bytes, pictures, is_known=True)
 
     def _lacking(self, space: SpaceRow) -> Iterator[Sequence[tuple[int, bytes]]]:
         """(content id, hash) of what one space lacks, in pages."""

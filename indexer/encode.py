@@ -1,126 +1,130 @@
-"""From decoded files to content changes: frames gathered into batches for every space.
+"""From pixels to vectors: one batch through every space, and what comes of each of its frames.
 
-One file whose vector is not finite, or on which an encoder fails, fails alone; its batch goes on.
+One picture whose vector is not finite, or on which an encoder fails, fails alone; its batch goes
+on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from pictor.indexer.spaces import OpenSpace, OpenSpaces
-from pictor.library.catalog.rows import ContentChange
+from pictor.indexer.pixel_blocks import Batch, FrameKey, PixelBlocks
+from pictor.indexer.spaces import OpenSpace
+from pictor.library.encoders.base import ImageEncoder
 from pictor.library.errors import ModelError, PictorError
-from pictor.library.records import (
-    Caption,
-    Decoded,
-    FloatMatrix,
-    HalfMatrix,
-    Outcome,
-    PixelArray,
-    Reason,
-)
+from pictor.library.records import FloatMatrix, HalfMatrix, Pictures
 
-#: Files in a row on which an encoder fails one by one before the encoder, not the files, is blamed.
+Made = TypeVar("Made")
+
+#: Pictures in a row on which an encoder fails one by one before the encoder, not they, is blamed.
 MAX_FAILURES_IN_A_ROW = 8
 NOT_FINITE = "its vector is not finite, also when encoded alone in float32"
 
 
 @dataclass(frozen=True)
-class DecodedFile:
-    """A content that waits to be encoded.
+class EncodedFrame:
+    """What came of one frame.
 
     Attributes:
-        is_known: it is in the catalog and lacks only vectors, in `spaces`.
+        vectors: space id → (1, d) float16, unit-norm; of all spaces that were wanted.
+        failure: why there is a space without one, a sentence.
     """
 
-    hash: bytes
-    size_bytes: int
-    decoded: Decoded
-    captions: tuple[Caption, ...] = ()
-    is_known: bool = False
-    spaces: frozenset[int] = frozenset()
+    key: FrameKey
+    vectors: dict[int, HalfMatrix]
+    failure: str | None = None
 
-    def is_wanted_in(self, space_id: int) -> bool:
-        """Whether a vector of it is to be made in a space.
 
-        Frames of a video are made in all: they may be other ones than before.
+class _SpaceBatch(NamedTuple):
+    """What one space has of a batch: the positions in the batch, and what gives their vectors."""
+
+    space: OpenSpace
+    positions: Sequence[int]
+    pixels: Pictures
+    encoder: ImageEncoder
+    vectors: Callable[[], FloatMatrix] | None
+
+
+class EncodingBatch:
+    """A batch on its way through the encoders of one lane; use it in that lane's thread."""
+
+    def __init__(
+        self, batch: Batch, blocks: PixelBlocks, spaces: Sequence[OpenSpace], lane: int
+    ) -> None:
+        """Hand it to the encoders; those with a queue of their own return at once."""
+        self.batch = batch
+        self._parts: list[_SpaceBatch] = []
+        for space in spaces:
+            positions = [i for i, key in enumerate(batch.keys) if _is_wanted(key, space)]
+            if positions:
+                rows = [batch.rows[i] for i in positions]
+                pixels = blocks.pixels(batch.block, rows, space.spec_index)
+                encoder = space.load(lane)
+                vectors = _attempted(partial(encoder.submit, pixels))
+                self._parts.append(_SpaceBatch(space, positions, pixels, encoder, vectors))
+
+    def frames(self) -> list[EncodedFrame]:
+        """Wait for the vectors; what came of each frame, in order.
+
+        Raises:
+            ModelError: an encoder fails on everything it is given.
         """
-        is_still = all(frame.time_s is None for frame in self.decoded.frames)
-        return not self.is_known or not is_still or space_id in self.spaces
+        vectors: list[dict[int, HalfMatrix]] = [{} for _ in self.batch.keys]
+        failures: dict[int, str] = {}
+        for part in self._parts:
+            matrix, failed = _vectors(part)
+            is_sound = np.isfinite(matrix.min(axis=1)) & np.isfinite(matrix.max(axis=1))
+            with np.errstate(invalid="ignore", over="ignore"):
+                halves = matrix.astype(np.float16)
+            for row, position in enumerate(part.positions):
+                if is_sound[row]:
+                    vectors[position][part.space.row.id] = halves[row : row + 1]
+                else:
+                    failures[position] = failed.get(row, NOT_FINITE)
+        return [
+            EncodedFrame(key, vectors[i], failures.get(i)) for i, key in enumerate(self.batch.keys)
+        ]
 
 
-def encode(files: Sequence[DecodedFile], spaces: OpenSpaces) -> list[ContentChange]:
-    """A change for each file, in order: indexed with a vector an item and space, or failed.
-
-    Raises:
-        ModelError: an encoder fails on everything it is given.
-    """
-    vectors: list[dict[int, FloatMatrix]] = [{} for _ in files]
-    failures: list[str] = [NOT_FINITE for _ in files]
-    for space in spaces.loaded():
-        wanting = [i for i, file in enumerate(files) if file.is_wanted_in(space.row.id)]
-        pixels = [f.pixels[space.spec_index] for i in wanting for f in files[i].decoded.frames]
-        matrix, failed = _encode_safely(space, pixels)
-        start = 0
-        for i in wanting:
-            stop = start + len(files[i].decoded.frames)
-            vectors[i][space.row.id] = matrix[start:stop]
-            failures[i] = next((failed[j] for j in range(start, stop) if j in failed), failures[i])
-            start = stop
-    return [_change(*each) for each in zip(files, vectors, failures, strict=True)]
+def _is_wanted(key: FrameKey, space: OpenSpace) -> bool:
+    return key.spaces is None or space.row.id in key.spaces
 
 
-def _encode_safely(
-    space: OpenSpace, pixels: list[PixelArray]
-) -> tuple[FloatMatrix, dict[int, str]]:
-    """Vectors, NaN where the encoder fails on a picture alone, and why it did, by row."""
-    if not pixels:
-        return np.empty((0, space.row.dimension), dtype=np.float32), {}
-    encoder = space.load()
+def _attempted(do: Callable[[], Made]) -> Made | None:
+    """What an encoder gives; None if it failed: the boundary of one batch."""
     try:
-        return encoder.encode(pixels), {}
+        return do()
     except PictorError:
         raise
-    except Exception:  # the boundary of one picture: onnxruntime's errors share no base class
-        matrix = np.full((len(pixels), space.row.dimension), np.nan, dtype=np.float32)
+    except Exception:  # onnxruntime's errors share no base class
+        return None
+
+
+def _vectors(part: _SpaceBatch) -> tuple[FloatMatrix, dict[int, str]]:
+    """Vectors, NaN where the encoder fails on a picture alone, and why it did, by row."""
+    matrix = _attempted(part.vectors) if part.vectors is not None else None
+    return _one_by_one(part) if matrix is None else (matrix, {})
+
+
+def _one_by_one(part: _SpaceBatch) -> tuple[FloatMatrix, dict[int, str]]:
+    row = part.space.row
+    matrix = np.full((len(part.pixels), row.dimension), np.nan, dtype=np.float32)
     failed: dict[int, str] = {}
     in_a_row = 0
-    for i, picture in enumerate(pixels):
+    for i, picture in enumerate(part.pixels):
         try:
-            matrix[i] = encoder.encode([picture])[0]
+            matrix[i] = part.encoder.encode([picture])[0]
             in_a_row = 0
         except PictorError:
             raise
-        except Exception as error:  # the same boundary
-            failed[i] = f"the encoder {space.row.encoder!r} failed on it: {error}"
+        except Exception as error:  # the boundary of one picture
+            failed[i] = f"the encoder {row.encoder!r} failed on it: {error}"
             in_a_row += 1
             if in_a_row >= MAX_FAILURES_IN_A_ROW:
-                raise ModelError(f"the encoder {space.row.encoder!r} fails: {error}") from error
+                raise ModelError(f"the encoder {row.encoder!r} fails: {error}") from error
     return matrix, failed
-
-
-def _change(file: DecodedFile, rows: dict[int, FloatMatrix], why: str) -> ContentChange:
-    decoded = file.decoded
-    change = ContentChange(
-        hash=file.hash,
-        size_bytes=file.size_bytes,
-        outcome=Outcome.FAILED,
-        metadata=decoded.metadata,
-        warnings=decoded.warnings,
-        hashes=decoded.hashes,
-    )
-    if not decoded.frames:
-        return replace(change, reason=Reason.CORRUPT, detail="it gave no frame")
-    if not all(np.isfinite(matrix).all() for matrix in rows.values()):
-        return replace(change, reason=Reason.NOT_FINITE, detail=why)
-    halves: dict[int, HalfMatrix] = {s: matrix.astype(np.float16) for s, matrix in rows.items()}
-    return replace(
-        change,
-        outcome=Outcome.INDEXED,
-        frames=tuple((f.position, f.time_s, f.width, f.height) for f in decoded.frames),
-        vectors=halves,
-        captions=file.captions,
-    )

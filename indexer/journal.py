@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from pictor.indexer.messages import ReadResult, Refusal
 from pictor.indexer.roots import check_reachable
 from pictor.indexer.scan import Pending, Scan
-from pictor.indexer.worker import ReadResult, Refusal
 from pictor.library.catalog import contents, files
 from pictor.library.catalog.rows import ContentChange, ContentState, FileChange, FilePlace
 from pictor.library.records import Caption, Outcome, Reason, outcome_of

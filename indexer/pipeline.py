@@ -1,29 +1,31 @@
 """The loop of an indexing run: scan, read, encode, commit.
 
-Work flows in one direction through bounded queues. Every few seconds what is finished is committed
-in one transaction, so a kill costs at most that; the next run goes on from there because the
-catalog is the only memory a run has.
+Work flows in one direction through bounded queues, and its steps overlap: processes decode, a lane
+a device encodes, and this thread takes what both have done and commits it. Every few seconds what
+is finished is committed in one transaction, so a kill costs at most that; the next run goes on from
+there because the catalog is the only memory a run has.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pictor.indexer.backfill import Backfill
-from pictor.indexer.encode import DecodedFile, encode
+from pictor.indexer.decoded_files import DecodedFile, DecodedFiles
 from pictor.indexer.file_counter import FileCounter
 from pictor.indexer.journal import Journal
-from pictor.indexer.reader import ReaderPool
+from pictor.indexer.lanes import Lanes
+from pictor.indexer.messages import ReadOptions, ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.reader import BatchShape, Encoding, ReaderPool
 from pictor.indexer.run_loop import run_loop
 from pictor.indexer.scan import Scan
 from pictor.indexer.spaces import OpenSpaces
-from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
 from pictor.indexer.worker_pool import worker_count
 from pictor.library import indexes
 from pictor.library.catalog import spaces as catalog_spaces
-from pictor.library.catalog.contents import content_state
+from pictor.library.catalog.contents import content_states
+from pictor.library.catalog.rows import ContentChange, ContentState
 from pictor.library.errors import LibraryError
 from pictor.library.observer import Observer, Progress
 from pictor.library.records import TRANSIENT, Decoded, Outcome, Reason
@@ -73,9 +75,8 @@ class Pipeline:
         self._in_flight: set[bytes] = set()
         self._refused: set[bytes] = set()
         self._lock = threading.Lock()
-        self._waiting: list[DecodedFile] = []
-        self._waiting_items = 0
-        self._waiting_since = 0.0
+        self._lanes = Lanes()
+        self._decoded = DecodedFiles()
         self._backfill: Backfill | None = None
         self._unsaved = 0
         self._held_before = 0
@@ -85,7 +86,7 @@ class Pipeline:
         """Take results until there are no more, or until the observer stops it (True)."""
         with self._library.reading() as connection:
             self._held_before = catalog_spaces.count_items(connection)
-        with self._counter, self._pool() as pool:
+        with self._counter, self._pool() as pool, self._lanes:
             if self._drain(pool, self._scan.tasks()):
                 return True
             orphaned = self._journal.take_waiting()
@@ -124,23 +125,40 @@ class Pipeline:
             time_limit_s=settings.time_limit_s,
             lookahead_bytes=settings.lookahead_mib << 20,
             wanted=self._wanted,
+            encoding=Encoding(self._start_lanes, self._lanes.put, settings.checkpoint_s),
         )
 
-    def _wanted(self, digest: bytes) -> bool:
-        """Whether a content must be decoded. Called from the reader's dispatcher thread."""
+    def _start_lanes(self, pool: ReaderPool) -> BatchShape:
+        """Load the encoders, now that there is something for them."""
+        assert pool.blocks is not None  # a pool with an encoding has one
+        shape = BatchShape(self._spaces.batch_size, self._spaces.lanes)
+        spaces = self._spaces.loaded()
+        self._lanes.start(pool.blocks, spaces, shape.lanes, pool.release, pool.nudge)
+        return shape
+
+    def _wanted(self, digests: Sequence[bytes]) -> list[bool]:
+        """Which contents must be decoded. Called from the reader's dispatcher thread."""
         with self._lock:
-            if digest in self._in_flight or digest in self._refused:
-                return False
+            new = [one for one in digests if not self._is_on_its_way(one)]
         with self._library.reading() as connection:
-            state = content_state(connection, digest)
-        again = state is not None and state.reason is not None
-        if state is not None and not (
-            again and (self._retry or Reason(state.reason or "") in TRANSIENT)
-        ):
-            return False
+            states = content_states(connection, new) if new else {}
+        fresh = {one for one in new if self._is_to_be_read(states.get(one))}
+        answers = []
         with self._lock:
-            self._in_flight.add(digest)
-        return True
+            for digest in digests:
+                answers.append(digest in fresh)
+                fresh.discard(digest)  # a second file of this content waits for the first
+            self._in_flight.update(one for one, yes in zip(digests, answers, strict=True) if yes)
+        return answers
+
+    def _is_on_its_way(self, digest: bytes) -> bool:
+        return digest in self._in_flight or digest in self._refused
+
+    def _is_to_be_read(self, state: ContentState | None) -> bool:
+        """Whether a content is new, or was refused and is to be tried again."""
+        if state is None:
+            return True
+        return state.reason is not None and (self._retry or Reason(state.reason) in TRANSIENT)
 
     # --- the loop
 
@@ -154,20 +172,17 @@ class Pipeline:
             self._observer,
             self._settings.checkpoint_s,
         )
-        if not stopped:
-            self._encode()
+        self._take_frames()
+        assert stopped or not self._decoded, "a file has no outcome"
+        self._decoded.forget_frames()
         self._commit()
         return stopped
 
     def _take(self, result: ReadResult | None) -> None:
-        """Sort one result into what waits to be committed or encoded, and encode that if due."""
+        """Sort what was read, and what was encoded, into what waits to be committed."""
         if result is not None:
-            self._settled += 1
             self._sort(result)
-        if self._waiting:
-            overdue = time.monotonic() - self._waiting_since > self._settings.checkpoint_s
-            if overdue or self._waiting_items >= self._spaces.batch_size:
-                self._encode()
+        self._take_frames()
 
     def _sort(self, result: ReadResult) -> None:
         pending = self._scan.pending.pop(result.task_id, None)
@@ -177,8 +192,11 @@ class Pipeline:
         self._journal.file_read(pending, result)
         if isinstance(result.pictures, Decoded) and result.digest is not None:
             captions = pending.found.captions
-            self._wait(DecodedFile(result.digest, result.size_bytes, result.pictures, captions))
-        elif result.digest is not None and result.pictures is not None:
+            file = DecodedFile(result.digest, result.size_bytes, result.pictures, captions)
+            self._await_frames(result.task_id, file)
+            return
+        self._settled += 1
+        if result.digest is not None and result.pictures is not None:
             with self._lock:
                 if self._journal.file_failed(result):
                     self._in_flight.discard(result.digest)  # another path may give it
@@ -189,29 +207,31 @@ class Pipeline:
         assert self._backfill is not None  # it made the task
         file = self._backfill.accept(result)
         if isinstance(file, DecodedFile):
-            self._wait(file)
+            self._await_frames(result.task_id, file)
         else:
+            self._settled += 1
             self._observer.notice(file)
 
-    def _wait(self, file: DecodedFile) -> None:
-        if not self._waiting:
-            self._waiting_since = time.monotonic()
-        self._waiting.append(file)
-        self._waiting_items += len(file.decoded.frames)
+    def _await_frames(self, task_id: int, file: DecodedFile) -> None:
+        change = self._decoded.add(task_id, file)
+        if change is not None:
+            self._note(file, change)
 
-    def _encode(self) -> None:
-        if not self._waiting:
+    def _take_frames(self) -> None:
+        for frame in self._lanes.taken():
+            whole = self._decoded.add_frame(frame)
+            if whole is not None:
+                self._note(*whole)
+
+    def _note(self, file: DecodedFile, change: ContentChange) -> None:
+        """A file has all of its vectors, or lacks one for good."""
+        self._settled += 1
+        if file.is_known and change.outcome is Outcome.FAILED:
+            self._observer.notice(f"content {change.hash.hex()} lacks a vector: {change.detail}")
             return
-        waiting, self._waiting, self._waiting_items = self._waiting, [], 0
-        for file, change in zip(waiting, encode(waiting, self._spaces), strict=True):
-            if file.is_known and change.outcome is Outcome.FAILED:
-                self._observer.notice(
-                    f"content {change.hash.hex()} lacks a vector: {change.detail}"
-                )
-                continue
-            self.encoded += len(change.frames)
-            self._unsaved += len(change.frames)
-            self._journal.content(change)
+        self.encoded += len(change.frames)
+        self._unsaved += len(change.frames)
+        self._journal.content(change)
 
     def _commit(self, *, last: bool = False) -> None:
         with self._lock:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_
 
+from pictor.indexer.messages import ReadTask
 from pictor.indexer.roots import Scope
 from pictor.indexer.sources.base import FoundFile, ScanProblem
-from pictor.indexer.worker import ReadTask
 from pictor.library.catalog import files
 from pictor.library.catalog.rows import FileChange, FileRow
 from pictor.library.catalog.schema import FILE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 
 from pictor.library.catalog import spaces as catalog_spaces
 from pictor.library.catalog.rows import SpaceRow
@@ -12,6 +13,7 @@ from pictor.library.encoders import towers
 from pictor.library.encoders.base import EncoderOptions, ImageEncoder
 from pictor.library.encoders.builtin_card import BUILTIN
 from pictor.library.encoders.builtin_towers import is_of_this_release
+from pictor.library.encoders.devices import device_names
 from pictor.library.errors import ModelError, ModelNotAvailable
 from pictor.library.observer import Observer
 from pictor.library.records import EncoderCard, ImageSpec
@@ -19,35 +21,40 @@ from pictor.library.space_encoders import ensure_text_tower
 from pictor.library.store import Store
 
 
-@dataclass(eq=False)
 class OpenSpace:
-    """A space and its encoder, which is loaded when there is something to encode.
+    """A space and its encoders, one a device, which are loaded when there is something to encode.
 
     Attributes:
         row: as stored.
         spec_index: which of the run's specs it takes.
+        lanes: encoders that can be had.
     """
 
-    row: SpaceRow
-    spec_index: int
-    _loader: Callable[[], ImageEncoder]
-    _encoder: ImageEncoder | None = None
+    def __init__(
+        self, row: SpaceRow, spec_index: int, loaders: Sequence[Callable[[], ImageEncoder]]
+    ) -> None:
+        self.row = row
+        self.spec_index = spec_index
+        self.lanes = len(loaders)
+        self._loaders = loaders
+        self._encoders: dict[int, ImageEncoder] = {}
 
-    def load(self) -> ImageEncoder:
-        """The encoder, loaded by the first call.
+    def load(self, lane: int = 0) -> ImageEncoder:
+        """The encoder of a lane, loaded by the first call; with fewer encoders they are shared.
 
         Raises:
             ModelError: it is not available.
         """
-        if self._encoder is None:
-            self._encoder = self._loader()
-        return self._encoder
+        number = lane % self.lanes
+        if number not in self._encoders:
+            self._encoders[number] = self._loaders[number]()
+        return self._encoders[number]
 
     def close(self) -> None:
-        """Give back the encoder, if it was loaded."""
-        if self._encoder is not None:
-            self._encoder.close()
-            self._encoder = None
+        """Give back the encoders that were loaded."""
+        for encoder in self._encoders.values():
+            encoder.close()
+        self._encoders = {}
 
 
 class OpenSpaces:
@@ -72,6 +79,11 @@ class OpenSpaces:
         """Items to collect before encoding. Loads every encoder, once."""
         return max(space.load().batch_size for space in self.loaded())
 
+    @property
+    def lanes(self) -> int:
+        """Devices that can encode at once."""
+        return max(space.lanes for space in self.loaded())
+
     def close(self) -> None:
         """Give back all encoders."""
         for space in self.spaces:
@@ -88,7 +100,8 @@ class OpenSpaces:
         usable = []
         for space in self.spaces:
             try:
-                space.load()
+                for lane in range(space.lanes):
+                    space.load(lane)
             except ModelError as error:
                 encoder = space.row.encoder
                 self._observer.notice(f"the space of {encoder} is not filled in this run: {error}")
@@ -127,7 +140,7 @@ def opened(
         observer.notice(f"the built-in encoder runs on the CPU, not on {options.device!r}")
     specs: list[ImageSpec] = []
     open_spaces = [
-        OpenSpace(row, _spec_index(row, specs), _loader(library, row, options)) for row in rows
+        OpenSpace(row, _spec_index(row, specs), _loaders(library, row, options)) for row in rows
     ]
     spaces = OpenSpaces(open_spaces, specs, observer)
     try:
@@ -136,9 +149,16 @@ def opened(
         spaces.close()
 
 
-def _loader(library: Store, row: SpaceRow, options: EncoderOptions) -> Callable[[], ImageEncoder]:
+def _loaders(
+    library: Store, row: SpaceRow, options: EncoderOptions
+) -> list[Callable[[], ImageEncoder]]:
+    """One for each device; the built-in encoder runs on the CPU whatever they are."""
     cache = library.cache_dir(row, "image")
-    return lambda: towers.open_image_encoder(row.card, options, cache)
+    names = [options.device] if row.encoder == BUILTIN else device_names(options.device)
+    return [
+        partial(towers.open_image_encoder, row.card, replace(options, device=name), cache)
+        for name in names
+    ]
 
 
 def _add_named(
@@ -217,7 +237,7 @@ def _add(library: Store, card: EncoderCard, options: EncoderOptions) -> None:
         space_id = catalog_spaces.add_space(connection, card, default=first)
     try:
         row = next(row for row in library.spaces() if row.id == space_id)
-        _loader(library, row, options)().close()
+        _loaders(library, row, options)[0]().close()
         ensure_text_tower(library, row, options)
     except BaseException:
         with library.writing() as connection:

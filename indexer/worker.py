@@ -1,9 +1,12 @@
-"""One decoding process: reads a file once, hashes it, asks whether to go on, decodes.
+"""One decoding process: reads files once, hashes them, asks which to decode, decodes.
 
 It runs apart from the pipeline so that a decoder that dies, hangs or eats memory costs one file. It
 knows nothing of the catalog: between hash and decode it asks its parent, so that a content that is
-known already is neither decoded nor read twice. It ends when its pipe closes, also in the middle of
-a decode: no process outlives a parent that was killed.
+known already is neither decoded nor read twice. Pixels go to the slots that the parent gives
+(`indexer.pixel_blocks`), never through the pipe. Small files come, are asked for and are answered
+several at a time; which one is being read or decoded stands in the shared memory (`beats`), so that
+the parent knows which to blame. It ends when its pipe closes, also in the middle of a decode: no
+process outlives a parent that was killed.
 """
 
 from __future__ import annotations
@@ -12,121 +15,48 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pictor.indexer.sources.base import Locator
+from pictor.indexer.messages import (
+    READY,
+    Question,
+    ReadResult,
+    ReadTask,
+    Refusal,
+    Report,
+    SlotRequest,
+    TaskBatch,
+    Verdict,
+    WorkerOptions,
+)
+from pictor.indexer.pixel_blocks import Slot, write_picture
+from pictor.indexer.shared_memory import SharedMemory
 from pictor.indexer.sources.descriptors import opened_regular
 from pictor.indexer.sources.file_bytes import read_bytes
-from pictor.library.config import Settings
 from pictor.library.errors import ImageError, reason_of
 from pictor.library.hashing import Hasher, content_hash
 from pictor.library.images import (
     HEAD_BYTES,
-    Limits,
     MediaType,
     captured_stderr,
     decode,
     sniff,
 )
-from pictor.library.records import Decoded, ImageSpec, Reason
+from pictor.library.records import Decoded, Reason
 
 #: Hashing a file that is not held in memory: bytes a read.
 BLOCK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class ReadOptions:
-    """What one file may cost, and whether it may be fetched.
-
-    Attributes:
-        max_file_bytes: larger images are refused; videos are read from their path and not bound by
-            it.
-        offline: fetch no link.
-    """
-
-    limits: Limits
-    max_file_bytes: int
-    fetch_timeout_s: float
-    offline: bool = False
-
-    @classmethod
-    def of(cls, settings: Settings) -> ReadOptions:
-        """As the settings say."""
-        index = settings.index
-        max_bytes = index.max_file_mib << 20
-        limits = Limits(max_pixels=index.max_pixels, max_bytes=max_bytes, frames=index.frames)
-        return cls(limits, max_bytes, index.fetch_timeout_s, settings.network.offline)
-
-
-@dataclass(frozen=True)
-class WorkerOptions:
-    """What every task of a pool shares.
-
-    Attributes:
-        specs: pixels wanted of each frame, one array a spec.
-        deadline_s: after which no further frame of a video is decoded; what there is counts.
-    """
-
-    specs: tuple[ImageSpec, ...]
-    reading: ReadOptions
-    deadline_s: float
-
-
-@dataclass(frozen=True)
-class ReadTask:
-    """One file to read. `forced`: decode without asking."""
-
-    task_id: int
-    locator: Locator
-    size_bytes: int
-    mtime_ns: int
-    forced: bool = False
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a file gave no picture: the code of the reason and one sentence."""
-
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True)
-class ReadResult:
-    """What became of a task.
-
-    Attributes:
-        digest: BLAKE3 of the whole content, 32 bytes; None where it could not be or need not be
-            read.
-        pictures: of the file, or why there are none, or None when the parent knew the content.
-    """
-
-    task_id: int
-    digest: bytes | None
-    size_bytes: int
-    pictures: Decoded | Refusal | None
-
-    @property
-    def pixel_bytes(self) -> int:
-        """Memory its pixels take."""
-        if not isinstance(self.pictures, Decoded):
-            return 0
-        return sum(p.nbytes for frame in self.pictures.frames for p in frame.pixels)
-
-
 #: What native libraries print about one file is kept up to so many lines.
 MAX_SPILLED_LINES = 5
-
-#: Tells the parent a digest and returns whether to decode.
-Ask = Callable[[bytes], bool]
-
-
-#: A worker's first message: its decoders are imported; if it dies from now on, a file is the cause.
-READY = "ready"
+#: Results are sent when the oldest is so old, several in one message.
+REPORT_S = 0.25
 
 
 def main(descriptor: int) -> None:
@@ -159,57 +89,147 @@ def end_with_parent(descriptor: int) -> None:
 
 def serve(pipe: Connection, options: WorkerOptions) -> None:
     """Read the files whose tasks come."""
+    assert options.memory is not None  # the pool set it
+    memory = options.memory.map()
     pipe.send(READY)
-    while (task := pipe.recv()) is not None:
-
-        def ask(digest: bytes, task_id: int = task.task_id) -> bool:
-            pipe.send((task_id, digest))
-            return bool(pipe.recv())
-
-        pipe.send(read(task, options, ask))
+    while (batch := pipe.recv()) is not None:
+        _BatchRun(pipe, options, memory, batch).run()
 
 
-def read(task: ReadTask, options: WorkerOptions, ask: Ask) -> ReadResult:
-    """Read, hash and, if wanted, decode one file. Never raises for what a file can cause."""
-    job = _Job(task, options, ask)
+class _BatchRun:
+    """One batch of tasks: all are read and hashed, then those that are wanted decoded."""
+
+    def __init__(
+        self, pipe: Connection, options: WorkerOptions, memory: SharedMemory, batch: TaskBatch
+    ) -> None:
+        self._pipe = pipe
+        self._options = options
+        self._memory = memory
+        self._jobs = [_Job(task, options) for task in batch.tasks]
+        self._beat = batch.beat
+        self._slots: list[Slot] = []
+        self._results: list[ReadResult] = []
+        self._reported_at = time.monotonic()
+
+    def run(self) -> None:
+        """Report what becomes of each task, then that this was the last."""
+        refused = [self._step(i, job.read) for i, job in enumerate(self._jobs)]
+        asked = [
+            (job.task.task_id, job.digest)
+            for job, refusal in zip(self._jobs, refused, strict=True)
+            if refusal is None and job.digest is not None
+        ]
+        wanted = self._ask(tuple(asked)) if asked else frozenset[int]()
+        for i, (job, refusal) in enumerate(zip(self._jobs, refused, strict=True), len(self._jobs)):
+            if refusal is not None:
+                self._report(job.result(refusal))
+            elif job.task.task_id in wanted:
+                self._report(self._decoded(i, job))
+            else:
+                self._report(job.result(None))
+        self._send(is_last=True)
+
+    def _step(self, number: int, do: Callable[[], Decoded | None]) -> Decoded | Refusal | None:
+        """One step of one file, whose number the parent can see. Never raises for a file."""
+        self._memory.beats[self._beat] = number + 1
+        return guarded(do)
+
+    def _ask(self, digests: tuple[tuple[int, bytes], ...]) -> frozenset[int]:
+        self._pipe.send(Question(digests))
+        verdict: Verdict = self._pipe.recv()
+        self._slots = list(verdict.slots)
+        return verdict.wanted
+
+    def _decoded(self, number: int, job: _Job) -> ReadResult:
+        pictures = self._step(number, job.decode)
+        if not isinstance(pictures, Decoded):
+            return job.result(pictures)
+        slots = self._place(job.task.task_id, pictures) if self._options.specs else ()
+        frames = tuple(replace(frame, pixels=()) for frame in pictures.frames)
+        return job.result(replace(pictures, frames=frames), slots)
+
+    def _place(self, task_id: int, pictures: Decoded) -> tuple[int, ...]:
+        """Write the pixels of each frame to a slot; the numbers of these."""
+        written: list[int] = []
+        for frame in pictures.frames:
+            if not self._slots:
+                count = len(pictures.frames) - len(written)
+                self._send()
+                is_moving = len(pictures.frames) > 1
+                self._pipe.send(SlotRequest(task_id, tuple(written), count, is_moving))
+                self._slots = list(self._pipe.recv())
+            slot = self._slots.pop(0)
+            each = zip(slot.offsets, self._options.specs, frame.pixels, strict=True)
+            for offset, spec, pixels in each:
+                write_picture(self._memory.bytes, offset, spec, pixels)
+            written.append(slot.number)
+        return tuple(written)
+
+    def _report(self, result: ReadResult) -> None:
+        self._results.append(result)
+        if time.monotonic() - self._reported_at > REPORT_S:
+            self._send()
+
+    def _send(self, *, is_last: bool = False) -> None:
+        unused = tuple(slot.number for slot in self._slots) if is_last else ()
+        if self._results or is_last:
+            self._pipe.send(Report(tuple(self._results), unused, is_last))
+        self._results = []
+        self._reported_at = time.monotonic()
+
+
+def guarded(do: Callable[[], Decoded | None]) -> Decoded | Refusal | None:
+    """What a step of one file gives, or why it gives nothing: the boundary of one file."""
     try:
-        pictures: Decoded | Refusal | None = job.run()
+        return do()
     except ImageError as error:
-        pictures = Refusal(error.reason, error.detail)
+        return Refusal(error.reason, error.detail)
     except MemoryError:
-        pictures = Refusal(Reason.OUT_OF_MEMORY, "decoding it took more memory than there is")
+        return Refusal(Reason.OUT_OF_MEMORY, "decoding it took more memory than there is")
     except OSError as error:
-        pictures = Refusal(reason_of(error), f"reading it failed: {error.strerror or error}")
-    except Exception as error:  # the boundary of one file: what a decoder raises is its own
-        pictures = Refusal(Reason.CORRUPT, f"its decoder raised {type(error).__name__}: {error}")
-    return ReadResult(task.task_id, job.digest, job.size_bytes, pictures)
+        return Refusal(reason_of(error), f"reading it failed: {error.strerror or error}")
+    except Exception as error:  # what a decoder raises is its own
+        return Refusal(Reason.CORRUPT, f"its decoder raised {type(error).__name__}: {error}")
 
 
 class _Job:
     """The steps of one task; `digest` and `size_bytes` are kept for whatever step fails."""
 
-    def __init__(self, task: ReadTask, options: WorkerOptions, ask: Ask) -> None:
+    def __init__(self, task: ReadTask, options: WorkerOptions) -> None:
         self.task = task
         self.options = options
-        self.ask = ask
         self.digest: bytes | None = None
         self.size_bytes = task.size_bytes
+        self._data: bytes | Path = b""
         locator = task.locator
         self.name = locator.member or locator.path
 
-    def run(self) -> Decoded | Refusal | None:
-        """The pictures; raises ImageError and whatever decoders raise."""
+    def result(self, pictures: Decoded | Refusal | None, slots: tuple[int, ...] = ()) -> ReadResult:
+        """What became of it."""
+        self._data = b""
+        return ReadResult(self.task.task_id, self.digest, self.size_bytes, pictures, slots)
+
+    def read(self) -> None:
+        """Read and hash it; raises ImageError."""
         if self.task.locator.kind == "file":
-            return self._run_file()
+            self._read_file()
+            return
         limit = self.options.reading.max_file_bytes
         if self.options.reading.offline and self.task.locator.kind == "url":
             raise ImageError(Reason.FETCH, "it is a link and pictor is offline")
         data = read_bytes(self.task.locator, limit, self.options.reading.fetch_timeout_s)
         self.size_bytes = len(data)
         self._media(data[:HEAD_BYTES])
-        return self._run_bytes(data)
+        self._hold(data)
 
-    def _run_file(self) -> Decoded | Refusal | None:
+    def decode(self) -> Decoded:
+        """The pictures of what was read; raises ImageError and whatever decoders raise."""
+        decoded = self._decode(self._data)
+        if isinstance(self._data, Path):
+            self._check_unchanged(os.stat(self._data))
+        return decoded
+
+    def _read_file(self) -> None:
         path = self.task.locator.path
         with opened_regular(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
             before = os.fstat(descriptor)
@@ -217,35 +237,29 @@ class _Job:
             self.size_bytes = before.st_size
             head = file.read(HEAD_BYTES)
             if self._media(head).kind == "video":
-                return self._run_video(file, head)
+                self._hash(file, head)
+                self._data = Path(os.fsdecode(path))
+                return
             if before.st_size > self.options.reading.max_file_bytes:
                 limit = self.options.reading.max_file_bytes
-                detail = (
-                    f"it has {before.st_size:,} bytes; the limit is {limit:,} (index.max_file_mib)"
+                raise ImageError(
+                    Reason.TOO_LARGE,
+                    f"it has {before.st_size:,} bytes; the limit is {limit:,} (index.max_file_mib)",
                 )
-                return Refusal(Reason.TOO_LARGE, detail)
             data = head + file.read()
             self._check_unchanged(os.fstat(descriptor), len(data))
-        return self._run_bytes(data)
+        self._hold(data)
 
-    def _run_bytes(self, data: bytes) -> Decoded | None:
+    def _hold(self, data: bytes) -> None:
         self.size_bytes = len(data)
         self.digest = content_hash(data)
-        if not self.task.forced and not self.ask(self.digest):
-            return None
-        return self._decode(data)
+        self._data = data
 
-    def _run_video(self, file: BinaryIO, head: bytes) -> Decoded | None:
+    def _hash(self, file: BinaryIO, head: bytes) -> None:
         hasher = Hasher(head)
         while block := file.read(BLOCK_BYTES):
             hasher.update(block)
         self.digest = hasher.digest()
-        if not self.task.forced and not self.ask(self.digest):
-            return None
-        path = self.task.locator.path
-        decoded = self._decode(Path(os.fsdecode(path)))
-        self._check_unchanged(os.stat(path))
-        return decoded
 
     def _decode(self, data: bytes | Path) -> Decoded:
         options = self.options

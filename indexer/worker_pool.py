@@ -7,17 +7,18 @@ caller's main script again: one without an `if __name__ == "__main__"` would ind
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from pictor.indexer.worker import READY
+from pictor.indexer.messages import READY
 from pictor.library.config import Settings
 from pictor.library.errors import PictorError
 from pictor.library.records import Reason
@@ -63,8 +64,12 @@ class Worker(Generic[W]):
         is_ready: it has said that its decoders are imported.
     """
 
-    def __init__(self, options: object, module: str) -> None:
-        """Start `main(descriptor)` of a module; `options` are sent to it first."""
+    def __init__(self, options: object, module: str, inherited: Sequence[int] = ()) -> None:
+        """Start `main(descriptor)` of a module; `options` are sent to it first.
+
+        Args:
+            inherited: descriptors that the process is to have, too, under the same numbers.
+        """
         self.work: W | None = None
         self.deadline = 0.0
         self.is_ready = False
@@ -75,7 +80,8 @@ class Worker(Generic[W]):
                 f"import sys; sys.path[:] = {path!r}; "
                 f"from {module} import main; main({theirs.fileno()})"
             )
-            self.process = _start([sys.executable, "-P", "-c", code], theirs.fileno())
+            descriptors = [theirs.fileno(), *inherited]
+            self.process = _start([sys.executable, "-P", "-c", code], descriptors)
         self.pipe = Connection(ours.detach())
         with contextlib.suppress(OSError):  # it died at once: sending work will say so
             self.pipe.send(options)
@@ -104,10 +110,22 @@ class WorkerPool(Generic[W]):
         kind: what the processes are called in an error, such as "decoding".
         size: processes at most.
         time_limit_s: from giving a worker its work, or restarting its clock, to its end.
+        inherited: descriptors that each process is to have, too.
+
+    Attributes:
+        has_moved: asked of a worker whose time is up: whether it came to another step of its work
+            since its clock was started, which is then started anew.
     """
 
     def __init__(
-        self, options: object, module: str, kind: str, *, size: int, time_limit_s: float
+        self,
+        options: object,
+        module: str,
+        kind: str,
+        *,
+        size: int,
+        time_limit_s: float,
+        inherited: Sequence[int] = (),
     ) -> None:
         """Start nothing yet; processes start with the first work."""
         self._options = options
@@ -115,8 +133,10 @@ class WorkerPool(Generic[W]):
         self._kind = kind
         self._size = size
         self._time_limit_s = time_limit_s
+        self._inherited = inherited
         self._deaths = 0
         self.workers: list[Worker[W]] = []
+        self.has_moved: Callable[[Worker[W]], bool] = lambda _: False
 
     def end(self) -> None:
         """End the workers now, whatever they do."""
@@ -139,7 +159,7 @@ class WorkerPool(Generic[W]):
         while True:
             worker = next((one for one in self.workers if one.work is None), None)
             if worker is None:
-                worker = Worker(self._options, self._module)
+                worker = Worker(self._options, self._module, self._inherited)
                 self.workers.append(worker)
             worker.work = work
             self.restart_clock(worker)
@@ -154,23 +174,33 @@ class WorkerPool(Generic[W]):
         allowance = 0.0 if worker.is_ready else START_ALLOWANCE_S
         worker.deadline = time.monotonic() + self._time_limit_s + allowance
 
-    def messages(self, timeout_s: float) -> Iterator[tuple[Worker[W], Any]]:
+    def messages(
+        self, timeout_s: float, wake: int | None = None
+    ) -> Iterator[tuple[Worker[W], Any]]:
         """What the busy workers say within a time: messages, and a Loss of each that is ended.
 
         A worker that dies or overruns its time is ended; one that was not ready is replaced, as
         its work is not the cause.
 
+        Args:
+            wake: a descriptor that ends the wait as soon as it can be read.
+
         Raises:
             PictorError: too many in a row did not start.
         """
         busy = self.busy
-        next_deadline = min(worker.deadline for worker in busy) - time.monotonic()
-        ready = wait([worker.pipe for worker in busy], max(0.0, min(next_deadline, timeout_s)))
+        next_deadline = min((worker.deadline for worker in busy), default=math.inf)
+        limit_s = max(0.0, min(next_deadline - time.monotonic(), timeout_s))
+        others = [] if wake is None else [wake]
+        ready = wait([*(worker.pipe for worker in busy), *others], limit_s)
         for worker in busy:
             if worker.pipe in ready:
                 yield from self._received(worker)
         moment = time.monotonic()
         for worker in [one for one in self.busy if one.deadline < moment]:
+            if self.has_moved(worker):
+                self.restart_clock(worker)
+                continue
             limit = f"{self._time_limit_s:g} s (index.time_limit_s)"
             yield from self._lost(worker, Reason.TIMEOUT, f"decoding it took longer than {limit}")
 
@@ -220,8 +250,8 @@ def worker_count(settings: Settings) -> int:
     return os.cpu_count() or 1
 
 
-def _start(command: list[str], descriptor: int) -> subprocess.Popen[bytes]:
-    """A process that inherits one descriptor, and in which Ctrl-C waits until it is ignored.
+def _start(command: list[str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+    """A process that inherits some descriptors, and in which Ctrl-C waits until it is ignored.
 
     There is a process a core: products of matrices run in one thread unless the environment says
     otherwise.
@@ -230,7 +260,7 @@ def _start(command: list[str], descriptor: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command,
-            pass_fds=[descriptor],
+            pass_fds=descriptors,
             env=dict.fromkeys(_THREAD_COUNTS, "1") | os.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # ours may be a pipe of paths

@@ -154,7 +154,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda|cuda:all|cuda:\d+(, *cuda:\d+)*")
 
 
 def names() -> list[str]:
@@ -263,7 +263,8 @@ def _checked(name: str, value: Any, kind: Any, origin: str) -> Any:
             f"{origin}: {name} must be one of {', '.join(_CHOICES[name])}; not {value!r}"
         )
     if name == "encoder.device" and not _DEVICE.fullmatch(value):
-        raise ConfigError(f"{origin}: {name} must be auto, cpu, cuda, cuda:N or mps; not {value!r}")
+        known = "auto, cpu, cuda, cuda:N, mps, or for several GPUs cuda:0,cuda:1 or cuda:all"
+        raise ConfigError(f"{origin}: {name} must be {known}; not {value!r}")
     return value
 
 

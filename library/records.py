@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -20,6 +21,7 @@ JsonObject = dict[str, Any]  # a JSON object; its values are only known to the c
 FloatMatrix = NDArray[np.float32]  # (n, d), rows unit-norm unless said otherwise
 HalfMatrix = NDArray[np.float16]  # (n, d), as stored
 PixelArray = NDArray[np.uint8]  # (h, w, 3) RGB, or (n, h, w, 3)
+Pictures = Sequence[PixelArray] | PixelArray  # n pictures: (h, w, 3) each, or one (n, h, w, 3)
 IdArray = NDArray[np.int64]  # item ids
 FloatVector = NDArray[np.float32]  # (n,)
 DoubleVector = NDArray[np.float64]  # (n,)

@@ -1,17 +1,20 @@
 """A folder of drawn pictures and a library beside it, for tests of catalog, pipeline and search.
 
-Files are read in the test's own process (`InlinePool`), so a run takes a fraction of a second and
+Files are read in the test's own process (`InlineWorker`), so a run takes a fraction of a second and
 what it decodes and encodes can be counted; the encoder is the real built-in one. Tests of worker
 processes ask for `world.use_processes()`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import shutil
 import sqlite3
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,9 @@ from PIL import Image
 
 import pictor.indexer.pipeline
 import pictor.indexer.worker
+import pictor.indexer.worker_pool
 from pictor.indexer.run import Summary, index
-from pictor.indexer.worker import ReadResult, ReadTask, WorkerOptions
+from pictor.indexer.worker_pool import Worker
 from pictor.library.config import Settings
 from pictor.library.encoders.onnx_image import OnnxImageEncoder
 from pictor.library.observer import Silent
@@ -35,25 +39,31 @@ from pictor.search.engine import Engine
 from pictor.search.options import SearchOptions
 
 
-class InlinePool:
-    """A `ReaderPool` without processes: reads each task when its result is asked for."""
+class InlineWorker(Worker[Any]):
+    """A decoding process that is a thread of the test, so that its decoder can be replaced."""
 
-    def __init__(
-        self, options: WorkerOptions, *, wanted: Callable[[bytes], bool], **_: object
-    ) -> None:
-        self._options = options
-        self._wanted = wanted
+    def __init__(self, options: object, module: str, inherited: Sequence[int] = ()) -> None:
+        self.work = None
+        self.deadline = 0.0
+        self.is_ready = False
+        self.pipe, theirs = multiprocessing.Pipe()
+        threading.Thread(target=self._serve, args=(theirs, options), daemon=True).start()
 
-    def __enter__(self) -> InlinePool:
-        return self
+    def _serve(self, pipe: Any, options: Any) -> None:
+        with pipe, contextlib.suppress(EOFError, OSError):  # the pool has ended
+            pictor.indexer.worker.serve(pipe, options)
 
-    def __exit__(self, *_: object) -> None:
-        pass
+    def end(self) -> None:
+        self.pipe.close()
 
-    def run(self, tasks: Iterable[ReadTask]) -> Iterator[ReadResult | None]:
-        yield None
-        for task in tasks:
-            yield pictor.indexer.worker.read(task, self._options, self._wanted)
+    def exit_code(self) -> str:
+        return "its thread"
+
+
+def worker(options: object, module: str, inherited: Sequence[int] = ()) -> Worker[Any]:
+    """What a pool is to start: a thread that decodes; what compares is a process, as always."""
+    kind = InlineWorker if module == pictor.indexer.worker.__name__ else Worker
+    return kind(options, module, inherited)
 
 
 class StopAfter(Silent):
@@ -92,7 +102,7 @@ class World:
         self.decoded = 0
         self.encoded = 0
         self._count_work()
-        monkeypatch.setattr(pictor.indexer.pipeline, "ReaderPool", InlinePool)
+        monkeypatch.setattr(pictor.indexer.worker_pool, "Worker", worker)
 
     def commit_always(self) -> None:
         """Commit at each result that is taken, not every few seconds."""
@@ -184,9 +194,7 @@ class World:
 
     def use_processes(self) -> None:
         """Read files in worker processes, as a real run does."""
-        from pictor.indexer.reader import ReaderPool
-
-        self.monkeypatch.setattr(pictor.indexer.pipeline, "ReaderPool", ReaderPool)
+        self.monkeypatch.setattr(pictor.indexer.worker_pool, "Worker", Worker)
 
     def _count_work(self) -> None:
         decode, encode = pictor.indexer.worker.decode, OnnxImageEncoder.encode

@@ -7,9 +7,9 @@ from itertools import count
 from typing import NamedTuple
 
 from pictor.indexer.content_places import ContentPlaces
+from pictor.indexer.messages import ReadOptions, ReadResult, ReadTask, WorkerOptions
 from pictor.indexer.reader import ReaderPool
 from pictor.indexer.run_loop import run_loop
-from pictor.indexer.worker import ReadOptions, ReadResult, ReadTask, WorkerOptions
 from pictor.indexer.worker_pool import worker_count
 from pictor.library.catalog import fingerprints
 from pictor.library.observer import Observer, Progress
@@ -62,7 +62,7 @@ class _FingerprintRun:
             workers=worker_count(self._library.settings),
             time_limit_s=settings.time_limit_s,
             lookahead_bytes=settings.lookahead_mib << 20,
-            wanted=lambda _: True,
+            wanted=lambda digests: [True] * len(digests),
         )
         with pool:
             stopped = run_loop(

@@ -30,8 +30,8 @@ from pictor.duplicates.comparison.workers import (
     SketchResult,
 )
 from pictor.indexer.content_places import ContentPlaces
+from pictor.indexer.messages import ReadOptions
 from pictor.indexer.run_loop import run_loop
-from pictor.indexer.worker import ReadOptions
 from pictor.indexer.worker_pool import worker_count
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.names import display

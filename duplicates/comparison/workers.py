@@ -21,8 +21,8 @@ from pictor.duplicates.comparison.pixel_verdict import compare
 from pictor.duplicates.comparison.sketch import Sketch, first_look, sketch_of
 from pictor.duplicates.comparison.still import Still, decode_still
 from pictor.indexer import worker
+from pictor.indexer.messages import READY, ReadOptions
 from pictor.indexer.sources.file_bytes import read_bytes
-from pictor.indexer.worker import READY, ReadOptions
 from pictor.indexer.worker_pool import Loss, WorkerPool
 from pictor.library.errors import ImageError
 from pictor.library.hashing import content_hash

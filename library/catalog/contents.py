@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from pictor.library.catalog import fingerprints, pairs, spaces
 from pictor.library.catalog.files import chunked, insert_rows, next_id, rows_in
@@ -109,7 +108,7 @@ def apply(
 
 
 def _content_values(change: ContentChange) -> dict[str, Any]:
-    facts = asdict(change.metadata) | {"keywords": list(change.metadata.keywords)}
+    facts = vars(change.metadata) | {"keywords": list(change.metadata.keywords)}
     facts |= {
         "size_bytes": change.size_bytes,
         "outcome": change.outcome.value,
@@ -123,6 +122,8 @@ def _content_values(change: ContentChange) -> dict[str, Any]:
 def storable(value: Any) -> Any:
     """A value in which no text holds what no database takes: NUL and lone surrogates."""
     if isinstance(value, str):
+        if value.isascii() and "\0" not in value:
+            return value
         return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", " ")
     return [storable(part) for part in value] if isinstance(value, list) else value
 
@@ -223,6 +224,8 @@ def _write_files(
     others = {f.hash for f in files if f.hash is not None and f.hash not in known}
     ids = dict(known) | content_ids(connection, sorted(others))
     new: list[dict[str, Any]] = []
+    known_rows: list[dict[str, Any]] = []
+    kept_rows: list[dict[str, Any]] = []  # whose content stays what it was
     for change in files:
         values = {
             "root_id": change.root_id,
@@ -241,7 +244,14 @@ def _write_files(
         else:
             if change.keeps_content:
                 del values["content_id"]
-            connection.execute(update(FILE).where(FILE.c.id == change.file_id).values(**values))
+            rows = kept_rows if change.keeps_content else known_rows
+            rows.append(values | {"row_id": change.file_id})
+    for rows in (known_rows, kept_rows):
+        if rows:
+            where = FILE.c.id == bindparam("row_id")
+            names = rows[0].keys() - {"row_id"}
+            columns: dict[str, Any] = {name: bindparam(name) for name in sorted(names)}
+            connection.execute(update(FILE).where(where).values(columns), rows)
     insert_rows(connection, FILE, new)
 
 

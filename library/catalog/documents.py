@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -21,7 +20,6 @@ MAX_TOKENS = 2700
 MAX_BYTES = 140_000
 
 _ENDING = re.compile(r"(?<=.)\.[A-Za-z0-9]{1,5}$", re.DOTALL)
-_folder_phrases = lru_cache(maxsize=1024)(phrases)  # thousands of files share a folder
 
 
 def documents(connection: Connection, content_ids: Sequence[int]) -> list[dict[str, Any]]:
@@ -78,7 +76,7 @@ def _document(
     whole += [token for text in parents for token in albums(text)]
     return {
         "name": _joined(phrase for name in names for phrase in phrases(name)),
-        "folder": _joined(phrase for name in folders for phrase in _folder_phrases(name)),
+        "folder": _joined(phrase for name in folders for phrase in phrases(name)),
         "keyword": _joined(phrase for keyword in keywords for phrase in phrases(keyword)),
         "description": _joined(p for text in [*titles, description or ""] for p in phrases(text)),
         "caption": _joined(phrase for caption in captions for phrase in phrases(caption.text)),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from pictor.library.scripts import HAN, simplified
 
@@ -65,6 +66,7 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", text).translate(simplified())
 
 
+@lru_cache(maxsize=1024)  # a name is asked for several times, that of a folder by thousands
 def phrases(text: str) -> tuple[str, ...]:
     """The one or two token sequences that stand for a text, each joined by spaces.
 

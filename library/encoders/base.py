@@ -7,11 +7,14 @@ transformers, while indexing may need both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
+import numpy as np
+from numpy.typing import NDArray
+
+from pictor.library.records import EncoderCard, FloatMatrix, Pictures
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
@@ -23,7 +26,8 @@ class EncoderOptions:
     """How to run an encoder. None of it changes which space the vectors belong to.
 
     Attributes:
-        device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps".
+        device: "auto" (CUDA, then MPS, then CPU), "cpu", "cuda", "cuda:N" or "mps". An indexing run
+            takes several, too: "cuda:0,cuda:1" or "cuda:all"; all else takes the first of them.
         dtype: "auto" is bfloat16 where the device has it natively, float16 on other GPUs, else
             float32.
         batch_size: images per forward pass; 0 picks one and halves it on out-of-memory.
@@ -55,7 +59,7 @@ class ImageEncoder(Protocol):
         """Images the caller should collect before it calls `encode`."""
         ...
 
-    def encode(self, pixels: Sequence[PixelArray]) -> FloatMatrix:
+    def encode(self, pixels: Pictures) -> FloatMatrix:
         """Vectors of n pictures.
 
         Args:
@@ -65,6 +69,21 @@ class ImageEncoder(Protocol):
         Returns:
             (n, d) float32, in the given order, rows unit-norm. A row that is not finite, also after
             one more pass in float32, is all NaN: the caller records it, the others are good.
+        """
+        ...
+
+    def submit(self, pixels: Pictures) -> Callable[[], FloatMatrix]:
+        """As `encode`, but what is returned gives the vectors, once, in the same thread.
+
+        A device with a queue of its own computes meanwhile. `pixels` must stay as they are until
+        then.
+        """
+        ...
+
+    def lock_pages(self, memory: NDArray[np.uint8]) -> Callable[[], None] | None:
+        """Let the device copy from memory that pictures will lie in, by itself; what undoes that.
+
+        None where nothing is gained, or it cannot be done. Once is enough for all encoders.
         """
         ...
 

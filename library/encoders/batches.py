@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pictor.library.records import EncoderCard, FloatMatrix, PixelArray
+from pictor.library.records import EncoderCard, FloatMatrix, Pictures
 
 
-def check_pixels(pixels: Sequence[PixelArray], card: EncoderCard) -> None:
+def check_pixels(pixels: Pictures, card: EncoderCard) -> None:
     """Raise ValueError unless every array is uint8 (h, w, 3) of the size the card's spec makes."""
     spec = card.spec
     if spec is None:
         raise ValueError(f"the card of {card.id!r} is not resolved: it has no spec")
-    for array in pixels:
+    # Of pictures that are one array, one stands for all.
+    for array in pixels[:1] if isinstance(pixels, np.ndarray) else pixels:
         good = array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3
         if good and spec.resize == "naflex":
             rows, columns = array.shape[0] / spec.patch, array.shape[1] / spec.patch
@@ -28,8 +29,10 @@ def check_pixels(pixels: Sequence[PixelArray], card: EncoderCard) -> None:
             )
 
 
-def stack(pixels: Sequence[PixelArray]) -> NDArray[np.uint8]:
-    """(n, h, w, 3), contiguous."""
+def stack(pixels: Pictures) -> NDArray[np.uint8]:
+    """(n, h, w, 3), contiguous; pictures that are one such array already are not copied."""
+    if isinstance(pixels, np.ndarray):
+        return np.ascontiguousarray(pixels)
     return np.stack([np.ascontiguousarray(array) for array in pixels])
 
 

@@ -7,7 +7,7 @@ the processors of transformers: x * rescale, then (x - mean) / std.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from pictor.library.encoders.torch_model import (
     pooled_tensor,
 )
 from pictor.library.errors import ModelError
-from pictor.library.records import EncoderCard, FloatMatrix, ImageSpec, PixelArray
+from pictor.library.records import EncoderCard, FloatMatrix, ImageSpec, Pictures, PixelArray
 
 Tensor = Any  # torch.Tensor; torch is imported lazily and not typed in this project's checks
 
@@ -33,6 +33,8 @@ Tensor = Any  # torch.Tensor; torch is imported lazily and not typed in this pro
 #: ViT-B/32. GPUs: enough to fill one with a base-size tower; larger towers halve it once and stay
 #: there.
 _BATCH = {"cpu": 16, "mps": 32, "cuda": 256}
+#: cudaHostRegisterPortable of the CUDA runtime.
+_FOR_ALL_DEVICES = 1
 #: Families whose towers take another picture size than their position table only when told to.
 _INTERPOLATING = frozenset({"clip", "siglip", "siglip2", "chinese_clip", "vit"})
 
@@ -70,10 +72,18 @@ class TorchImageEncoder:
         )
         self.model = self._on_device(model)
 
-    def encode(self, pixels: Sequence[PixelArray]) -> FloatMatrix:
+    def encode(self, pixels: Pictures) -> FloatMatrix:
         """As `ImageEncoder.encode`."""
+        return self.submit(pixels)()
+
+    def submit(self, pixels: Pictures) -> Callable[[], FloatMatrix]:
+        """As `ImageEncoder.submit`: a GPU computes until the vectors are asked for."""
         check_pixels(pixels, self.card)
-        vectors = self._in_batches(pixels, pooled=True)
+        parts = self._in_batches(pixels, pooled=True)
+        return lambda: self._sound(pixels, _rows_of(parts))
+
+    def _sound(self, pixels: Pictures, vectors: FloatMatrix) -> FloatMatrix:
+        """The vectors, with those that are not finite made once more in float32."""
         if vectors.size == 0:
             return np.empty((0, self.card.dimension), np.float32)
         if vectors.shape[1] != self.card.dimension:
@@ -86,7 +96,7 @@ class TorchImageEncoder:
         with self._in_float32():
             return mark_broken_rows(vectors, lambda row: self._alone(pixels[row]))
 
-    def encode_unpooled(self, pixels: Sequence[PixelArray]) -> NDArray[np.float32]:
+    def encode_unpooled(self, pixels: Pictures) -> NDArray[np.float32]:
         """Hidden states of the last layer, as the model gives them, not normalised.
 
         Returns:
@@ -94,20 +104,31 @@ class TorchImageEncoder:
             For "naflex" tokens is max_patches, and those past a picture's own patches mean nothing.
         """
         check_pixels(pixels, self.card)
-        states = self._in_batches(pixels, pooled=False)
+        states = _rows_of(self._in_batches(pixels, pooled=False))
         return states if states.ndim == 3 else np.empty((0, 0, 0), np.float32)
 
     def vectors_of(self, pixels: Tensor) -> Tensor:
         """(n, h, w, 3) uint8 on the device → (n, d) float32 unit vectors, for the exporter."""
         return self._unit(self._pooled(self._inputs(pixels)))
 
+    def lock_pages(self, memory: NDArray[np.uint8]) -> Callable[[], None] | None:
+        """As `ImageEncoder.lock_pages`: CUDA copies from locked pages without a copy by the CPU."""
+        import torch
+
+        if self._device.type != "cuda" or torch.from_numpy(memory).is_pinned():
+            return None
+        runtime, address = torch.cuda.cudart(), memory.ctypes.data
+        if int(runtime.cudaHostRegister(address, memory.nbytes, _FOR_ALL_DEVICES)):
+            return None
+        return lambda: runtime.cudaHostUnregister(address)
+
     def close(self) -> None:
         """Give back memory and device. The encoder cannot be used afterwards."""
         self.model = None
         self._free_cache()
 
-    def _in_batches(self, pixels: Sequence[PixelArray], *, pooled: bool) -> NDArray[np.float32]:
-        """All rows in order; a batch that does not fit is halved and tried again, losing none."""
+    def _in_batches(self, pixels: Pictures, *, pooled: bool) -> list[Tensor]:
+        """All rows in order, on the device. A batch that does not fit is halved; none is lost."""
         parts: list[Tensor] = []
         done = 0
         while done < len(pixels):
@@ -119,11 +140,9 @@ class TorchImageEncoder:
             # It stays on the device: the next batch is stacked while this one runs.
             parts.append(result)
             done += len(chunk)
-        if not parts:
-            return np.empty((0, 0), np.float32)
-        return np.concatenate([part.cpu().numpy() for part in parts])
+        return parts
 
-    def _try(self, pixels: Sequence[PixelArray], pooled: bool) -> Tensor | None:
+    def _try(self, pixels: Pictures, pooled: bool) -> Tensor | None:
         """The rows of one batch, None if the device has too little memory for it."""
         try:
             return self._forward(pixels, pooled)
@@ -142,7 +161,7 @@ class TorchImageEncoder:
             )
         self.batch_size = size // 2
 
-    def _forward(self, pixels: Sequence[PixelArray], pooled: bool) -> Tensor:
+    def _forward(self, pixels: Pictures, pooled: bool) -> Tensor:
         import torch
 
         with torch.inference_mode():
@@ -156,7 +175,7 @@ class TorchImageEncoder:
         values = self._normalised(pixels).permute(0, 3, 1, 2).to(self._dtype).contiguous()
         return {"pixel_values": values, **self._forward_options}
 
-    def _patch_inputs(self, pixels: Sequence[PixelArray]) -> dict[str, Any]:
+    def _patch_inputs(self, pixels: Pictures) -> dict[str, Any]:
         import torch
 
         patches, mask, shapes = patchify(pixels, self._spec)
@@ -187,7 +206,8 @@ class TorchImageEncoder:
 
         tensor = torch.from_numpy(array)
         if self._device.type == "cuda":
-            return tensor.pin_memory().to(self._device, non_blocking=True)
+            locked = tensor if tensor.is_pinned() else tensor.pin_memory()
+            return locked.to(self._device, non_blocking=True)
         return tensor.to(self._device)
 
     def _pooled(self, inputs: dict[str, Tensor]) -> Tensor:
@@ -243,8 +263,15 @@ class TorchImageEncoder:
             torch.cuda.empty_cache()
 
 
+def _rows_of(parts: list[Tensor]) -> NDArray[np.float32]:
+    """What the device computed, once it has."""
+    if not parts:
+        return np.empty((0, 0), np.float32)
+    return np.concatenate([part.cpu().numpy() for part in parts])
+
+
 def patchify(
-    pixels: Sequence[PixelArray], spec: ImageSpec
+    pixels: Pictures, spec: ImageSpec
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]:
     """n pictures of any aspect as rows of patches, padded to one length with a mask.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pictor.library.encoders.base import Attention, Dtype
 from pictor.library.encoders.checkpoint import Checkpoint
+from pictor.library.encoders.devices import device_names
 from pictor.library.encoders.families import FAMILIES
 from pictor.library.errors import ModelError, ModelUnsupported
 from pictor.library.records import EncoderCard
@@ -22,13 +23,14 @@ Device = Any  # torch.device
 
 
 def choose_device(name: str) -> Device:
-    """The torch device that an option names.
+    """The torch device that an option names, the first of several.
 
     Raises:
         ModelError: it is not in this machine, or no device name.
     """
     import torch
 
+    name = device_names(name)[0]
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")

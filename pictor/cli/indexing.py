@@ -41,7 +41,11 @@ def _choice(literal: Any) -> click.Choice[str]:
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Skip matching files and folders.")
 @click.option("--hidden/--no-hidden", default=None, help="Include hidden files and folders.")
 @click.option("--follow-symlinks/--no-follow-symlinks", default=None, help="Follow symbolic links.")
-@click.option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--device",
+    metavar="NAME",
+    help="auto, cpu, cuda, cuda:N or mps; several GPUs as cuda:0,cuda:1 or cuda:all.",
+)
 @click.option("--dtype", type=_choice(Dtype), help="Floating-point type.")
 @click.option("--batch-size", type=BatchSize(), help="Images per forward pass.")
 @click.option("--attention", type=_choice(Attention), help="Attention implementation.")

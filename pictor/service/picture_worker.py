@@ -13,8 +13,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from pictor.indexer.messages import READY, ReadOptions, Refusal
 from pictor.indexer.sources.descriptors import opened_regular
-from pictor.indexer.worker import READY, ReadOptions, Refusal, run
+from pictor.indexer.worker import run
 from pictor.library.errors import ImageError, reason_of
 from pictor.library.images import HEAD_BYTES, captured_stderr, load_rgb, sniff
 from pictor.library.records import Reason

@@ -7,8 +7,8 @@ import threading
 from concurrent.futures import Future
 from pathlib import Path
 
+from pictor.indexer.messages import ReadOptions, Refusal
 from pictor.indexer.originals import Originals
-from pictor.indexer.worker import ReadOptions, Refusal
 from pictor.indexer.worker_pool import Loss, WorkerPool, worker_count
 from pictor.library.atomic import replaced
 from pictor.library.config import Settings

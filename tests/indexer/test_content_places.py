@@ -10,8 +10,8 @@ import pytest
 
 import pictor.indexer.content_places
 from pictor.indexer.content_places import ArchiveMembers
+from pictor.indexer.messages import ReadOptions
 from pictor.indexer.sources import read_bytes
-from pictor.indexer.worker import ReadOptions
 from pictor.library.config import IndexSettings, NetworkSettings, Settings
 
 

@@ -179,15 +179,6 @@ def test_a_twin_whose_first_copy_fails_is_read_in_the_same_run(
         return decode(data, specs, limits, name, **o)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pictor.indexer.worker, "decode", failing)
-    # the results of both are there before the first is taken, as with several processes
-    import small_world
-
-    run = small_world.InlinePool.run
-
-    def ahead(self: object, tasks: object) -> object:
-        yield from list(run(self, tasks))  # type: ignore[arg-type]
-
-    monkeypatch.setattr(small_world.InlinePool, "run", ahead)
     summary = world.index()
     assert (summary.indexed, summary.failed) == (1, 1)
     assert world.files()["a.png"] == ("failed", Reason.IO_ERROR, False)

@@ -263,18 +263,18 @@ def test_a_run_without_any_encoder_is_refused_and_writes_nothing(
 def test_a_content_that_one_space_cannot_encode_is_a_notice_and_keeps_the_other(
     indexed: World, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = TorchImageEncoder.encode
+    submit = TorchImageEncoder.submit
     first = True
 
     def odd(self: TorchImageEncoder, pixels: object) -> object:
         nonlocal first
-        vectors = encode(self, pixels)  # type: ignore[arg-type]
+        vectors = submit(self, pixels)()  # type: ignore[arg-type]
         if first:
             vectors[0] = float("nan")
             first = False
-        return vectors
+        return lambda: vectors
 
-    monkeypatch.setattr(TorchImageEncoder, "encode", odd)
+    monkeypatch.setattr(TorchImageEncoder, "submit", odd)
     indexed.set(encoder__runtime="torch")
     summary = add(indexed, clip)
     assert any("lacks a vector" in notice for notice in summary.notices)  # type: ignore[attr-defined]

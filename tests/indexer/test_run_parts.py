@@ -11,19 +11,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from small_world import World
 
 import pictor.indexer.journal
 import pictor.indexer.pipeline
 import pictor.indexer.run
+from pictor.indexer.decoded_files import DecodedFile
+from pictor.indexer.encode import EncodedFrame
 from pictor.indexer.journal import OF_THE_PATH, Journal, _from_state, _safe
+from pictor.indexer.messages import ReadResult, ReadTask, Refusal
 from pictor.indexer.pipeline import Pipeline
+from pictor.indexer.pixel_blocks import FrameKey
 from pictor.indexer.run import Summary, fill_background
 from pictor.indexer.run_loop import run_loop
 from pictor.indexer.scan import Pending, Scan, stored_ns
 from pictor.indexer.sources.base import FoundFile, Locator, ScanProblem
-from pictor.indexer.worker import ReadResult, ReadTask, Refusal
 from pictor.library.catalog.rows import ContentChange, ContentState, FilePlace, FileRow
 from pictor.library.errors import LibraryError, ModelError, SourceError
 from pictor.library.observer import Progress, Silent, Stopped
@@ -563,42 +567,47 @@ def test_progress_knows_how_much_there_is(
 def test_a_content_is_decoded_once(
     monkeypatch: pytest.MonkeyPatch, state: ContentState | None, retry: bool, wanted: bool
 ) -> None:
-    monkeypatch.setattr(pictor.indexer.pipeline, "content_state", lambda *_: state)
+    asked: list[Sequence[bytes]] = []
+
+    def states(_: object, digests: Sequence[bytes]) -> dict[bytes, ContentState]:
+        asked.append(digests)
+        return {digest: state for digest in digests if state is not None}
+
+    monkeypatch.setattr(pictor.indexer.pipeline, "content_states", states)
     line = pipeline()
     line._retry = retry
     line._library.reading = contextlib.nullcontext
     line._refused = {b"no"}
-    assert line._wanted(b"no") is False and line._in_flight == set()
-    assert line._wanted(b"h") is wanted and line._in_flight == ({b"h"} if wanted else set())
-    assert line._wanted(b"h") is False
+    assert line._wanted([b"no"]) == [False] and line._in_flight == set() and asked == []
+    assert line._wanted([b"h", b"no", b"h", b"i"]) == [wanted, False, False, wanted]
+    assert line._in_flight == ({b"h", b"i"} if wanted else set())
+    assert asked == [[b"h", b"h", b"i"]]  # once for all that is not known to this run
+    assert line._wanted([b"h"]) == [False]
 
 
-def test_files_are_encoded_by_batches_or_when_they_are_old(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    batches: list[list[bool]] = []
+def encoded(number: int, ordinal: int = 0, failure: str | None = None) -> EncodedFrame:
+    vectors = {} if failure else {5: np.full((1, 2), ordinal, np.float16)}
+    return EncodedFrame(FrameKey(number, ordinal), vectors, failure)
+
+
+def test_a_file_is_settled_when_all_of_its_frames_are_encoded() -> None:
     hears = Hears()
-
-    def encode(waiting: list[Any], _: object) -> Iterator[ContentChange]:
-        batches.append([file.is_known for file in waiting])
-        for file in waiting:
-            bad = file.hash == b"bad"
-            outcome = Outcome.FAILED if bad else Outcome.INDEXED
-            frames = () if bad else ((0, None, 1, 1), (1, 0.5, 1, 1))
-            yield ContentChange(file.hash, 1, outcome, None, "why", frames=frames)
-
-    monkeypatch.setattr(pictor.indexer.pipeline, "encode", encode)
-    noted: list[bytes] = []
+    noted: list[ContentChange] = []
     read: list[int] = []
     journal = SimpleNamespace(
-        content=lambda change: noted.append(change.hash),
+        content=noted.append,
         file_read=lambda _, given: read.append(given.task_id),
         file_failed=lambda given: given.task_id == 98,
     )
     scan = SimpleNamespace(pending={})
     line = pipeline(hears, journal=journal, scan=scan)
+    arrived: list[EncodedFrame] = []
+
+    def taken() -> Iterator[EncodedFrame]:
+        while arrived:
+            yield arrived.pop(0)
+
+    line._lanes = SimpleNamespace(taken=taken)
 
     def take(number: int, digest: bytes, pictures: Any = DECODED) -> None:
         scan.pending[number] = Pending(1, found(b"a"), None)
@@ -606,48 +615,47 @@ def test_files_are_encoded_by_batches_or_when_they_are_old(
 
     line._take(None)
     take(1, b"a")
-    assert (line._settled, line._waiting_items, line._waiting_since) == (1, 2, 100.0)
-    clock[0] = 105.0
+    assert (line._settled, read, noted) == (0, [1], [])
+    arrived += [encoded(1, 1), encoded(2, 0)]  # of a file that is not decoded to its end yet
     line._take(None)
-    assert batches == []
+    assert (line._settled, noted) == (0, [])
+    arrived.append(encoded(1, 0))
+    line._take(None)
+    assert (line._settled, line.encoded, line._unsaved) == (1, 2, 2)
+    assert noted[0].vectors[5].tolist() == [[0, 0], [1, 1]]  # in the order of the frames
+    arrived.append(encoded(2, 1, "why"))
     take(2, b"bad")
-    assert batches == [[False, False]] and noted == [b"a", b"bad"] and line.encoded == 2
-    assert (line._waiting, line._waiting_items, line._unsaved) == ([], 0, 2)
-    take(3, b"c")
-    clock[0] = 110.0
-    line._take(None)
-    assert len(batches) == 1
-    clock[0] = 110.001
-    line._take(None)
-    assert len(batches) == 2 and line._settled == 3
-    line._encode()
-    assert len(batches) == 2 and read == [1, 2, 3]
+    assert (noted[1].outcome, noted[1].detail) == (Outcome.FAILED, "why")
+    assert (line._settled, line.encoded) == (2, 2)
+    take(3, b"none", replace(DECODED, frames=()))
+    assert (noted[2].outcome, noted[2].detail) == (Outcome.FAILED, "it gave no frame")
     line._in_flight = {b"p", b"q", b"r"}
     take(98, b"p", Refusal(Reason.IO_ERROR, ""))
     take(99, b"q", Refusal(Reason.CORRUPT, ""))
     take(97, b"r", None)
     assert line._in_flight == {b"q", b"r"} and line._refused == {b"q"} and not scan.pending
-    given = {1: replace_known(DECODED, b"bad"), 2: "it is gone"}
+    assert line._settled == 6
+    given = {1: known_file(b"bad"), 2: "it is gone"}
     line._backfill = SimpleNamespace(accept=lambda one: given[one.task_id])
     line._take(ReadResult(1, b"bad", 10, DECODED))
     line._take(ReadResult(2, None, 10, None))
-    line._encode()
-    assert batches[-1] == [True] and noted[-1] != b"bad" and line.encoded == 4
+    arrived += [encoded(1, 0, "why"), encoded(1, 1)]
+    line._take(None)
+    assert len(noted) == 3 and line.encoded == 2 and line._settled == 8
     assert hears.heard == ["it is gone", f"content {b'bad'.hex()} lacks a vector: why"]
 
 
 def test_no_file_is_left_without_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictor.indexer.pipeline, "encode", lambda *_: iter(()))
+    monkeypatch.setattr(pictor.indexer.pipeline, "run_loop", lambda *_: False)
     line = pipeline()
-    line._wait(replace_known(DECODED, b"a"))
-    with pytest.raises(ValueError, match="shorter"):
-        line._encode()
+    line._await_frames(1, known_file(b"a"))
+    with pytest.raises(AssertionError, match="no outcome"):
+        line._drain(SimpleNamespace(run=lambda tasks: tasks), iter(()))
 
 
-def replace_known(decoded: Decoded, digest: bytes) -> Any:
+def known_file(digest: bytes) -> DecodedFile:
     """A decoded file whose content is in the catalog already."""
-    file = pictor.indexer.pipeline.DecodedFile(digest, 10, decoded, ())
-    return replace(file, is_known=True)
+    return DecodedFile(digest, 10, DECODED, is_known=True)
 
 
 def test_readers_get_the_limits_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -660,7 +668,8 @@ def test_readers_get_the_limits_of_the_settings(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module.ReadOptions, "of", lambda _: "reading")
     line = pipeline()
     line._pool()
-    options = given.pop("options")
+    options, encoding = given.pop("options"), given.pop("encoding")
+    assert encoding.patience_s == 5.0
     assert (options.specs, options.deadline_s) == (("spec",), 30.0)
     assert given == {
         "workers": 6, "time_limit_s": 60.0, "lookahead_bytes": 3 << 20, "wanted": line._wanted
@@ -668,17 +677,19 @@ def test_readers_get_the_limits_of_the_settings(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("stops", [True, False])
-def test_what_is_left_is_encoded_unless_the_run_stops(
+def test_what_is_encoded_is_committed_also_when_the_run_stops(
     monkeypatch: pytest.MonkeyPatch, stops: bool
 ) -> None:
     events: list[str] = []
     monkeypatch.setattr(pictor.indexer.pipeline, "run_loop", lambda *_: stops)
     line = pipeline()
-    line._encode = lambda: events.append("encode")
+    line._take_frames = lambda: events.append("take")
     line._commit = lambda: events.append("commit")
+    if stops:
+        line._await_frames(1, known_file(b"a"))  # what was not encoded is left for the next run
     pool = SimpleNamespace(run=lambda tasks: tasks)
     assert line._drain(pool, iter(())) is stops
-    assert events == (["commit"] if stops else ["encode", "commit"])
+    assert events == ["take", "commit"]
 
 
 @pytest.mark.parametrize(

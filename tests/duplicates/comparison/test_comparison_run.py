@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from PIL import Image
-from small_world import InlinePool, StopAfter, World
+from small_world import StopAfter, World
 
 import pictor.duplicates.comparison.jobs
 import pictor.duplicates.comparison.missing_fingerprints
@@ -73,7 +73,6 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> type[InlineLooks]:
         sketched: ClassVar[list[int]] = []
 
     monkeypatch.setattr(pictor.duplicates.comparison.run, "ComparisonPool", Looks)
-    monkeypatch.setattr(pictor.duplicates.comparison.missing_fingerprints, "ReaderPool", InlinePool)
     return Looks
 
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from pictor import Settings, open_library
-from pictor.indexer.worker import ReadOptions, Refusal
+from pictor.indexer.messages import ReadOptions, Refusal
 from pictor.library.errors import ImageError
 from pictor.library.records import Reason
 from pictor.service import picture_worker
