@@ -2,8 +2,8 @@
 
     python benchmarks/page_pictures.py LIBRARY FOLDER [--chromium /usr/bin/chromium]
 
-LIBRARY is that of `pictor demo` (demo/library). Written are all photos, a hit shown large, an honest
-no, and the same in the dark, in Chinese and on a phone, as WebP of at most 1,280 pixels.
+LIBRARY is that of `pictor demo` (demo/library). Written are all photos, a hit shown large, an
+honest no, and the same in the dark, in Chinese and on a phone, as WebP of at most 1,280 pixels.
 """
 
 from __future__ import annotations
