@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from pictor.library.status import SpaceStatus as SpaceStatus
     from pictor.library.status import Status as Status
     from pictor.library.verify import VerifyReport as VerifyReport
+    from pictor.search.facets import FacetValue as FacetValue
     from pictor.tagging.classification import Classification as Classification
     from pictor.tagging.classification import LabelScore as LabelScore
     from pictor.tagging.classification import classify as classify

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pictor.library.store import Store
     from pictor.library.verify import VerifyReport
     from pictor.search.engine import Engine
+    from pictor.search.facets import FacetValue
     from pictor.search.options import SearchOptions
     from pictor.search.plan import Ranking
     from pictor.search.query import Part, Pictured, Query
@@ -218,6 +219,35 @@ class Library:
 
         wished = replace(_wished(options, None, None), without_itself=True)
         return self._rank(combined([_example(image), *others]), wished)
+
+    def facets(
+        self,
+        *queries: str | Query | Part,
+        of: Sequence[str] = (),
+        options: SearchOptions | None = None,
+    ) -> dict[str, tuple[FacetValue, ...]]:
+        """What a search can be narrowed down by: by facet, its values and how many items have each.
+
+        Of queries of only filters, or none, every item counts that passes, with a facet's own
+        filters left out; else the first 5,000 hits.
+
+        Args:
+            of: "year", "month", "camera", "lens", "tag", "type", "format", "rating" or "shape";
+                all if none is given.
+
+        Raises:
+            QueryError: there is no such facet, or a query cannot be read.
+        """
+        from pictor.search.facets import FACETS, MOST_HITS, facets
+        from pictor.search.query import combined
+
+        query = combined([_as_query(query) for query in queries]) if queries else None
+        items = None
+        if query is not None and query.parts:
+            found = self._rank(query, _wished(options, MOST_HITS, None))
+            items = [hit.item for hit in found.hits]
+        wanted = None if query is None else query.filter
+        return facets(self._open(), of or FACETS, wanted, items)
 
     def item(self, item_id: int) -> ItemFacts:
         """All facts about an item, given by its id (`item` of a hit).

@@ -31,14 +31,18 @@ let asked = 0;
 let running = new AbortController();
 let timer = 0;
 
-/** What is asked, as the service takes it. */
-function body(cursor) {
+/** What is searched for, as the service takes it. */
+export function question() {
   const like = (negative) =>
     examples.value
       .filter((one) => one.negative === negative)
       .map(({ item, image }) => (image ? { image } : { item }));
+  return { text: text.value, more: like(false), less: like(true) };
+}
+
+function body(cursor) {
   return {
-    query: { text: text.value, more: like(false), less: like(true) },
+    query: question(),
     minimum: minimum.value,
     order: order.value,
     limit: PAGE,
@@ -53,14 +57,14 @@ export async function ask() {
   running.abort();
   running = new AbortController();
   const isEmpty = !text.value.trim() && examples.value.length === 0;
-  const question = body(null);
-  if (isEmpty) question.query.text = "type:image"; // all, the newest first
+  const wanted = body(null);
+  if (isEmpty) wanted.query.text = "type:image"; // all, the newest first
   batch(() => {
     phase.value = "asking";
     problem.value = null;
   });
   try {
-    const found = await send("POST", "/v1/search", question, running.signal);
+    const found = await send("POST", "/v1/search", wanted, running.signal);
     if (mine !== asked) return;
     batch(() => {
       hits.value = found.hits;
@@ -91,10 +95,10 @@ export async function more() {
   if (!cursor || phase.value !== "done") return;
   const mine = asked;
   next.value = null;
-  const question = body(cursor);
-  if (!text.value.trim() && examples.value.length === 0) question.query.text = "type:image";
+  const wanted = body(cursor);
+  if (!text.value.trim() && examples.value.length === 0) wanted.query.text = "type:image";
   try {
-    const found = await send("POST", "/v1/search", question, running.signal);
+    const found = await send("POST", "/v1/search", wanted, running.signal);
     if (mine !== asked) return;
     batch(() => {
       hits.value = [...hits.value, ...found.hits];

@@ -32,7 +32,9 @@ PICTURES = re.compile(r"/v1/items/[0-9]{1,19}/(thumb/[0-9]{1,4}|preview|original
 #: Where a body is a picture, and no JSON.
 UPLOADS = "/v1/query-images"
 #: Requests that are no GET and change nothing.
-READING = frozenset({"/v1/session", "/v1/search", "/v1/query/parse", "/v1/items:read", UPLOADS})
+READING = frozenset(
+    {"/v1/session", "/v1/search", "/v1/facets", "/v1/query/parse", "/v1/items:read", UPLOADS}
+)
 SAFE = ("GET", "HEAD")
 _CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"
 _HEADERS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -26,6 +27,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 ItemId = Annotated[int, Field(gt=0, lt=2**63)]
 Include = Literal["why", "plan"]
+Facet = Literal["year", "month", "camera", "lens", "tag", "type", "format", "rating", "shape"]
 
 
 class Strict(BaseModel):
@@ -113,6 +115,14 @@ class SearchBody(Strict):
         )
 
 
+class FacetsBody(Strict):
+    """What to narrow down, and by what."""
+
+    query: QueryBody = QueryBody()
+    of: Annotated[list[Facet], Field(max_length=20)] = []
+    minimum: Literal["likely", "possible", "any"] | None = None
+
+
 class ParseBody(Strict):
     """A text of the query language."""
 
@@ -160,6 +170,19 @@ async def similar(
     return await context.gate.run(
         lambda: page(context, body, str(part), lambda options: rank(part, options=options))
     )
+
+
+@router.post("/facets")
+async def facets(body: FacetsBody, context: Given) -> dict[str, Any]:
+    """What a search can be narrowed down by; without a query, the whole library."""
+    asked = body.query
+    is_empty = not (asked.text.strip() or asked.more or asked.less)
+    wanted = [] if is_empty else [asked.query(context.query_images)]
+    options = SearchOptions(minimum=body.minimum, is_folded=False)
+    found = await context.gate.run(
+        lambda: context.library.facets(*wanted, of=body.of, options=options)
+    )
+    return {"facets": {name: [asdict(one) for one in values] for name, values in found.items()}}
 
 
 @router.post("/query/parse")

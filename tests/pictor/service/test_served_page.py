@@ -72,7 +72,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     exif = Image.Exif()
     exif[0x010E] = "<script>alert('a title')</script>"
     for seed, name in enumerate(NAMES):
-        draw(home / "drawn.png", seed + 1)
+        draw(home / "drawn.png", seed + 1, (96, 64) if seed else (80, 80))
         Image.open(home / "drawn.png").save(home / "photos" / f"{name}.jpg", exif=exif)
     with open_library(home / "library") as library:
         library.index([home / "photos"])
@@ -161,13 +161,25 @@ def test_a_picture_is_a_query(browser: Browser, colours: Path, tmp_path: Path) -
     with page.expect_response(lambda answer: answer.url.endswith("/v1/search")):
         page.set_input_files("input[type=file]", tmp_path / "again.png")
     page.wait_for_selector(".chips .picture img")
-    page.wait_for_timeout(300)
-    assert browser.names()[0].startswith("blue")
+    page.wait_for_selector('.tile .open[data-place="0"][aria-label^="blue"]')
     assert page.eval_on_selector(".chips .picture img", "one => one.naturalWidth") > 0
     (tmp_path / "broken.png").write_bytes(b"\x89PNG no")
     page.set_input_files("input[type=file]", tmp_path / "broken.png")
     page.wait_for_selector("#problem.fault")
     assert [line for line in browser.heard if "422" not in line] == []
+
+
+def test_hits_are_narrowed_down(browser: Browser) -> None:
+    page = browser.page
+    page.click("text=Narrow down")
+    page.wait_for_selector(".choices button")
+    with page.expect_response(lambda answer: answer.url.endswith("/v1/search")):
+        page.click(".choices button >> nth=0")
+    page.wait_for_selector(".choices button[aria-pressed=true]")
+    assert page.input_value("#query") == "is:landscape"
+    with page.expect_response(lambda answer: answer.url.endswith("/v1/search")):
+        page.click(".choices button[aria-pressed=true]")
+    assert page.input_value("#query") == ""
 
 
 def test_other_peoples_names_are_text(browser: Browser) -> None:

@@ -188,3 +188,15 @@ def test_too_many_at_once_are_told_to_come_back() -> None:
     found = asyncio.run(crowd())
     assert found[:3] == ["done"] * 3
     assert all(isinstance(one, Problem) and one.status_code == 429 for one in found[3:])
+
+
+def test_facets_are_those_of_the_library(service: Asked) -> None:
+    found = service.post("/v1/facets", {"of": ["type", "format"]}).json()["facets"]
+    expected = service.library.facets(of=["type", "format"])
+    assert {name: [one["value"] for one in values] for name, values in found.items()} == {
+        name: [one.value for one in values] for name, values in expected.items()
+    }
+    body = {"query": {"text": "type:animation"}, "of": ["type"]}
+    kinds = service.post("/v1/facets", body).json()["facets"]["type"]
+    assert [one["is_on"] for one in kinds if one["value"] == "animation"] == [True]
+    refused(service.post("/v1/facets", {"of": ["colour"]}), 422)
