@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from pictor import answers as answers
     from pictor import duplicates as duplicates
     from pictor import models as models
     from pictor import query as query

@@ -20,6 +20,7 @@ from pictor.library.names import PathLike, all_expanded
 from pictor.library.records import Hit
 
 if TYPE_CHECKING:
+    from pictor.answers.verbs import Answers
     from pictor.duplicates.verbs import Duplicates
     from pictor.indexer.run import Summary
     from pictor.library.catalog.rows import FilePlace
@@ -116,6 +117,13 @@ class Library:
         from pictor.tagging.verbs import Tags
 
         return Tags(self._open)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Ask questions; an answer cites the pictures that it rests on, or says no."""
+        from pictor.answers.verbs import Answers
+
+        return Answers(self._open, self._rank)
 
     def index(
         self,

@@ -13,7 +13,7 @@ HOUSE = (
     ("library",),
     ("search", "indexer"),
     ("tagging", "evaluation"),
-    ("duplicates",),
+    ("duplicates", "answers"),
     ("pictor",),
 )
 ROOMS = {room: floor for floor, rooms in enumerate(HOUSE) for room in rooms}

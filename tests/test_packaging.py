@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 REPO = Path(__file__).resolve().parent.parent
-ROOMS = ("duplicates", "evaluation", "indexer", "library", "search", "tagging")
+ROOMS = ("answers", "duplicates", "evaluation", "indexer", "library", "search", "tagging")
 #: Names that other people's packages have, in the folder that pictor is run from.
-TAKEN = (*ROOMS, "answers", "configs")
+TAKEN = (*ROOMS, "configs")
 INSTALLED = """
 import importlib, json, os, sys
 from pathlib import Path

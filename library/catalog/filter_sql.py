@@ -103,6 +103,23 @@ def newest_first(connection: Connection, wanted: Filter | None) -> list[int]:
     return list(connection.scalars(query.order_by(*order)))
 
 
+def count(connection: Connection, wanted: Filter | None) -> int:
+    """How many contents with a file that is not missing have an item that a filter lets through.
+
+    Raises:
+        QueryError: it names a root that the library does not have.
+    """
+    query = select(func.count(CONTENT.c.id.distinct()))
+    query = query.join_from(CONTENT, ITEM, CONTENT.c.id == ITEM.c.content_id)
+    there = select(FILE.c.id).where(
+        FILE.c.content_id == CONTENT.c.id, FILE.c.missing_since.is_(None)
+    )
+    query = query.where(there.exists())
+    if wanted is not None:
+        query = query.where(condition(connection, wanted))
+    return int(connection.scalar(query) or 0)
+
+
 def condition(connection: Connection, wanted: Filter) -> Condition:
     """A filter as a condition on CONTENT joined with ITEM.
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pictor import open_library
+from pictor import Library, open_library
 from pictor.cli import indexing, output
+from pictor.cli.answers import page_section
 from pictor.cli.options import Target, Verb
 from pictor.duplicates import Group
 from pictor.hits_page import Section, write_page
 from pictor.library.errors import PictorError
-from pictor.library.names import shown
+from pictor.library.names import safe_text, shown
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,6 +38,7 @@ QUERIES = (
     "一杯咖啡",
     "a birthday cake",  # which is not there
 )
+QUESTIONS = ("When was the picture of a cat taken?", "有多少张摩托车的照片？")
 SIMILAR_TO = "chelsea.png"
 TOP = 4
 
@@ -47,8 +49,9 @@ TOP = 4
 def demo(target: Target, /, folder: Path) -> None:
     """Try pictor on some real photos.
 
-    Indexes and searches them in FOLDER, finds duplicates, and writes two HTML pages. The photos
-    come with scikit-image: pip install 'pictor-search[demo]'. A second run is quick.
+    Indexes and searches them in FOLDER, answers two questions about them, finds duplicates, and
+    writes two HTML pages. The photos come with scikit-image: pip install 'pictor-search[demo]'. A
+    second run is quick.
 
     \b
         pictor demo
@@ -64,6 +67,7 @@ def demo(target: Target, /, folder: Path) -> None:
         sections.append(Section(f"like {SIMILAR_TO}", like, "its variants come first"))
         for section in sections:
             _write(section)
+        sections += [_answered(library, question) for question in QUESTIONS]
         page = folder / "demo.html"
         write_page(page, sections, title="pictor demo")
         library.duplicates.find()
@@ -88,6 +92,16 @@ def _write(section: Section) -> None:
         )
 
 
+def _answered(library: Library, question: str) -> Section:
+    """One question, with its answer and what that cites."""
+    answer = library.answers.ask(question)
+    output.write_line(f"\n{question}")
+    output.write_line(f"  {safe_text(answer.text)}")
+    for one in answer.evidence:
+        output.write_line(f"  [{one.number}]  {shown(os.path.basename(one.hit.path))}")
+    return page_section(answer)
+
+
 def _write_duplicates(groups: Sequence[Group]) -> None:
     """One line a group: what is kept, and what is the same picture."""
     output.write_line("\nduplicates")
@@ -107,6 +121,7 @@ def _write_next(library: Path, photos: Path, page: Path) -> None:
         f"Open {shown(bytes(page))} in a browser, and duplicates.html beside it. What to try next:",
         f"  {command} search 'a cup of coffee'",
         f"  {command} search 咖啡 --html found.html",
+        f"  {command} ask 'is there a photo of a cat?'",
         f"  {command} similar {picture}",
         f"  {command} duplicates --explain",
         f"  {command} status",

@@ -50,6 +50,7 @@ _ROOMS = {
     "index": "indexing",
     "search": "search",
     "similar": "search",
+    "ask": "answers",
     "status": "library_verbs",
     "errors": "library_verbs",
     "verify": "library_verbs",

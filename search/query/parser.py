@@ -81,15 +81,37 @@ def parse(text: str | Sequence[str], *, pictures: bool = True) -> Query:
     return combined([_parse_one(one, pictures) for one in text])
 
 
-def _parse_one(text: str, pictures: bool) -> Query:
+def parse_rephrased(
+    text: str, rephrase: Callable[[str], str]
+) -> tuple[tuple[Part, ...], Filter | None]:
+    """The parts and filters of one text whose plain words are put another way before they are read.
+
+    Paths and links are words.
+
+    Args:
+        rephrase: from all plain words to what is to be looked for, "" for nothing. A line break
+            stands where a phrase, a picture or a filter stood; negations do not reach across one.
+
+    Raises:
+        QueryError: as `parse`, but that neither parts nor filters is no error.
+    """
+    return _Reader(_checked(text), pictures=False).read(rephrase)
+
+
+def _checked(text: str) -> str:
     text = _HALVES.sub("\ufffd", text).replace("\0", " ")
     check_length(text)
+    return text
+
+
+def _parse_one(text: str, pictures: bool) -> Query:
+    text = _checked(text)
     whole = text.strip()
     is_link = whole.startswith(LINKS) and not any(map(str.isspace, whole))
     is_path = whole.startswith(PATH_STARTS) or _ENDING.search(whole)
     if pictures and (is_link or (is_path and _is_file(whole))):
         return Query((image(os.path.expanduser(whole)),))
-    return _Reader(text, pictures=pictures).read()
+    return Query(*_Reader(text, pictures=pictures).read())
 
 
 @dataclass
@@ -103,17 +125,22 @@ class _Reader(Scanner):
     #: Runs of plain words that nothing interrupts; natural negation does not reach across.
     runs: list[list[str]] = field(default_factory=lambda: [[]])
 
-    def read(self) -> Query:
-        """The whole text as a query."""
+    def read(
+        self, rephrase: Callable[[str], str] | None = None
+    ) -> tuple[tuple[Part, ...], Filter | None]:
+        """What the whole text looks for, and what must hold."""
         while self.skip_spaces():
             self._read_one()
+        runs = [" ".join(run) for run in self.runs]
+        if rephrase is not None:
+            runs = rephrase("\n".join(runs)).split("\n")
         kept, absent = [], []
-        for run in self.runs:
-            rest, things = negation.split(" ".join(run))
+        for run in runs:
+            rest, things = negation.split(run)
             kept += [rest] if rest else []
             absent += [WordsPart(readable(thing), negative=True) for thing in things]
         sentence = [WordsPart(readable(" ".join(kept)))] if kept else []
-        return Query((*sentence, *self.parts, *absent), both(*self.filters))
+        return (*sentence, *self.parts, *absent), both(*self.filters)
 
     def _read_one(self) -> None:
         """What begins here: a filter, a group, a phrase, a picture or a word."""

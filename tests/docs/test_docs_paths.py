@@ -9,7 +9,9 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[2]
 PAGES = sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md"), *REPO.glob("training/*.md")])
-ROOMS = "pictor search indexer duplicates tagging evaluation library configs tests benchmarks"
+ROOMS = (
+    "pictor answers search indexer duplicates tagging evaluation library configs tests benchmarks"
+)
 #: A path of ours in backquotes or in a command: `search/cutoff.py`, `duplicates/removal/`.
 _PATH = re.compile(rf"(?<![\w./-])((?:{'|'.join(ROOMS.split())}|training)/[\w./-]*\w/?)")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")

@@ -11,7 +11,7 @@ from pictor.library.records import SKIPPED_REASONS, TRANSIENT, Outcome, Reason
 
 REPO = Path(__file__).resolve().parents[2]
 PAGE = (REPO / "docs" / "storage-format.md").read_text(encoding="utf-8")
-ROOMS = ("library", "indexer", "search", "tagging", "evaluation", "duplicates", "pictor")
+ROOMS = ("answers", "library", "indexer", "search", "tagging", "evaluation", "duplicates", "pictor")
 
 
 def test_every_folder_of_a_space_is_named() -> None:

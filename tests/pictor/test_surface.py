@@ -16,6 +16,7 @@ from types import ModuleType
 import pytest
 
 import pictor
+import pictor.answers
 import pictor.duplicates
 import pictor.models
 import pictor.query
@@ -25,6 +26,7 @@ import pictor.tagging
 COMMAND = Path(pictor.__file__).parent / "cli"
 PUBLIC = (
     pictor,
+    pictor.answers,
     pictor.query,
     pictor.tagging,
     pictor.duplicates,
@@ -106,7 +108,7 @@ def annotations_of(thing: object) -> Iterator[tuple[str, object]]:
 
 
 #: Made by `open_library` and its facets alone: what their constructors take is not public.
-FACETS = ("Library.__init__", "Tags.__init__", "Duplicates.__init__")
+FACETS = ("Answers.__init__", "Library.__init__", "Tags.__init__", "Duplicates.__init__")
 
 
 def test_every_type_that_a_signature_names_is_exported() -> None:
