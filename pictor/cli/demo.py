@@ -124,8 +124,8 @@ def _write_next(library: Path, photos: Path, page: Path) -> None:
         f"  {command} ask 'is there a photo of a cat?'",
         f"  {command} similar {picture}",
         f"  {command} duplicates --explain",
-        f"  {command} status",
         f"  {command.partition(' ')[0]} index ~/Pictures",
+        f"  {command} serve --open    # all of it in a browser",
     ):
         output.write_line(line)
 

@@ -4,6 +4,7 @@ import { html, render } from "./ui.mjs";
 import { openSession, isOpen } from "./session.mjs";
 import { say, setLanguage, language } from "./i18n/i18n.mjs";
 import { QueryBar } from "./query/bar.mjs";
+import { Answer } from "./ask/ask.mjs";
 import { Facets } from "./facets/facets.mjs";
 import { Grid } from "./grid/grid.mjs";
 import { Selection } from "./grid/selection.mjs";
@@ -25,7 +26,7 @@ function Page() {
         ${other === "zh" ? "中文" : "English"}
       </button>
     </header>
-    <main id="hits" tabindex="-1"><${Facets} /><${Grid} /></main>
+    <main id="hits" tabindex="-1"><${Answer} /><${Facets} /><${Grid} /></main>
     <${Selection} />
     <${Viewer} />
     <${Keys} />

@@ -15,7 +15,7 @@ from pictor.service.context import Context
 from pictor.service.guard import Guard
 from pictor.service.options import ServiceOptions
 from pictor.service.pictures import Decoders, PictureStore
-from pictor.service.routes import health, items, library, page, pictures, query_images, search
+from pictor.service.routes import ask, health, items, library, page, pictures, query_images, search
 from pictor.service.session import Sessions
 
 
@@ -39,7 +39,7 @@ def make_app(opened: Library, options: ServiceOptions) -> FastAPI:
     )
     app.state.context = Context(opened, options, sessions, decoders, store)
     problems.install(app)
-    for module in (health, library, search, query_images, items, pictures):
+    for module in (health, library, search, ask, query_images, items, pictures):
         app.include_router(module.router)
     if options.has_page:
         app.include_router(page.router())

@@ -33,7 +33,15 @@ PICTURES = re.compile(r"/v1/items/[0-9]{1,19}/(thumb/[0-9]{1,4}|preview|original
 UPLOADS = "/v1/query-images"
 #: Requests that are no GET and change nothing.
 READING = frozenset(
-    {"/v1/session", "/v1/search", "/v1/facets", "/v1/query/parse", "/v1/items:read", UPLOADS}
+    {
+        "/v1/session",
+        "/v1/search",
+        "/v1/ask",
+        "/v1/facets",
+        "/v1/query/parse",
+        "/v1/items:read",
+        UPLOADS,
+    }
 )
 SAFE = ("GET", "HEAD")
 _CSP = "default-src 'none'; frame-ancestors 'none'; sandbox"

@@ -3,6 +3,7 @@
 import { html, signal, effect, useRef } from "../ui.mjs";
 import { send, pictureOf } from "../session.mjs";
 import { say } from "../i18n/i18n.mjs";
+import { AskButton } from "../ask/ask.mjs";
 import { PictureButton } from "./picture.mjs";
 import {
   text, examples, minimum, order, counts, phase, problem, ask, askSoon, unlike,
@@ -31,6 +32,7 @@ export function QueryBar() {
     <div class="query">
       <form role="search" onSubmit=${(event) => (event.preventDefault(), ask())}>
         <${Line} />
+        <${AskButton} />
         <${PictureButton} />
       </form>
       <${Fault} />

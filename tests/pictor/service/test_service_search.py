@@ -190,6 +190,22 @@ def test_too_many_at_once_are_told_to_come_back() -> None:
     assert all(isinstance(one, Problem) and one.status_code == 429 for one in found[3:])
 
 
+def test_a_question_is_answered_as_the_library_does(service: Asked) -> None:
+    for question in (
+        "how many photos do I have?",
+        "有没有一个红色方块的照片？",
+        "when was I in Vienna?",
+    ):
+        answer = service.post("/v1/ask", {"question": question}).json()
+        expected = service.library.answers.ask(question)
+        assert (answer["text"], answer["is_answered"]) == (expected.text, expected.is_answered)
+        assert [one["item"] for one in answer["evidence"]] == [
+            one.hit.item for one in expected.evidence
+        ]
+    refused(service.post("/v1/ask", {"question": "x" * 2001}), 422)
+    refused(service.post("/v1/ask", {"question": ""}), 422)
+
+
 def test_facets_are_those_of_the_library(service: Asked) -> None:
     found = service.post("/v1/facets", {"of": ["type", "format"]}).json()["facets"]
     expected = service.library.facets(of=["type", "format"])
