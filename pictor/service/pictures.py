@@ -12,7 +12,7 @@ from pictor.indexer.originals import Originals
 from pictor.indexer.worker_pool import Loss, WorkerPool, worker_count
 from pictor.library.atomic import replaced
 from pictor.library.config import Settings
-from pictor.library.errors import ImageError
+from pictor.library.errors import ImageError, PictorError
 from pictor.library.item_facts import ItemFacts, ItemFile
 from pictor.library.names import is_link
 from pictor.library.records import Reason
@@ -75,11 +75,20 @@ class Decoders:
             future.cancel()
 
     def _run(self) -> None:
-        while self._give():
-            for worker, message in self._pool.messages(_POLL_S) if self._pool.busy else ():
-                task, worker.work = worker.work, None
-                if task is not None:
-                    self._settle(task, message)
+        while True:
+            try:
+                if not self._give():
+                    return
+                for worker, message in self._pool.messages(_POLL_S) if self._pool.busy else ():
+                    task, worker.work = worker.work, None
+                    if task is not None:
+                        self._settle(task, message)
+            except PictorError as error:  # processes do not start: what was asked for is not made
+                self._pool.end()
+                with self._changed:
+                    self._order.clear()
+                for task in list(self._asked):
+                    self._settle(task, Loss(Reason.CRASHED, str(error)))
 
     def _give(self) -> bool:
         """Hand out what waits, the newest first, once there is something; False at the end."""

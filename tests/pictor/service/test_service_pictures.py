@@ -17,7 +17,7 @@ from PIL import Image
 
 from pictor import Settings, open_library
 from pictor.indexer.messages import ReadOptions, Refusal
-from pictor.library.errors import ImageError
+from pictor.library.errors import ImageError, PictorError
 from pictor.library.records import Reason
 from pictor.service import picture_worker
 from pictor.service.picture_worker import PictureTask, made
@@ -298,6 +298,21 @@ def test_equal_tasks_are_worked_on_once_and_the_newest_goes_first(
     assert {future.result(60) for future in futures if not future.cancelled()}
     assert futures[0].result() == futures[4].result()
     assert len(given) == len(set(given)) <= 4
+
+
+def test_processes_that_do_not_start_are_said_and_tried_again(
+    decoders: Decoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(timeout_s: float) -> Any:
+        raise PictorError("6 decoding processes in a row did not start")
+
+    draw(tmp_path / "a.png", 1)
+    monkeypatch.setattr(decoders._pool, "messages", fails)
+    for _ in range(2):
+        with pytest.raises(ImageError, match="did not start"):
+            decoders.make(task_of(tmp_path / "a.png")).result(60)
+    monkeypatch.undo()
+    assert decoders.make(task_of(tmp_path / "a.png")).result(60)
 
 
 def test_after_the_end_nothing_is_made(tmp_path: Path) -> None:
