@@ -1,6 +1,7 @@
 /** Who the page is to the service: the token of the address bar, kept for this tab only. */
 
 import { signal } from "./ui.mjs";
+import { say } from "./i18n/i18n.mjs";
 
 const KEY = "pictor.token";
 
@@ -45,7 +46,7 @@ export async function send(method, path, body, signal) {
   const headers = { Authorization: `Bearer ${token}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const answer = await fetch(path, { method, headers, body: text, signal });
+  const answer = await reached(fetch(path, { method, headers, body: text, signal }));
   if (answer.status === 401) isOpen.value = false;
   if (answer.status === 204) return null;
   const data = await answer.json();
@@ -53,10 +54,20 @@ export async function send(method, path, body, signal) {
   return data;
 }
 
+/** What was asked for, or a sentence of ours where the service does not answer. */
+async function reached(asked) {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error(say("noService"));
+  }
+}
+
 /** Send a picture to search with. @param {Blob} file @returns {Promise<any>} its id */
 export async function sendPicture(file) {
   const headers = { Authorization: `Bearer ${token}`, "Content-Type": file.type };
-  const answer = await fetch("/v1/query-images", { method: "POST", headers, body: file });
+  const answer = await reached(fetch("/v1/query-images", { method: "POST", headers, body: file }));
   const data = await answer.json();
   if (!answer.ok) throw new Problem(answer.status, data);
   return data;

@@ -5,6 +5,7 @@ import { send } from "./session.mjs";
 
 const PAGE = 60;
 const PAUSE_MS = 120;
+const TYPING_MS = 1500;
 
 /** The text of the query as it stands in the bar. */
 export const text = signal("");
@@ -30,6 +31,7 @@ export const selected = signal(new Set());
 let asked = 0;
 let running = new AbortController();
 let timer = 0;
+let written = 0;
 
 /** What is searched for, as the service takes it. */
 export function question() {
@@ -145,7 +147,10 @@ function writeLocation() {
   if (minimum.value !== "possible") given.set("min", minimum.value);
   if (order.value !== "best") given.set("sort", order.value);
   const line = given.size ? `?${given}` : location.pathname;
-  history.replaceState(null, "", line);
+  if (line === location.search || (!given.size && !location.search)) return;
+  const isTyping = Date.now() - written < TYPING_MS; // one step back is one search, not one letter
+  written = Date.now();
+  history[isTyping ? "replaceState" : "pushState"](null, "", line);
 }
 
 effect(() => {

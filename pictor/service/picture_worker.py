@@ -19,6 +19,7 @@ from pictor.indexer.worker import run
 from pictor.library.errors import ImageError, reason_of
 from pictor.library.images import HEAD_BYTES, captured_stderr, load_rgb, sniff
 from pictor.library.records import Reason
+from pictor.service.original_files import is_same
 
 #: Of 100. At 512 pixels a photo takes some 35 kB.
 QUALITY = 80
@@ -31,6 +32,8 @@ class PictureTask:
 
     Attributes:
         path: of a file, as bytes; size_bytes and mtime_ns: what it must still have.
+        content: the hash that it must have, in hex; "" of what nobody indexed.
+        root: the path of what was indexed.
         data: the bytes of a file instead, where it is in an archive.
         time_s: seconds into a video or animation; None for a still.
         edge_px: of the longer side; nothing is enlarged.
@@ -42,6 +45,8 @@ class PictureTask:
     edge_px: int
     time_s: float | None = None
     data: bytes | None = None
+    content: str = ""
+    root: bytes = b""
 
     @property
     def message(self) -> PictureTask:
@@ -81,7 +86,8 @@ def _read(task: PictureTask, options: ReadOptions) -> bytes | Path:
     """The bytes of a file that is what the catalog says; of a video its path."""
     with opened_regular(task.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
         found = os.fstat(descriptor)
-        if (found.st_size, found.st_mtime_ns) != (task.size_bytes, task.mtime_ns):
+        stated = (found.st_size, found.st_mtime_ns) == (task.size_bytes, task.mtime_ns)
+        if not stated or not is_same(descriptor, found.st_size, task.content, task.path, task.root):
             raise ImageError(Reason.CHANGED, "it changed since it was indexed")
         head = file.read(HEAD_BYTES)
         media = sniff(head, task.path)

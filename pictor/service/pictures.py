@@ -153,7 +153,16 @@ class PictureStore:
         found = Originals([file.path]).read(file.path)
         data = found if isinstance(found, bytes) else None
         return self._decoders.make(
-            PictureTask(file.path, file.size_bytes, file.mtime_ns, edge_px, facts.time_s, data)
+            PictureTask(
+                file.path,
+                file.size_bytes,
+                file.mtime_ns,
+                edge_px,
+                facts.time_s,
+                data,
+                facts.content,
+                file.root,
+            )
         )
 
     def _place(self, facts: ItemFacts, edge_px: int) -> Path:

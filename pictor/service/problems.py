@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +29,8 @@ from pictor.library.errors import (
 )
 from pictor.library.names import safe_text
 from pictor.library.records import Reason
+
+_LOG = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 #: Status and type of each error; the first that an error is an instance of.
@@ -89,6 +93,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(PictorError, _of_pictor)
+    app.add_exception_handler(OSError, _of_system)
     app.add_exception_handler(Exception, _of_fault)
 
 
@@ -119,5 +124,15 @@ async def _of_pictor(request: Request, error: Exception) -> JSONResponse:
     return answer(status, kind, detail, **more)
 
 
+async def _of_system(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return answer(403, "read-only", "the library cannot be written")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return answer(507, "library-full", "the disk of the library is full")
+    return await _of_fault(request, error)
+
+
 async def _of_fault(request: Request, error: Exception) -> JSONResponse:
+    _LOG.error("a request failed", exc_info=error)
     return answer(500, "internal", "the service failed; its log says why")

@@ -1,23 +1,29 @@
 /** A question about the pictures: the answer, whose numbers are buttons, and what it rests on. */
 
-import { html, signal } from "../ui.mjs";
+import { html, signal, effect } from "../ui.mjs";
 import { send, pictureOf } from "../session.mjs";
 import { say } from "../i18n/i18n.mjs";
-import { text } from "../state.mjs";
+import { text, minimum } from "../state.mjs";
 
-const answer = signal(null);
+/** The answer that is shown; it goes when something else is asked. */
+export const answer = signal(null);
 const fault = signal("");
 const isAsking = signal(false);
 /** The number that the pointer or the keyboard is at. */
 const lit = signal(0);
 let asked = 0;
 
+effect(() => {
+  if (text.value.trim() !== answer.peek()?.question) answer.value = null;
+});
+
 async function ask() {
   const mine = ++asked;
   isAsking.value = true;
   fault.value = "";
   try {
-    const found = await send("POST", "/v1/ask", { question: text.value });
+    const least = minimum.value === "likely" ? "likely" : "possible";
+    const found = await send("POST", "/v1/ask", { question: text.value, minimum: least });
     if (mine === asked) answer.value = found;
   } catch (error) {
     if (mine === asked) [answer.value, fault.value] = [null, error.message];

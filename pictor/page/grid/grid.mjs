@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from "../ui.mjs";
 import { pictureOf } from "../session.mjs";
 import { say } from "../i18n/i18n.mjs";
+import { answer } from "../ask/ask.mjs";
 import {
   hits, counts, next, phase, minimum, shown, selected, ask, more, toggle, text,
 } from "../state.mjs";
@@ -43,7 +44,7 @@ export function Grid() {
   }, []);
   const rows = width ? rowsOf(hits.value, width) : [];
   return html`
-    <div ref=${box} class="grid" role="list" aria-label=${say("hits")}>
+    <div ref=${box} class=${phase.value === "failed" ? "grid old" : "grid"} role="list" aria-label=${say("hits")}>
       ${rows.map(
         (row) => html`
           <div key=${row.cells[0].hit.item} class="line" style=${{ height: `${row.height}px` }}>
@@ -83,7 +84,7 @@ function Tile({ hit, place, ratio, height }) {
 
 /** An honest no, and the ways on. */
 function Nothing() {
-  if (phase.value !== "done" || hits.value.length) return null;
+  if (phase.value !== "done" || hits.value.length || answer.value) return null;
   const weak = counts.value?.weak ?? 0;
   const possible = counts.value?.possible ?? 0;
   const wider = minimum.value === "likely" && possible ? "possible" : "any";

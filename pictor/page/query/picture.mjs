@@ -9,7 +9,11 @@ const isSending = signal(false);
 
 /** Search for what is like a picture. @param {Blob | null | undefined} file */
 async function search(file) {
-  if (!file?.type.startsWith("image/")) return;
+  if (!file) return;
+  if (!file.type.startsWith("image/")) {
+    problem.value = { text: say("notPicture", file.name) };
+    return;
+  }
   isSending.value = true;
   try {
     const { id } = await sendPicture(file);

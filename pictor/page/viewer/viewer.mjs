@@ -1,6 +1,6 @@
 /** One hit, large: what is known of it, what it is like, and why it is a hit. */
 
-import { html, signal, effect, useEffect, useRef } from "../ui.mjs";
+import { html, signal, effect, useEffect, useRef, useState } from "../ui.mjs";
 import { pictureOf, send } from "../session.mjs";
 import { say } from "../i18n/i18n.mjs";
 import { hits, shown, like, more } from "../state.mjs";
@@ -53,12 +53,15 @@ export function Viewer() {
 }
 
 function Shown({ hit, close }) {
+  const [isGone, setGone] = useState(false);
   const isVideo = facts.value?.kind === "video";
   return html`
     <div class="stage">
       ${isVideo
         ? html`<video controls src=${`${pictureOf(hit, "original")}#t=${hit.time_s ?? 0}`}></video>`
-        : html`<img alt=${hit.name} src=${pictureOf(hit, "preview")} />`}
+        : isGone
+          ? html`<p class="gone" role="status">${say("gone")}</p>`
+          : html`<img alt=${hit.name} src=${pictureOf(hit, "preview")} onError=${() => setGone(true)} />`}
       <button class="turn before" aria-label=${say("before")} onClick=${() => go(-1)}>‹</button>
       <button class="turn after" aria-label=${say("after")} onClick=${() => go(1)}>›</button>
     </div>

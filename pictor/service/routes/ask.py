@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pictor.answers import Answer, ItemEvidence
 from pictor.service.context import Given
-from pictor.service.routes.search import Strict, Text
+from pictor.service.routes.search import Strict
 from pictor.service.views import hit_view
 
 router = APIRouter(prefix="/v1")
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1")
 class AskBody(Strict):
     """A question in plain words, in English or Chinese."""
 
-    question: Text
+    question: Annotated[str, Field(max_length=1000)]
     top: Annotated[int, Field(ge=1, le=100)] = 5
     minimum: Literal["likely", "possible"] = "possible"
 

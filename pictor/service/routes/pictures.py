@@ -23,6 +23,7 @@ from pictor.library.item_facts import ItemFacts, ItemFile
 from pictor.library.names import display, is_link
 from pictor.library.records import Reason
 from pictor.service.context import Context, Given
+from pictor.service.original_files import is_same
 from pictor.service.pictures import PREVIEW_PX, RECIPE
 from pictor.service.problems import Problem
 from pictor.service.routes.search import ItemId
@@ -152,7 +153,7 @@ def _opened(facts: ItemFacts) -> _Opened:
         if file.state != "present" or is_link(file.path):
             continue
         with suppress(OSError, ImageError):
-            if (found := _open(file)) is not None:
+            if (found := _open(file, facts.content)) is not None:
                 return found
             has_changed = True
     if has_changed:
@@ -160,7 +161,7 @@ def _opened(facts: ItemFacts) -> _Opened:
     raise Problem(404, "file", "no file of this item can be read")
 
 
-def _open(file: ItemFile) -> _Opened | None:
+def _open(file: ItemFile, content: str) -> _Opened | None:
     """The file, or None where it is not what was indexed."""
     name = file.path.rpartition(b"/")[2]
     data = Originals([file.path]).read(file.path)
@@ -173,7 +174,8 @@ def _open(file: ItemFile) -> _Opened | None:
         return _Opened(descriptor, len(data), media.name if media else "", name)
     with opened_regular(file.path) as descriptor:
         found = os.fstat(descriptor)
-        if (found.st_size, found.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
+        stated = (found.st_size, found.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
+        if not stated or not is_same(descriptor, found.st_size, content, file.path, file.root):
             return None
         media = sniff(os.pread(descriptor, HEAD_BYTES, 0), name)
         own = os.dup(descriptor)

@@ -175,14 +175,32 @@ def test_a_question_is_answered(browser: Browser) -> None:
     page.click("text=Ask")
     page.wait_for_selector(".answer .asked")
     assert "[" not in page.inner_text(".answer")  # an honest no cites nothing
-    page.fill("#query", "how many images are there?")
+    page.fill("#query", "how many photos do I have?")
     page.click("text=Ask")
-    page.wait_for_selector("text=how many images are there?")
-    if page.query_selector(".answer a"):
-        page.hover(".answer a >> nth=0")
-        page.wait_for_selector(".evidence .lit")
-    page.click(".answer > button")
+    page.wait_for_selector('.answer .asked:has-text("how many photos")')
+    assert page.inner_text(".answer").count(f"{len(NAMES)} photos") == 1
+    page.hover(".answer p a >> nth=0")
+    page.wait_for_selector(".evidence .lit")
+    assert not page.is_visible(".nothing")  # the grid does not contradict the answer
+    page.fill("#query", "a red square")
     page.wait_for_selector(".answer", state="detached")
+
+
+def test_one_step_back_is_one_search(browser: Browser) -> None:
+    page = browser.page
+    page.click("text=any")
+    for text in ("a red square", "a blue square"):
+        browser.search(text)
+        page.wait_for_timeout(1700)  # longer than between two keys
+    page.go_back()
+    page.wait_for_function("() => document.getElementById('query').value === 'a red square'")
+    assert page.url.startswith(browser.url)
+
+
+def test_what_is_no_picture_is_said(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    browser.page.set_input_files("input[type=file]", tmp_path / "notes.txt")
+    browser.page.wait_for_selector("text=notes.txt”")
 
 
 def test_hits_are_narrowed_down(browser: Browser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import time
@@ -96,6 +97,21 @@ def test_another_writer_is_a_conflict(own_service: Asked, own_library: Path) -> 
         refused(own_service.post("/v1/tags:apply", body), 409)
         assert own_service.search("a square", minimum="any").status_code == 200
     assert own_service.post("/v1/tags:apply", body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(errno.EROFS, 403), (errno.ENOSPC, 507), (errno.EIO, 500)]
+)
+def test_a_disk_that_takes_nothing_is_a_problem(
+    own_service: Asked, monkeypatch: pytest.MonkeyPatch, code: int, status: int
+) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(code, "no")
+
+    item = own_service.items()["one.png"]["item"]
+    monkeypatch.setattr(type(own_service.library.tags), "add", fails)
+    body = {"items": [item], "add": ["x"], "dry_run": False}
+    refused(own_service.post("/v1/tags:apply", body), status)
 
 
 # --- as a process

@@ -18,8 +18,10 @@ from PIL import Image
 from pictor import Settings, open_library
 from pictor.indexer.messages import ReadOptions, Refusal
 from pictor.library.errors import ImageError, PictorError
+from pictor.library.hashing import content_hash
 from pictor.library.records import Reason
 from pictor.service import picture_worker
+from pictor.service.original_files import is_behind_link
 from pictor.service.picture_worker import PictureTask, made
 from pictor.service.pictures import Decoders
 from pictor.service.routes.pictures import range_of
@@ -213,6 +215,48 @@ def test_a_file_that_was_swapped_is_not_given(noisy: Any, tmp_path: Path) -> Non
     refused(picture_of(service, "wide.jpg", "original"), 404)
 
 
+def test_a_file_that_was_swapped_for_one_like_it_is_not_given(noisy: Any, tmp_path: Path) -> None:
+    """Size and time are those of the photo; only the hash tells them apart."""
+    service, folder = noisy
+    photo, secret = folder / "wide.jpg", tmp_path / "secret"
+    stat = os.stat(photo)
+    secret.write_bytes(b"root:x:0:0".ljust(stat.st_size))
+    os.utime(secret, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    photo.unlink()
+    photo.symlink_to(secret)
+    refused(picture_of(service, "wide.jpg", "original"), 409)
+    for what in ("thumb/256", "preview"):
+        answer = picture_of(service, "wide.jpg", what)
+        assert answer.status_code == 422 and b"root:" not in answer.content
+
+
+def test_a_large_file_behind_a_link_is_not_given(
+    noisy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pictor.service.original_files.MOST_HASHED", 10)
+    service, folder = noisy
+    assert picture_of(service, "wide.jpg", "original").status_code == 200
+    shutil.move(folder / "wide.jpg", tmp_path / "wide.jpg")
+    (folder / "wide.jpg").symlink_to(tmp_path / "wide.jpg")
+    refused(picture_of(service, "wide.jpg", "original"), 409)
+
+
+def test_links_between_a_root_and_a_file_are_seen(tmp_path: Path) -> None:
+    real, linked = tmp_path / "real", tmp_path / "linked"
+    (real / "sub").mkdir(parents=True)
+    (real / "sub" / "a").write_text("x")
+    linked.symlink_to(real)
+    (real / "other").symlink_to(real / "sub")
+    for path, root, is_behind in (
+        (real / "sub" / "a", real, False),
+        (linked / "sub" / "a", linked, False),  # the root itself is its owner's to choose
+        (real / "other" / "a", real, True),
+        (linked / "other" / "a", linked, True),
+        (real / "sub" / "a", real / "sub" / "a", False),
+    ):
+        assert is_behind_link(bytes(path), bytes(root)) is is_behind, path
+
+
 @pytest.mark.parametrize(
     "data", [b"<html><script>alert(1)</script>", b"<svg onload='alert(1)'/>", b"%PDF-1.7", b"\0\1"]
 )
@@ -224,6 +268,8 @@ def test_what_is_no_picture_is_only_bytes(
     stat = os.stat(folder / "small.png")
     (folder / "small.png").write_bytes(data.ljust(stat.st_size))
     os.utime(folder / "small.png", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    refused(picture_of(service, "small.png", "original"), 409)
+    monkeypatch.setattr("pictor.service.routes.pictures.is_same", lambda *_: True)
     answer = picture_of(service, "small.png", "original")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment")
@@ -235,7 +281,9 @@ def test_what_is_no_picture_is_only_bytes(
 
 def task_of(path: Path, **more: Any) -> PictureTask:
     found = os.stat(path)
-    return PictureTask(bytes(path), found.st_size, found.st_mtime_ns, 64, **more)
+    digest = content_hash(path.read_bytes()).hex()
+    known = {"content": digest, "root": bytes(path)}
+    return PictureTask(bytes(path), found.st_size, found.st_mtime_ns, 64, **known | more)
 
 
 def test_a_worker_says_why_there_is_none(tmp_path: Path) -> None:
